@@ -1,0 +1,30 @@
+"""The errors that mmlgd raises on bad input.
+
+Every message names the thing, the place where it was found and the mend. All
+derive from :class:`MMLGDError`, and from the built-in error a caller would
+expect, so that ``except ValueError`` keeps working.
+"""
+
+
+class MMLGDError(Exception):
+    """Base of all errors of mmlgd."""
+
+
+class ConfigError(MMLGDError, ValueError):
+    """A config, an option or an argument that cannot work."""
+
+
+class TeacherError(MMLGDError, RuntimeError):
+    """A teacher that cannot be built, loaded or asked."""
+
+
+class BankError(MMLGDError, RuntimeError):
+    """A semantics bank that does not belong to this model, names or encoder."""
+
+
+class DataError(MMLGDError, RuntimeError):
+    """A data set that is absent, empty or broken."""
+
+
+class CheckpointError(MMLGDError, RuntimeError):
+    """A checkpoint that does not hold what is asked of it."""

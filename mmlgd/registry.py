@@ -1,0 +1,34 @@
+"""Registries of mmlgd: children of mmengine's roots, under the scope ``mmlgd``.
+
+mmengine imports this module when it meets the scope, and imports a registry's
+``locations`` at the first lookup, so configs need no ``custom_imports``. Types
+of other libraries are written with their scope: ``mmpretrain.MobileNetV3``.
+"""
+
+from mmengine.registry import Registry, root
+
+_LOCATIONS = {
+    'DATASETS': ['mmlgd.datasets'],
+    'DATA_SAMPLERS': ['mmlgd.datasets'],
+    'TRANSFORMS': ['mmlgd.datasets.transforms'],
+    'MODELS': ['mmlgd.models'],
+    'MODEL_WRAPPERS': ['mmlgd.engine'],
+    'OPTIM_WRAPPERS': ['mmlgd.engine'],
+    'HOOKS': ['mmlgd.engine'],
+    'METRICS': ['mmlgd.evaluation'],
+}
+
+
+def _child(name: str) -> Registry:
+    parent = getattr(root, name)
+    return Registry(
+        parent.name, parent=parent, scope='mmlgd', locations=_LOCATIONS.get(name, [])
+    )
+
+
+# Every root needs a child: where one is missing, mmengine warns and looks the
+# type up among the roots only.
+_ROOTS = sorted(name for name, value in vars(root).items() if isinstance(value, Registry))
+globals().update({name: _child(name) for name in _ROOTS})
+
+__all__ = list(_ROOTS)
