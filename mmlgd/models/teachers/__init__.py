@@ -1,0 +1,7 @@
+"""Teachers: frozen encoders that students are distilled from."""
+
+from .base import BaseTeacher
+from .mmpretrain_teacher import MMPretrainTeacher
+from .open_clip_teacher import OpenCLIPTeacher
+
+__all__ = ['BaseTeacher', 'MMPretrainTeacher', 'OpenCLIPTeacher']

@@ -1,0 +1,188 @@
+"""What every teacher is: a frozen encoder of unit rows, always in eval mode."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmlgd.errors import ConfigError, TeacherError
+
+from .text_tower import TextTower
+
+_HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+class BaseTeacher(nn.Module):
+    """A frozen teacher of images, and of text where it has a text tower.
+
+    A subclass builds its image modules, assigns the attributes below and, where
+    it has one, ``self.text``, then calls :meth:`freeze`; it computes features in
+    :meth:`image_features`.
+
+    Args:
+        precision (str): How the image tower runs on a CUDA device: 'auto' and
+            'fp16' under float16 autocast, 'bf16' under bfloat16 autocast, 'fp32'
+            in float32. Any other device computes in float32 whatever is asked.
+            Defaults to 'auto'.
+
+    Attributes:
+        embed_dims (int): Size D of the embeddings.
+        image_mean (list[float]): Mean of R, G and B, 0 to 255.
+        image_std (list[float]): Standard deviation of R, G and B, 0 to 255.
+        image_size (int): Side of the square input, in pixels.
+
+    Raises:
+        ConfigError: ``precision`` is none of the four.
+    """
+
+    embed_dims: int
+    image_mean: list[float]
+    image_std: list[float]
+    image_size: int
+
+    def __init__(self, precision: str = 'auto') -> None:
+        super().__init__()
+        if precision not in ('fp32', *_HALF_DTYPES):
+            raise ConfigError(
+                f'Teacher precision {precision!r} is unknown; choose one of auto, '
+                'fp16, bf16, fp32.'
+            )
+        self.precision = precision
+        self.text: TextTower | None = None
+        self._name = type(self).__name__
+        self._identity: str | None = None
+        self._text_identity: str | None = None
+
+    def freeze(self) -> None:
+        """Takes all parameters out of training and enters eval mode for good."""
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> 'BaseTeacher':
+        """Stays in eval mode, whatever ``mode`` says, so that no BatchNorm drifts."""
+        return super().train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> 'BaseTeacher':
+        """Stays without gradient, whatever ``requires_grad`` says."""
+        return super().requires_grad_(False)
+
+    def init_weights(self) -> None:
+        """Keeps the weights: mmengine calls this on every module it initialises."""
+
+    def __deepcopy__(self, memo: dict) -> 'BaseTeacher':
+        """Returns the teacher itself: it is constant, and an EMA need not copy it."""
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def has_text_tower(self) -> bool:
+        """Whether :meth:`encode_text` works at the moment."""
+        return self.text is not None
+
+    @property
+    def identity(self) -> str:
+        """Name of the image side and a fingerprint of its weights.
+
+        The same for the same weights in any process and on any device. A weight
+        file counts by its name, wherever it lies.
+        """
+        if self._identity is None:
+            self._identity = f'{self._name}#{fingerprint(self._image_tensors())[:8]}'
+        return self._identity
+
+    @property
+    def text_identity(self) -> str:
+        """Name of the text side and its fingerprint; '' where there was never one.
+
+        It stays after :meth:`release_text_tower`.
+        """
+        if self._text_identity is None:
+            if self.text is None:
+                return ''
+            digest = fingerprint(self.text.state_dict().items())
+            self._text_identity = f'{self.text.name}#{digest[:16]}'
+        return self._text_identity
+
+    def _image_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for key, value in self.state_dict().items():
+            if not key.startswith('text.'):
+                yield key, value
+
+    def image_features(self, inputs: Tensor) -> Tensor:
+        """Features (B, D) of normalised images (B, 3, H, W), not yet unit rows."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def encode_image(self, inputs: Tensor) -> Tensor:
+        """Encodes images under the teacher's own precision.
+
+        The caller's autocast context does not reach in: the CPU computes in
+        float32 even under bfloat16 autocast.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
+                ``image_mean`` and ``image_std``.
+
+        Returns:
+            Tensor: (B, D) float32, unit rows, without gradient.
+        """
+        kind = inputs.device.type
+        half = kind == 'cuda' and self.precision != 'fp32'
+        dtype = _HALF_DTYPES[self.precision] if half else None
+        with torch.autocast(kind, dtype=dtype, enabled=half):
+            features = self.image_features(inputs.float())
+        with torch.autocast(kind, enabled=False):
+            return F.normalize(features.float(), dim=-1)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Encodes texts in float32.
+
+        Args:
+            texts (Sequence[str]): N texts, in any number.
+
+        Returns:
+            Tensor: (N, D) float32, unit rows, without gradient.
+
+        Raises:
+            TeacherError: The text tower was released, or never was.
+            ConfigError: ``texts`` is one string, or empty.
+        """
+        if self.text is None:
+            raise TeacherError(
+                f'{self._name} has no text tower (any more), so it cannot encode '
+                'text. Build the textual bank before release_text_tower(), load a '
+                'bank file (tools/build_text_bank.py writes one), or, for an '
+                'MMPretrainTeacher, set text_encoder.'
+            )
+        return self.text(texts)
+
+    def release_text_tower(self) -> None:
+        """Frees the text tower's memory, once the textual bank is built."""
+        # The fingerprint must be taken while the weights are there.
+        self._text_identity = self.text_identity
+        self.text = None
+
+
+def fingerprint(tensors) -> str:
+    """SHA-256 over names, shapes, types and bytes of tensors.
+
+    Args:
+        tensors (Iterable[tuple[str, Tensor]]): Names and tensors, on any device
+            and in any memory format.
+
+    Returns:
+        str: 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors, key=lambda item: item[0]):
+        digest.update(f'{name}{tuple(tensor.shape)}{tensor.dtype}'.encode())
+        # Flattened in logical order, so that channels_last hashes alike.
+        flat = tensor.detach().cpu().reshape(-1).contiguous()
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()

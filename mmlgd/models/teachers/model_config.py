@@ -1,0 +1,98 @@
+"""What can be said about a CLIP before open_clip builds it."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from mmlgd.errors import ConfigError
+
+from .weight_files import is_torchscript
+
+_CONFIG_KEYS = ('embed_dim', 'vision_cfg', 'text_cfg')
+
+
+def read_model_config(path: Path, model_name: str) -> dict:
+    """Reads and checks an open_clip model JSON.
+
+    Args:
+        path (Path): The file, named ``model_name`` + '.json'.
+        model_name (str): What the model is to be called.
+
+    Returns:
+        dict: The config.
+
+    Raises:
+        ConfigError: No such file, not JSON, a key lacks, or another name.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f'model_config {path} does not exist. Relative paths start at the working '
+            'directory: run from the repository root, or give an absolute path.'
+        )
+    try:
+        config = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ConfigError(f'model_config {path} is not JSON: {error}.') from error
+    if not isinstance(config, dict) or any(key not in config for key in _CONFIG_KEYS):
+        raise ConfigError(
+            f'model_config {path} lacks one of {", ".join(_CONFIG_KEYS)}; the JSON '
+            "files in open_clip's folder model_configs are examples."
+        )
+    if path.stem != model_name or path.suffix != '.json':
+        raise ConfigError(
+            f'model_config {path} would be known to open_clip as {path.stem!r}, but '
+            f'model_name is {model_name!r}. Name the file {model_name}.json.'
+        )
+    return config
+
+
+def needs_quick_gelu(
+    model_name: str,
+    forced: bool | None,
+    in_config: bool,
+    in_tag: bool,
+    file: Path | None,
+    siblings: Mapping[str, bool],
+) -> bool:
+    """Decides on the activation, in the order that OpenCLIPTeacher documents.
+
+    Args:
+        model_name (str): For messages.
+        forced (bool, optional): The user's word.
+        in_config (bool): Whether the model's config says QuickGELU.
+        in_tag (bool): Whether the chosen tag does.
+        file (Path, optional): The weight file, where there is one.
+        siblings (Mapping[str, bool]): What each published tag of the model says.
+
+    Raises:
+        ConfigError: The user's word contradicts the model's config.
+    """
+    if in_config and forced is False:
+        raise ConfigError(
+            f'force_quick_gelu=False contradicts {model_name}, whose config says '
+            "QuickGELU. Use the model without '-quickgelu'."
+        )
+    if in_config or forced is not None:
+        return True if in_config else forced
+    if file is None:
+        return in_tag
+    return is_torchscript(file) or _guess(model_name, file, siblings)
+
+
+def _guess(model_name: str, file: Path, siblings: Mapping[str, bool]) -> bool:
+    """A state dict does not tell its activation; its published siblings hint."""
+    quick = [tag for tag, is_quick in siblings.items() if is_quick]
+    guess = bool(quick) and len(quick) == len(siblings)
+    if quick:
+        print_log(
+            f'{file} does not say whether it was trained with QuickGELU. '
+            f'{"All" if guess else "Some"} published weights of {model_name} were '
+            f'({", ".join(quick)}): taking {"QuickGELU" if guess else "GELU"}. Set '
+            'force_quick_gelu to decide; the wrong one spoils the text embeddings.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return guess

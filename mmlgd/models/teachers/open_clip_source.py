@@ -1,0 +1,198 @@
+"""The only place that imports open_clip, and only when a teacher is built."""
+
+import difflib
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.logging import print_log
+from torch import nn
+
+from mmlgd.errors import ConfigError, TeacherError
+
+from .model_config import needs_quick_gelu, read_model_config
+from .weight_files import check_weight_file, first_lines, is_torchscript
+
+_WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.safetensors', '.npz', '.ckpt')
+
+
+class OpenCLIPSource:
+    """A model of open_clip, where its weights come from, and what follows.
+
+    Arguments and errors as of :class:`OpenCLIPTeacher`.
+
+    Attributes:
+        embed_dims (int): Size D of the embeddings.
+        label (str): The tag, the weight file's name, 'own' or 'random'.
+        quick_gelu (bool): Whether the model is built with QuickGELU.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | None,
+        model_config: str | None,
+        force_quick_gelu: bool | None,
+    ) -> None:
+        self.model_name = model_name
+        self.own_weights = model_name.startswith(('hf-hub:', 'local-dir:'))
+        self.label = 'own' if self.own_weights else 'random'
+        if model_config is not None:
+            _register_config(Path(model_config).expanduser().absolute(), model_name)
+        self._config = self._find_config()
+        self.embed_dims: int = self._config['embed_dim']
+        self._tags = self._published_tags()
+        self._tag_cfg: dict = {}
+        self._file: Path | None = None
+        if pretrained is not None:
+            self._find_weights(pretrained)
+        self.quick_gelu = needs_quick_gelu(
+            model_name,
+            force_quick_gelu,
+            in_config=bool(self._config.get('quick_gelu')),
+            in_tag=bool(self._tag_cfg.get('quick_gelu')),
+            file=self._file,
+            siblings={tag: bool(c.get('quick_gelu')) for tag, c in self._tags.items()},
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name, without folders, with '-quickgelu' where it applies."""
+        name = self.model_name.split(':')[-1].rstrip('/').split('/')[-1]
+        plain = name.removesuffix('-quickgelu')
+        return f'{plain}-quickgelu' if self.quick_gelu else name
+
+    def _find_config(self) -> dict:
+        import open_clip
+
+        if self.own_weights:
+            try:
+                return open_clip.get_model_config(self.model_name)
+            except Exception as error:
+                raise TeacherError(self._explain(error)) from error
+        config = open_clip.get_model_config(self.model_name.replace('/', '-'))
+        if config is not None:
+            return config
+        close = difflib.get_close_matches(self.model_name, open_clip.list_models())
+        raise ConfigError(
+            f'open_clip has no model {self.model_name!r}. Close names: '
+            f'{", ".join(close) or "none"}; open_clip.list_models() lists all. A model '
+            'of your own needs model_config, the path of its JSON.'
+        )
+
+    def _published_tags(self) -> dict[str, dict]:
+        import open_clip
+
+        name = self.model_name.replace('/', '-')
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in tags}
+
+    def _find_weights(self, pretrained: str) -> None:
+        if self.own_weights:
+            raise ConfigError(
+                f'{self.model_name!r} carries its own weights, so pretrained='
+                f'{pretrained!r} would be ignored. Remove one of the two.'
+            )
+        # open_clip reads tags in this way too: 'laion2b-e16' is 'laion2b_e16'.
+        tag = pretrained.lower().replace('-', '_')
+        if tag in self._tags:
+            self.label, self._tag_cfg = tag, self._tags[tag]
+            return
+        path = Path(pretrained).expanduser()
+        is_path = len(path.parts) > 1 or path.suffix in _WEIGHT_SUFFIXES
+        if not is_path and not path.is_file():
+            raise ConfigError(
+                f'{pretrained!r} is neither a tag of {self.model_name} (its tags: '
+                f'{", ".join(self._tags) or "none"}) nor a file. Set pretrained to '
+                'one of these tags or to the path of a weight file.'
+            )
+        self._file = check_weight_file(path)
+        self.label = self._file.name
+
+    def create_model(self, image_size: int | None) -> nn.Module:
+        """The model with its weights, in float32 on the CPU.
+
+        Args:
+            image_size (int, optional): Overrides the input size, in pixels.
+        """
+        import open_clip
+
+        weights = self.label if self._tag_cfg else self._file and str(self._file)
+        trained = self.own_weights or weights is not None
+        if not trained:
+            print_log(
+                f'Teacher {self.model_name} has random weights, since pretrained is '
+                'None: good for tests only.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings('ignore', message='.*TorchScript archive')
+                return open_clip.create_model(
+                    self.model_name,
+                    pretrained=weights,
+                    force_quick_gelu=self.quick_gelu,
+                    force_image_size=image_size,
+                    force_preprocess_cfg=self._published_preprocessing(),
+                    pretrained_text=False,
+                    require_pretrained=trained,
+                    # OpenAI's archives are refused otherwise. torch hands them to
+                    # its TorchScript reader, which unpickles nothing foreign.
+                    weights_only=not (self._file and is_torchscript(self._file)),
+                )
+        except Exception as error:
+            raise TeacherError(self._explain(error)) from error
+
+    def _published_preprocessing(self) -> dict | None:
+        """Mean and std of a weight file: those of its published siblings."""
+        pairs = {(cfg['mean'], cfg['std']) for cfg in self._tags.values()}
+        if self._file is None or len(pairs) != 1:
+            return None
+        return dict(zip(('mean', 'std'), pairs.pop()))
+
+    def _explain(self, error: Exception) -> str:
+        if self.model_name.startswith('local-dir:'):
+            mend = 'The folder needs open_clip_config.json and a weight file.'
+        elif self.own_weights or self._tag_cfg:
+            mend = (
+                'Without network, export HF_HUB_OFFLINE=1 to use the hub cache at '
+                'once, or copy the weight file here and give its path as pretrained.'
+            )
+        elif self._file is not None:
+            mend = (
+                f'Weight file: {self._file}. If it is of another architecture, set '
+                'model_name; if it is cut off, copy it again.'
+            )
+        else:
+            mend = "Check the model's config."
+        reason = first_lines(error)
+        return f'Teacher {self.model_name} ({self.label}) failed: {reason}\n{mend}'
+
+    def preprocessing(self, model: nn.Module) -> dict:
+        """open_clip's preprocessing of a model: 'mean', 'std', 'size'."""
+        import open_clip
+
+        return open_clip.get_model_preprocess_cfg(model)
+
+    def tokenizer(self) -> Callable:
+        """The model's tokenizer: texts to token ids (N, context length), int64."""
+        import open_clip
+
+        return open_clip.get_tokenizer(self.model_name)
+
+
+def _register_config(path: Path, model_name: str) -> None:
+    """Makes a model JSON known to open_clip under its stem."""
+    import open_clip
+
+    config = read_model_config(path, model_name)
+    built_in = Path(open_clip.__file__).parent / 'model_configs' / path.name
+    if built_in.exists():
+        raise ConfigError(
+            f"model_config {path} would replace open_clip's own {path.stem!r}. "
+            'Rename the file.'
+        )
+    if open_clip.get_model_config(model_name) != config:
+        open_clip.add_model_config(path)

@@ -1,0 +1,97 @@
+"""CLIP teachers from open_clip: any model, any tag, any local weight file."""
+
+from torch import Tensor
+
+from mmlgd.errors import TeacherError
+from mmlgd.registry import MODELS
+
+from .base import BaseTeacher
+from .open_clip_source import OpenCLIPSource
+from .text_tower import TextTower
+
+
+@MODELS.register_module()
+class OpenCLIPTeacher(BaseTeacher):
+    """A frozen CLIP of open_clip.
+
+    OpenAI's weights were trained with QuickGELU, and many others with GELU; the
+    wrong one spoils the text embeddings without an error. The activation is taken
+    from, in this order: ``force_quick_gelu``; a model config that says QuickGELU
+    (all ``*-quickgelu`` names do); the tag; OpenAI's TorchScript format (always
+    QuickGELU); for any other weight file, the tags of that model name where all
+    say QuickGELU, with a warning; else GELU.
+
+    Mean and standard deviation come from the tag or the folder; for a weight file,
+    from the tags of that model name where they agree; else they are OpenAI's.
+
+    Args:
+        model_name (str): An open_clip model, 'hf-hub:org/repo', 'local-dir:path',
+            or the stem of ``model_config``.
+        pretrained (str, optional): A tag of that model, or a weight file: OpenAI's
+            TorchScript archive, a state dict (also under 'state_dict', also with
+            'module.' before its keys), safetensors. None leaves random weights
+            and warns. Must be None with 'hf-hub:' and 'local-dir:', which carry
+            their own. Defaults to None.
+        model_config (str, optional): An open_clip model JSON of one's own, known
+            as its stem from then on. Defaults to None.
+        precision (str): 'auto', 'fp16', 'bf16' or 'fp32', see
+            :class:`BaseTeacher`. Text is always encoded in float32. Defaults to
+            'auto'.
+        force_quick_gelu (bool, optional): Overrides the activation. Defaults to
+            None: found as said above.
+        image_size (int, optional): Overrides the model's input size, in pixels.
+            Defaults to None.
+
+    Raises:
+        ConfigError: Unknown model, tag or config, or options that contradict.
+        TeacherError: Weights that cannot be had, read, or fitted to the model.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | None = None,
+        model_config: str | None = None,
+        precision: str = 'auto',
+        force_quick_gelu: bool | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__(precision)
+        source = OpenCLIPSource(model_name, pretrained, model_config, force_quick_gelu)
+        model = source.create_model(image_size)
+        self.embed_dims = source.embed_dims
+        self._set_preprocessing(source.preprocessing(model))
+        self._name = f'open_clip/{source.name}/{source.label}'
+        self.visual = model.visual
+        self.text = TextTower(
+            model, source.tokenizer, self.embed_dims, f'open_clip/{source.name}/text'
+        )
+        self.freeze()
+
+    def _set_preprocessing(self, preprocessing: dict) -> None:
+        self.image_mean = [255.0 * value for value in preprocessing['mean']]
+        self.image_std = [255.0 * value for value in preprocessing['std']]
+        size = preprocessing['size']
+        height, width = (size, size) if isinstance(size, int) else size
+        if height != width:
+            raise TeacherError(
+                f'This CLIP takes images of {height}x{width} pixels, but a teacher '
+                'here takes square ones. Set image_size of OpenCLIPTeacher.'
+            )
+        self.image_size = height
+
+    def image_features(self, inputs: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, image_size, image_size).
+
+        Raises:
+            TeacherError: Images of another size.
+        """
+        if tuple(inputs.shape[-2:]) != (self.image_size, self.image_size):
+            raise TeacherError(
+                f'{self._name} takes images of {self.image_size}x{self.image_size} '
+                f'pixels, but got {tuple(inputs.shape)}. Crop to that size in the '
+                'pipeline, or set image_size of the teacher.'
+            )
+        features = self.visual(inputs)
+        # Some towers (CoCa's) return tokens beside the pooled features.
+        return features[0] if isinstance(features, tuple) else features

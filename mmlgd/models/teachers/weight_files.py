@@ -1,0 +1,130 @@
+"""Looks at a local weight file before a library does, to say what is wrong."""
+
+import zipfile
+from pathlib import Path
+
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from mmlgd.errors import TeacherError
+
+_LFS_POINTER = b'version https://git-lfs'
+
+
+def check_weight_file(path: str | Path) -> Path:
+    """Finds a weight file and refuses what cannot be one.
+
+    Args:
+        path (str | Path): The file; a relative path starts at the working
+            directory, '~' is the home directory.
+
+    Returns:
+        Path: The absolute path.
+
+    Raises:
+        TeacherError: No such file, or one that is empty, a web page, a git-lfs
+            pointer, or cut off.
+    """
+    file = Path(path).expanduser().absolute()
+    if not file.is_file():
+        raise TeacherError(
+            f'Weight file {str(path)!r} does not exist (looked for {file}). Relative '
+            'paths start at the working directory: run from the repository root, or '
+            'give an absolute path.'
+        )
+    with file.open('rb') as stream:
+        head = stream.read(64)
+    fault = _fault(file, head.lstrip())
+    if fault:
+        raise TeacherError(
+            f'Weight file {file} is {fault} ({file.stat().st_size} bytes). Download '
+            'or copy it again.'
+        )
+    return file
+
+
+def _fault(file: Path, head: bytes) -> str | None:
+    if not head:
+        return 'empty'
+    if head.startswith(b'<'):
+        return 'a web page, not weights'
+    if head.startswith(_LFS_POINTER):
+        return 'a git-lfs pointer, not weights (git lfs pull fetches them)'
+    if head.startswith(b'PK') and not zipfile.is_zipfile(file):
+        return 'truncated'
+    return None
+
+
+def is_torchscript(file: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+
+
+def first_lines(error: Exception, count: int = 6, width: int = 300) -> str:
+    """The beginning of an error that may name thousands of keys."""
+    lines = [line.strip()[:width] for line in str(error).splitlines() if line.strip()]
+    return '\n'.join(lines[:count]) or type(error).__name__
+
+
+def read_state_dict(path: str) -> dict[str, Tensor]:
+    """Reads a checkpoint of mmengine, or a plain state dict, onto the CPU.
+
+    Args:
+        path (str): A local file, or a URL that mmengine knows ('https://...').
+
+    Raises:
+        TeacherError: The file cannot be had or read, or holds no tensors.
+    """
+    source = path if '://' in path else str(check_weight_file(path))
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    except Exception as error:
+        raise TeacherError(
+            f'Weights {source} cannot be read: {first_lines(error)}\nIf the file is '
+            'cut off, copy it again; without network, give a local file.'
+        ) from error
+    weights = checkpoint
+    if isinstance(checkpoint, dict):
+        weights = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(weights, dict) or not weights:
+        raise TeacherError(f'{source} holds no state dict. Give a checkpoint file.')
+    return {key: value for key, value in weights.items() if isinstance(value, Tensor)}
+
+
+def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> None:
+    """Loads weights that must fit a module exactly.
+
+    Args:
+        module (nn.Module): Receives them.
+        weights (dict[str, Tensor]): By the module's own keys.
+        place (str): Module and file, for the message.
+
+    Raises:
+        TeacherError: A key lacks, is left over or has another shape.
+    """
+    own = module.state_dict()
+    # Counters that older checkpoints lack, and that eval mode does not read.
+    wanted = {key for key in own if not key.endswith('num_batches_tracked')}
+    matched = {key for key in wanted & weights.keys() if _same_shape(own, weights, key)}
+    left_over = weights.keys() - own.keys()
+    if matched == wanted and not left_over:
+        module.load_state_dict(weights, strict=False)
+        return
+    faults = [f'lacks {key}' for key in sorted(wanted - weights.keys())]
+    faults += [
+        f'{key} is {tuple(weights[key].shape)}, not {tuple(own[key].shape)}'
+        for key in sorted(wanted & weights.keys() - matched)
+    ]
+    faults += [f'{key} is left over' for key in sorted(left_over)]
+    raise TeacherError(
+        f'{place}: {len(matched)} of {len(wanted)} tensors match '
+        f'({len(matched) / len(wanted):.0%}). First of {len(faults)} faults: '
+        f'{"; ".join(faults[:5])}. Set the architecture that the file was saved from.'
+    )
+
+
+def _same_shape(own: dict, weights: dict, key: str) -> bool:
+    return own[key].shape == weights[key].shape
