@@ -1,0 +1,156 @@
+"""Prepares the semantics banks and reports how they are used."""
+
+import math
+from typing import Optional
+
+import torch
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmlgd.errors import BankError, ConfigError
+from mmlgd.registry import HOOKS
+
+DEFAULT_CACHE_DIR = '~/.cache/mmlgd/text_banks'
+
+
+@HOOKS.register_module()
+class SemanticsBankHook(Hook):
+    """Builds or loads the textual bank before training, and logs statistics.
+
+    Before the first iteration the bank comes, in this order, from the resumed
+    checkpoint, from ``bank_file``, from the cache, or from the teacher's text
+    tower, which is then released from memory. All ranks end with rank 0's bank.
+
+    While training it logs, at every ``interval``, ``categories_hit`` (how many
+    visual anchors were ever hit), ``assignment_entropy`` (nats) and
+    ``teacher_student_agreement`` (share of images whose most similar name is
+    the same for both).
+
+    Args:
+        bank_file (str, optional): A file written by tools/build_text_bank.py.
+            Defaults to None.
+        cache_dir (str, optional): Where built banks are kept; None keeps none.
+            Defaults to '~/.cache/mmlgd/text_banks'.
+        interval (int): Iterations between two reports. Defaults to 50.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        bank_file: Optional[str] = None,
+        cache_dir: Optional[str] = DEFAULT_CACHE_DIR,
+        interval: int = 50,
+    ) -> None:
+        self.bank_file = bank_file
+        self.cache_dir = cache_dir
+        self.interval = interval
+        self._ready = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare the banks, check names against the validation set.
+
+        Raises:
+            BankError: The bank file or the resumed bank does not fit.
+            ConfigError: The validation set has other categories than the bank.
+        """
+        self._prepare(runner)
+        if runner.val_loop is not None:
+            _check_classes(_model(runner), runner.val_dataloader.dataset, 'val_dataloader')
+
+    def before_val(self, runner: Runner) -> None:
+        """Prepare the banks where a run only validates."""
+        self._prepare(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        """Prepare the banks where a run only tests."""
+        self._prepare(runner)
+        _check_classes(_model(runner), runner.test_dataloader.dataset, 'test_dataloader')
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint that was distilled from another teacher.
+
+        The bank itself refuses other names, when the state is loaded.
+
+        Raises:
+            BankError: The teachers differ.
+        """
+        found = checkpoint.get('meta', {}).get('teacher')
+        wanted = _model(runner).teacher.identity
+        if found not in (None, wanted):
+            raise BankError(
+                f'The checkpoint was distilled from {found}, but the config has the teacher '
+                f'{wanted}, whose embeddings its banks do not share; set the same teacher, or '
+                'start a new run.'
+            )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
+        """Log the statistics of the interval."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        model = _model(runner)
+        statistics = model.bank_statistics.compute()
+        model.bank_statistics.reset()
+        statistics['categories_hit'] = int(model.visual_bank.seen.sum())
+        for name, value in statistics.items():
+            runner.message_hub.update_scalar(f'train/{name}', value)
+
+    def after_train(self, runner: Runner) -> None:
+        """Name the categories to which no image was ever assigned."""
+        model = _model(runner)
+        seen = model.visual_bank.seen.tolist()
+        missed = [n for n, hit in zip(model.textual_bank.category_names, seen) if not hit]
+        if missed:
+            shown = ', '.join(missed[:10]) + (', ...' if len(missed) > 10 else '')
+            runner.logger.info(
+                f'{len(missed)} of {len(seen)} categories were never hit: {shown}'
+            )
+
+    def _prepare(self, runner: Runner) -> None:
+        if self._ready:
+            return
+        self._ready = True
+        model = _model(runner)
+        if is_main_process():
+            self._fill(model, runner)
+        for bank in (model.textual_bank, model.zero_shot_bank):
+            if bank is not None:
+                broadcast(bank.embeddings)
+                bank.built = True
+        model.teacher.release_text_tower()
+        hits = int(model.visual_bank.seen.sum())
+        names = len(model.textual_bank.category_names)
+        runner.logger.info(
+            f'Semantics banks ready: {names} names, {hits} visual anchors seen so far, '
+            f'assignment entropy at most {math.log(names):.2f} nats.'
+        )
+
+    def _fill(self, model: torch.nn.Module, runner: Runner) -> None:
+        if not model.textual_bank.built and self.bank_file is not None:
+            model.textual_bank.load(self.bank_file, model.teacher)
+            runner.logger.info(f'Textual semantics bank loaded from {self.bank_file}.')
+        model.build_text_banks(self.cache_dir)
+
+
+def _model(runner: Runner) -> torch.nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _check_classes(model: torch.nn.Module, dataset: object, place: str) -> None:
+    """Compare the number of the data set's classes with that of the names."""
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
+    names = model.prediction_bank.category_names
+    if classes is not None and len(classes) != len(names):
+        raise ConfigError(
+            f'{place} has {len(classes)} classes, but zero-shot prediction chooses from '
+            f'{len(names)} names; set model.zero_shot_bank=dict(type='
+            "'TextualSemanticsBank', categories=...) to this data set's names."
+        )

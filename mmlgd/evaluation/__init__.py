@@ -1,0 +1,5 @@
+"""Metrics that mmpretrain, mmdet and mmseg lack."""
+
+from .zero_shot_accuracy import ZeroShotAccuracy
+
+__all__ = ['ZeroShotAccuracy']

@@ -1,0 +1,7 @@
+"""The semantics banks: what the student's embeddings are compared with."""
+
+from .bank_statistics import BankStatistics
+from .textual_bank import TextualSemanticsBank
+from .visual_bank import VisualSemanticsBank
+
+__all__ = ['BankStatistics', 'TextualSemanticsBank', 'VisualSemanticsBank']

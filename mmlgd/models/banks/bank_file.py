@@ -1,0 +1,110 @@
+"""The file of a textual semantics bank."""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+
+from mmlgd.errors import BankError
+
+
+@dataclass
+class BankFile:
+    """What a bank file holds.
+
+    Attributes:
+        embeddings (torch.Tensor): T, (C, D) float32 unit rows.
+        category_names (list[str]): The C names.
+        templates (list[str]): The prompt templates.
+        text_identity (str): The text tower and its weights.
+    """
+
+    embeddings: torch.Tensor
+    category_names: list
+    templates: list
+    text_identity: str
+
+    def to_dict(self) -> dict:
+        """Fields as a dict that ``torch.load`` reads weights-only."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, path: Union[str, Path]) -> 'BankFile':
+        """Read a bank file.
+
+        Raises:
+            BankError: The file is absent, truncated or no bank file.
+        """
+        if not Path(path).is_file():
+            raise BankError(
+                f'There is no bank file {path}; write one with '
+                f'`python tools/build_text_bank.py CONFIG --out {path}`.'
+            )
+        try:
+            return cls(**torch.load(path, map_location='cpu', weights_only=True))
+        except (TypeError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+            raise BankError(
+                f'{path} is no whole bank file ({type(error).__name__}: {error}); write '
+                'it anew with tools/build_text_bank.py.'
+            ) from error
+
+    def check(
+        self,
+        path: Union[str, Path],
+        names: Sequence[str],
+        templates: Sequence[str],
+        embed_dims: int,
+        text_identity: Optional[str],
+    ) -> None:
+        """Refuse a file that belongs to another bank.
+
+        Raises:
+            BankError: Names, templates, width or encoder differ.
+        """
+        place = f'the bank file {path}'
+        check_same_names(names, self.category_names, place)
+        if list(templates) != list(self.templates):
+            raise BankError(
+                f'{place} was made with {len(self.templates)} other templates than the '
+                f"config's {len(templates)}; build it anew or use the same templates."
+            )
+        if self.embeddings.shape[1] != embed_dims:
+            raise BankError(
+                f'{place} holds embeddings of width {self.embeddings.shape[1]}, but the '
+                f'teacher embeds images in {embed_dims}; build it with this teacher.'
+            )
+        if text_identity not in (None, self.text_identity):
+            raise BankError(
+                f'{place} was made by {self.text_identity}, but the teacher is '
+                f'{text_identity}; build it with this teacher.'
+            )
+
+
+def check_same_names(wanted: Sequence[str], found: Sequence[str], place: str) -> None:
+    """Refuse category names that differ in number, order or spelling.
+
+    Args:
+        wanted (Sequence[str]): Names of the config.
+        found (Sequence[str]): Names stored beside the embeddings.
+        place (str): Where they were stored, for the message.
+
+    Raises:
+        BankError: They differ.
+    """
+    if list(wanted) == list(found):
+        return
+    message = f'{place} has {len(found)} category names, the config {len(wanted)}'
+    differing = [i for i, pair in enumerate(zip(wanted, found)) if pair[0] != pair[1]]
+    if differing:
+        first = differing[0]
+        message += (
+            f'; the first that differs is number {first}: {found[first]!r} there, '
+            f'{wanted[first]!r} in the config'
+        )
+    raise BankError(
+        f'{message}. Set textual_bank.categories to the stored names, or start from a '
+        'checkpoint and a bank of these names.'
+    )

@@ -1,0 +1,6 @@
+"""Necks: from student features to the teacher's embedding space."""
+
+from .linear_projection import LinearProjection
+from .projector import Projector
+
+__all__ = ['LinearProjection', 'Projector']

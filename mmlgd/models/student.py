@@ -1,0 +1,115 @@
+"""The student: an mmpretrain backbone, its pooling and its projector."""
+
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import nn
+
+from mmlgd.errors import ConfigError
+from mmlgd.registry import MODELS
+
+
+class Student(BaseModel):
+    """A lightweight backbone that embeds images in the teacher's space.
+
+    Args:
+        backbone (dict): Config of an mmpretrain backbone.
+        embed_dims (int): Width D of the teacher's embeddings.
+        neck (dict, optional): Pools the last feature map to (B, h). None for
+            backbones that give vectors. Defaults to global average pooling.
+        projector (dict, optional): Its widths are filled in: h is found by a
+            forward pass, D is the teacher's. Defaults to ``Projector``.
+        image_size (int): Side of the pictures that find h, in pixels; a
+            backbone bound to its own ``img_size`` keeps that. Defaults to 224.
+        data_preprocessor (dict | nn.Module, optional): Defaults to None: images
+            are taken as they come.
+        init_cfg (dict, optional): Initialisation. Defaults to None.
+
+    Attributes:
+        feature_dims (int): h, the width of the pooled features.
+
+    Raises:
+        ConfigError: Backbone and neck give no vectors, or a projector is
+            configured for other widths.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        embed_dims: int,
+        neck: Optional[dict] = dict(type='mmpretrain.GlobalAveragePooling'),
+        projector: Optional[dict] = None,
+        image_size: int = 224,
+        data_preprocessor: Optional[Union[dict, nn.Module]] = None,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck) if neck else None
+        self.feature_dims = self._find_feature_dims(image_size)
+        projector = {'type': 'Projector', **(projector or {})}
+        for name, width in (('in_channels', self.feature_dims), ('out_channels', embed_dims)):
+            if projector.setdefault(name, width) != width:
+                raise ConfigError(
+                    f'projector.{name} is {projector[name]}, but must be {width} '
+                    f'(features {self.feature_dims}, teacher {embed_dims}); leave it out '
+                    'of the config.'
+                )
+        self.projector = MODELS.build(projector)
+
+    def extract_feat(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Pooled features (B, h) of normalised images (B, 3, H, W)."""
+        features = self.backbone(inputs)
+        if self.neck is not None:
+            features = self.neck(features)
+        return features[-1] if isinstance(features, (tuple, list)) else features
+
+    def embed(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Embed images.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
+
+        Returns:
+            torch.Tensor: s, (B, D) float32, each row of unit length.
+        """
+        embeddings = self.projector(self.extract_feat(inputs))
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return F.normalize(embeddings.float(), dim=1)
+
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        data_samples: Optional[list] = None,
+        mode: str = 'tensor',
+    ) -> torch.Tensor:
+        """Embeddings of the images; ``tensor`` is the only mode of a bare student.
+
+        Raises:
+            ConfigError: Another mode is asked for.
+        """
+        if mode != 'tensor':
+            raise ConfigError(f"A Student has no mode {mode!r}, only 'tensor'; use a distiller.")
+        return self.embed(inputs)
+
+    @torch.no_grad()
+    def _find_feature_dims(self, image_size: int) -> int:
+        """Width of the pooled features, from one black picture in eval mode."""
+        image_size = getattr(self.backbone, 'img_size', image_size)
+        # Some backbones' train() and eval() return None: not to be chained.
+        self.eval()
+        features = self.extract_feat(torch.zeros(1, 3, *_pair(image_size)))
+        self.train()
+        if features.dim() != 2:
+            raise ConfigError(
+                f'The student gives features of shape {tuple(features.shape)}, not (B, h); '
+                "set neck=dict(type='mmpretrain.GlobalAveragePooling') for feature maps, "
+                'neck=None for vectors.'
+            )
+        return features.shape[1]
+
+
+def _pair(size) -> tuple:
+    return tuple(size) if isinstance(size, (tuple, list)) else (size, size)

@@ -1,0 +1,39 @@
+"""Checks of numeric options, raised as :class:`~mmlgd.errors.ConfigError`."""
+
+import math
+from numbers import Real
+
+from mmlgd.errors import ConfigError
+
+
+def check_in_range(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """Return ``value`` if it is a finite number of the interval.
+
+    Args:
+        name (str): Option as the user wrote it, e.g. ``LGD.alpha``.
+        value (float): Its value.
+        low (float): Lower end of the interval.
+        high (float): Upper end of the interval; ``inf`` for none.
+        low_open (bool): Whether ``low`` itself is refused. Defaults to False.
+        high_open (bool): Whether ``high`` itself is refused. Defaults to False.
+
+    Raises:
+        ConfigError: ``value`` is no number or lies outside the interval.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    above = is_number and (value > low if low_open else value >= low)
+    below = is_number and (value < high if high_open else value <= high)
+    if not (above and below and math.isfinite(value)):
+        interval = f'{"(" if low_open else "["}{low}, {high}{")" if high_open else "]"}'
+        raise ConfigError(
+            f'{name} must be a number in {interval}, but is {value!r}; set it in the '
+            'model section of the config.'
+        )
+    return value
