@@ -28,3 +28,7 @@ class DataError(MMLGDError, RuntimeError):
 
 class CheckpointError(MMLGDError, RuntimeError):
     """A checkpoint that does not hold what is asked of it."""
+
+
+class DependencyError(MMLGDError, ImportError):
+    """A library that is absent, or installed in a version that cannot work."""

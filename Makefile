@@ -1,0 +1,37 @@
+# make help lists the targets. Each does the set-up it needs, once.
+#
+# Variables:
+#   PYTHON       an interpreter of yours to install into and use, instead of .venv
+#   BOOTSTRAP    the Python (3.10 or newer) that creates .venv
+#   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
+#   DEMO_ARGS    passed to tools/demo.py, e.g. DEMO_ARGS=--short
+
+BOOTSTRAP ?= $(or $(PYTHON),python3)
+RUN := $(or $(PYTHON),.venv/bin/python)
+
+.DEFAULT_GOAL := help
+.PHONY: help env test lint format demo clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+env:  ## Set up the environment (.venv, or PYTHON=...); a second call takes seconds
+	@$(BOOTSTRAP) tools/setup_env.py $(if $(PYTHON),--python '$(PYTHON)')
+
+test: env  ## Run the tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q $(PYTEST_ARGS)
+
+lint: env  ## Check style and formatting
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: env  ## Mend what lint would complain of, where that is safe
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+demo: env  ## Distil a small CLIP into MobileNetV3 on embedded data; print the table
+	$(RUN) tools/demo.py $(DEMO_ARGS)
+
+clean:  ## Remove build and test leftovers; the environment and work_dirs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	find mmlgd tests tools configs -name __pycache__ -type d -exec rm -rf {} +

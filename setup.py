@@ -1,0 +1,87 @@
+"""Packaging of mmlgd.
+
+Beside the package, an installation carries ``mmlgd/.mim/`` with the configs, the
+tools and the model index, where mmengine looks for ``mmlgd::`` bases and mim for
+tools: copied into a wheel, linked in an editable installation.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM_ENTRIES = ('configs', 'tools', 'model-index.yml')
+
+
+def version() -> str:
+    """The version that ``mmlgd/version.py`` states, without importing mmlgd."""
+    scope: dict[str, str] = {}
+    exec((ROOT / 'mmlgd/version.py').read_text(), scope)
+    return scope['__version__']
+
+
+def requirements(name: str) -> list[str]:
+    """The requirement lines of ``requirements/<name>.txt``, comments left out."""
+    lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()
+    stripped = (line.partition('#')[0].strip() for line in lines)
+    return [line for line in stripped if line]
+
+
+def place(source: Path, target: Path, link: bool) -> None:
+    """Put ``source`` at ``target``, as a relative link or as a copy."""
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        try:
+            target.symlink_to(os.path.relpath(source, target.parent))
+            return
+        except OSError:  # file systems and Windows accounts without links
+            pass
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+    else:
+        shutil.copy2(source, target)
+
+
+class BuildWithMim(build_py):
+    """``build_py`` that also provides ``mmlgd/.mim``."""
+
+    def run(self) -> None:
+        super().run()
+        package = ROOT if self.editable_mode else Path(self.build_lib)
+        for entry in MIM_ENTRIES:
+            target = package / 'mmlgd/.mim' / entry
+            place(ROOT / entry, target, link=self.editable_mode)
+
+
+EXTRAS = {
+    name: requirements(name) for name in ('mminstall', 'tests', 'optional', 'docs')
+}
+EXTRAS['all'] = sorted({line for lines in EXTRAS.values() for line in lines})
+
+setup(
+    name='mmlgd',
+    version=version(),
+    description='Language-guided distillation of CLIP-like teachers, for OpenMMLab',
+    long_description=(
+        'Pre-training of small vision models by distilling an image-text teacher '
+        'under the guidance of category names, built on mmengine and mmpretrain.'
+    ),
+    author='mmlgd authors',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords=['computer vision', 'knowledge distillation', 'CLIP', 'pre-training'],
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmlgd', 'mmlgd.*']),
+    package_data={'mmlgd': ['**/*.txt', '**/*.json']},
+    install_requires=requirements('runtime'),
+    extras_require=EXTRAS,
+    cmdclass={'build_py': BuildWithMim},
+    zip_safe=False,
+)
