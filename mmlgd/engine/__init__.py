@@ -1,0 +1,7 @@
+"""Hooks and wrappers that mmengine's Runner meets."""
+
+from .amp_optim_wrapper import AmpOptimWrapper
+from .any_device_ddp import AnyDeviceDDP
+from .hooks import *  # noqa: F403
+
+__all__ = ['AmpOptimWrapper', 'AnyDeviceDDP']

@@ -1,0 +1,92 @@
+"""What the tools do around mmengine's Runner: options, config, last words."""
+
+import argparse
+import os
+import os.path as osp
+import sys
+from collections.abc import Callable, Sequence
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import distributed
+
+from mmlgd.errors import ConfigError, MMLGDError
+
+from .launch import set_up_distributed
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that train.py and test.py share."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='change settings of the config: key=value, nested keys as a.b.c=value, '
+        'lists as key="[a,b]"',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what starts the ranks',
+    )
+    # torch.distributed.launch passes it; the environment says the same.
+    parser.add_argument('--local_rank', '--local-rank', help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
+    """Read ``args.config`` and apply the options of :func:`add_common_arguments`.
+
+    ``work_dir`` is the option's, else the config's, else ``work_dirs/`` and the
+    config's name.
+
+    Args:
+        args (Namespace): Parsed options.
+        needed (Sequence[str]): Top-level fields the tool cannot do without.
+
+    Raises:
+        ConfigError: No such config, or a field is missing.
+    """
+    try:
+        cfg = Config.fromfile(args.config)
+    except OSError as error:
+        raise ConfigError(f'Config {args.config!r} cannot be read: {error}') from error
+    cfg.merge_from_dict(args.cfg_options)
+    absent = [name for name in needed if cfg.get(name) is None]
+    if absent:
+        raise ConfigError(
+            f'Config {args.config!r} has no {", ".join(absent)}, which this tool '
+            'needs; add it, or inherit from a file of configs/_base_/ that has it.'
+        )
+    cfg.launcher = args.launcher
+    stem = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', stem)
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a config, after :func:`set_up_distributed`."""
+    set_up_distributed(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; end on a wrong input with its message and exit code 2.
+
+    ``MMLGD_DEBUG=1`` shows the traceback instead. Other errors keep theirs, since
+    they are faults of the program.
+    """
+    try:
+        main()
+    except MMLGDError as error:
+        if os.environ.get('MMLGD_DEBUG') == '1':
+            raise
+        rank = os.environ.get('RANK', '0')
+        where = '' if rank == '0' else f' (rank {rank})'
+        print(f'{type(error).__name__}{where}: {error}', file=sys.stderr)
+        sys.exit(2)
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

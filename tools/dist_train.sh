@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Train with one process for each GPU (or, without CUDA, that many on the CPU).
+# Several nodes: run it on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+
+[ $# -ge 2 ] || fail 'usage: [PORT=...] dist_train.sh CONFIG GPUS [options of train.py]'
+config="$1" gpus="$2"
+shift 2
+dist_launch train.py "$gpus" "$config" "$@"
