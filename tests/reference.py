@@ -1,0 +1,39 @@
+"""LGD written a second time, in float64 numpy with plain loops, to test against."""
+
+import numpy as np
+
+
+def _softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def lgd_reference(s, t, text, visual, tau_s=0.2, tau_t=0.01):
+    """Returns L_TEX, L_VIS and their gradients with respect to s."""
+    s, t, text, visual = (np.asarray(x, dtype=np.float64) for x in (s, t, text, visual))
+    batch = len(s)
+    losses = np.zeros(2)
+    grads = np.zeros((2, *s.shape))
+    for b in range(batch):
+        anchor_sets = (text, np.concatenate([t[b : b + 1], visual]))
+        for which, anchors in enumerate(anchor_sets):
+            q = _softmax(np.array([s[b] @ a for a in anchors]) / tau_s)
+            p = _softmax(np.array([t[b] @ a for a in anchors]) / tau_t)
+            losses[which] -= (p * np.log(q)).sum() / batch
+            grads[which, b] = (q - p) @ anchors / tau_s / batch
+    return losses[0], losses[1], grads[0], grads[1]
+
+
+def lgka_reference(visual, seen, t, text, momentum):
+    """The bank and its marks after one batch, category by category."""
+    visual, seen = np.array(visual, dtype=np.float64), np.array(seen)
+    t, text = np.asarray(t, dtype=np.float64), np.asarray(text, dtype=np.float64)
+    owner = np.array([int(np.argmax([row @ c for c in text])) for row in t])
+    for c in range(len(text)):
+        rows = t[owner == c]
+        if len(rows) == 0:
+            continue
+        z = rows.mean(axis=0)
+        visual[c] = momentum * visual[c] + (1 - momentum) * z if seen[c] else z
+        seen[c] = True
+    return visual, seen

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmlgd.errors import ConfigError
+from mmlgd.models.banks import VisualSemanticsBank
+from tests.reference import lgka_reference
+
+
+def unit_rows(n, d, seed):
+    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+@pytest.mark.parametrize('num_categories', [2, 10, 1203])
+def test_updates_match_a_loop_over_categories(num_categories):
+    text = unit_rows(num_categories, 32, 0)
+    bank = VisualSemanticsBank(num_categories, 32, momentum=0.9)
+    visual, seen = bank.embeddings.numpy().copy(), bank.seen.numpy().copy()
+    for step in range(5):
+        t = unit_rows(16, 32, 10 + step)
+        if step == 3:  # A batch that hits one category only, already seen or not.
+            t = F.normalize(text[1] + 0.1 * t, dim=1)
+        visual, seen = lgka_reference(visual, seen, t, text, 0.9)
+        bank.update(t, text)
+        np.testing.assert_allclose(bank.embeddings.numpy(), visual, atol=1e-6)
+        np.testing.assert_array_equal(bank.seen.numpy(), seen)
+    assert bank.seen[1]
+    if num_categories == 1203:
+        assert not bank.seen.all()
+
+
+def test_first_hit_replaces_the_noise_and_the_second_blends():
+    text = torch.eye(3)
+    bank = VisualSemanticsBank(3, 3, momentum=0.75)
+    noise = bank.embeddings.clone()
+    assert torch.allclose(noise.norm(dim=1), torch.ones(3), atol=1e-6)
+    bank.update(torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.0, 0.8], [0.8, 0.0, 0.6]]), text)
+    # Rows 0 and 2 belong to category 0, row 1 to category 2, none to category 1.
+    assert torch.allclose(bank.embeddings[0], torch.tensor([0.9, 0.0, 0.3]))
+    assert torch.allclose(bank.embeddings[2], torch.tensor([0.6, 0.0, 0.8]))
+    assert torch.equal(bank.embeddings[1], noise[1])
+    bank.update(torch.tensor([[1.0, 0.0, 0.0]]), text)
+    assert torch.allclose(bank.embeddings[0], torch.tensor([0.925, 0.0, 0.225]))
+    assert bank.seen.tolist() == [True, False, True]
+
+
+def test_given_assignment_is_used():
+    text = torch.eye(3)
+    bank = VisualSemanticsBank(3, 3)
+    bank.update(torch.tensor([[1.0, 0.0, 0.0]]), text, assignment=torch.tensor([2]))
+    assert bank.seen.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize('momentum', [1.0, -0.1, float('nan'), '0.9'])
+def test_momentum_out_of_range_is_refused(momentum):
+    with pytest.raises(ConfigError, match='VisualSemanticsBank.momentum'):
+        VisualSemanticsBank(2, 4, momentum=momentum)

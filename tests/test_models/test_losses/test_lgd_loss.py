@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmlgd.models.losses import lgd_loss, soft_cross_entropy
+from tests.reference import lgd_reference
+
+
+def unit_rows(n, d, seed):
+    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+@pytest.mark.parametrize('num_categories', [2, 10, 1203])
+def test_losses_and_gradients_match_float64(num_categories):
+    s, t = unit_rows(6, 32, 1).requires_grad_(), unit_rows(6, 32, 2)
+    # Rows of a used bank are no unit rows.
+    text, visual = unit_rows(num_categories, 32, 3), 0.7 * unit_rows(num_categories, 32, 4)
+    got = lgd_loss(s, t, text, visual)
+    textual, vis, grad_textual, grad_visual = lgd_reference(s.detach(), t, text, visual)
+    assert got.textual.item() == pytest.approx(textual, rel=1e-5, abs=1e-5)
+    assert got.visual.item() == pytest.approx(vis, rel=1e-5, abs=1e-5)
+    for loss, grad in ((got.textual, grad_textual), (got.visual, grad_visual)):
+        (found,) = torch.autograd.grad(loss, s, retain_graph=True)
+        np.testing.assert_allclose(found.numpy(), grad, rtol=1e-5, atol=1e-5)
+
+
+def test_own_similarity_dominates_the_visual_target():
+    # With a temperature of 0.01 and far anchors the teacher's target is its own
+    # embedding, so a student equal to it has nearly the smallest possible loss.
+    t = unit_rows(4, 32, 1)
+    text = visual = unit_rows(5, 32, 2)
+    best = lgd_loss(t.clone(), t, text, visual).visual
+    worst = lgd_loss(-t, t, text, visual).visual
+    assert best < 1 < worst
+
+
+def test_equal_distributions_give_the_entropy():
+    logits = torch.tensor([[0.1, 0.4, -0.2]])
+    p = torch.softmax(logits / 0.5, dim=1)
+    entropy = -(p * p.log()).sum()
+    assert torch.allclose(soft_cross_entropy(logits, logits, 0.5, 0.5), entropy)
+
+
+def test_half_precision_context_does_not_reach_in():
+    s, t = unit_rows(6, 32, 1), unit_rows(6, 32, 2)
+    text, visual = unit_rows(10, 32, 3), unit_rows(10, 32, 4)
+    plain = lgd_loss(s, t, text, visual)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = lgd_loss(s, t, text, visual)
+    assert mixed.textual.dtype == torch.float32
+    assert torch.equal(plain.textual, mixed.textual)
+    assert torch.equal(plain.visual, mixed.visual)

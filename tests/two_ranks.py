@@ -1,0 +1,26 @@
+"""Runs a function on two gloo processes and returns what each returned."""
+
+import socket
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+
+def _work(rank: int, function, port: int, out: str, args: tuple) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
+    )
+    torch.save(function(rank, *args), Path(out) / f'{rank}.pth')
+    dist.destroy_process_group()
+
+
+def run_on_two_ranks(function, out: Path, *args) -> list:
+    """``function(rank, *args)`` on both ranks, importable by name; their results."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    mp.spawn(_work, (function, port, str(out), args), nprocs=2)
+    return [torch.load(out / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
