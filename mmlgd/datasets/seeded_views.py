@@ -1,0 +1,101 @@
+"""Augmentations that can be replayed: view v of image i is always the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmlgd.errors import ConfigError
+from mmlgd.registry import DATASETS
+from mmlgd.utils.rng import mix_seed, seeded
+
+
+@DATASETS.register_module()
+class SeededViews:
+    """A data set whose random transforms depend on (seed, view, image) only.
+
+    Index ``view * N + i`` gives view ``view`` of image ``i``: the global generators
+    of Python, numpy and torch are seeded from (seed, view, i) around the wrapped
+    data set's ``__getitem__`` and put back afterwards. Thus the pixels depend
+    neither on the worker nor on what was loaded before, and a resumed run or a
+    store of teacher embeddings meets them again. :class:`ViewSampler` yields such
+    indices; with any other sampler an index below N is view 0, the same
+    augmentation in each epoch.
+
+    Args:
+        dataset: The data set to wrap, or its config. An infinite or iterable one is
+            refused.
+        seed: Seed of the views, non-negative. It is apart from the Runner's seed,
+            which orders the images, so that runs with other seeds can share one
+            store of views. Defaults to 0.
+        lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
+
+    Raises:
+        ConfigError: ``dataset`` has no length or no items; ``seed`` is no
+            non-negative integer.
+    """
+
+    def __init__(self, dataset: Any, seed: int = 0, lazy_init: bool = False) -> None:
+        if not isinstance(seed, int) or seed < 0:
+            raise ConfigError(
+                f'SeededViews.seed must be a non-negative integer, but is {seed!r}.'
+            )
+        if isinstance(dataset, dict):
+            dataset = DATASETS.build(dataset)
+        if not (hasattr(dataset, '__len__') and hasattr(dataset, '__getitem__')):
+            raise ConfigError(
+                'SeededViews.dataset must be a data set with a length and items (or '
+                f'its config), but is {type(dataset).__name__}.'
+            )
+        self.dataset = dataset
+        self.seed = seed
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Let the wrapped data set load its list."""
+        if self._fully_initialized:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        self._fully_initialized = True
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the wrapped data set."""
+        return getattr(self.dataset, 'metainfo', {})
+
+    def split(self, index: int) -> tuple[int, int]:
+        """Split an index into view and image.
+
+        Args:
+            index: ``view * N + i``, or a negative index in [-N, 0) of view 0.
+
+        Returns:
+            tuple[int, int]: (view, i) with i in [0, N).
+
+        Raises:
+            IndexError: ``index`` is below -N.
+        """
+        size = len(self)
+        if index < 0:
+            index += size
+        if index < 0 or not size:
+            raise IndexError(f'index {index - size} of a data set of {size} images')
+        return divmod(int(index), size)
+
+    def get_data_info(self, index: int) -> dict:
+        """What the wrapped data set knows about the image, before the pipeline."""
+        return self.dataset.get_data_info(self.split(index)[1])
+
+    def __getitem__(self, index: int) -> Any:
+        view, image = self.split(index)
+        with seeded(mix_seed(self.seed, view, image)):
+            return self.dataset[image]
+
+    def __iter__(self) -> Iterator[Any]:
+        # Without it, Python would count indices up for ever: none is out of range.
+        return (self[index] for index in range(len(self)))
+
+    def __len__(self) -> int:
+        """N, the number of images, not of views."""
+        return len(self.dataset)

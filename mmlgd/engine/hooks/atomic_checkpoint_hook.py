@@ -1,0 +1,186 @@
+"""Checkpoints that survive a full disk and a kill."""
+
+import os.path as osp
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import find_latest_checkpoint
+
+from mmlgd.errors import CheckpointError
+from mmlgd.registry import HOOKS
+from mmlgd.utils.atomic import remove_leftovers, write_atomically
+
+_BACKEND = 'mmlgd_atomic'
+
+
+@register_backend(_BACKEND)
+class AtomicLocalBackend(LocalBackend):
+    """Local files that are written beside their place and then renamed into it."""
+
+    _removals: list[str] | None = None
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write a whole file or nothing.
+
+        Args:
+            obj: The content.
+            filepath: The file to make or replace.
+
+        Raises:
+            CheckpointError: It cannot be written; says what was needed and free.
+        """
+        try:
+            write_atomically(filepath, obj)
+        except OSError as error:
+            needed = len(obj) / 2**20
+            raise CheckpointError(
+                f'{filepath} could not be saved ({error}): it needs {needed:.1f} MiB, '
+                f'and {_free_space(filepath)}.'
+            ) from error
+
+    def remove(self, filepath: str | Path) -> None:
+        """Remove a file, or note it while :meth:`removing_last` is active."""
+        if self._removals is None:
+            super().remove(filepath)
+        else:
+            self._removals.append(str(filepath))
+
+    @contextmanager
+    def removing_last(self) -> Iterator[list[str]]:
+        """Put removals off until the body succeeded; drop them if it raised.
+
+        Yields:
+            list[str]: The files to remove; the body may take some out.
+        """
+        self._removals = removals = []
+        try:
+            yield removals
+        finally:
+            self._removals = None
+        for path in removals:
+            self.remove(path)
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's CheckpointHook, with the previous checkpoint whole at any moment.
+
+    A checkpoint is written under a temporary name in its folder, flushed to disk and
+    renamed. Only then does ``last_checkpoint`` (replaced in the same way) point to
+    it, and only then are the outdated ones (``max_keep_ckpts``) and the previous best
+    (``save_best``) removed; the disk therefore needs room for one more. Parts left
+    by a killed run are removed when training starts.
+
+    On an object store, or with ``backend_args`` of one's own, writing is up to that
+    backend; the order of saving and removing outdated ones stays.
+
+    Args:
+        *args: As for :class:`mmengine.hooks.CheckpointHook`.
+        **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        CheckpointError: A checkpoint cannot be written. Names it, the space needed
+            and free, and the previous checkpoint.
+    """
+
+    def before_train(self, runner) -> None:
+        """Choose the backend that replaces files atomically."""
+        folder = str(self.out_dir or runner.work_dir)
+        if '://' not in folder and not (self.backend_args or self.file_client_args):
+            self.backend_args = dict(backend=_BACKEND)
+        super().before_train(runner)
+        if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
+            leftovers = remove_leftovers(self.out_dir)
+            if leftovers:
+                runner.logger.info(f'Removed parts of a killed run: {leftovers}')
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        outdated = self._enlist(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        with _naming_previous(runner):
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                pointer = osp.join(runner.work_dir, 'last_checkpoint')
+                AtomicLocalBackend().put(self.last_ckpt.encode(), pointer)
+        if is_main_process():
+            for path in outdated:
+                self._discard(path)
+
+    def _enlist(self, runner, step: int) -> list[str]:
+        """Note the step among those to keep; return what it makes outdated."""
+        if self.max_keep_ckpts <= 0:
+            return []
+        kept = list(self.keep_ckpt_ids)
+        if kept[-1:] == [step]:
+            return []
+        dropped = kept[: len(kept) + 1 - self.max_keep_ckpts]
+        self.keep_ckpt_ids.append(step)
+        # The checkpoint about to be saved carries this list, for a resumed run.
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return [
+            self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+            for old in dropped
+        ]
+
+    def _discard(self, path: str) -> None:
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):
+            # DeepSpeed saves folders.
+            self.file_backend.rmtree(path)
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        if not isinstance(self.file_backend, AtomicLocalBackend):
+            super()._save_best_checkpoint(runner, metrics)
+            return
+        with self.file_backend.removing_last() as removals:
+            with _naming_previous(runner):
+                super()._save_best_checkpoint(runner, metrics)
+            # A resumed run may repeat a validation: its best has the same name.
+            best = {getattr(self, 'best_ckpt_path', None)}
+            best.update(getattr(self, 'best_ckpt_path_dict', {}).values())
+            removals[:] = [path for path in removals if path not in best]
+
+
+@contextmanager
+def _naming_previous(runner) -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        previous = find_latest_checkpoint(runner.work_dir)
+        state = (
+            f'The previous checkpoint {previous} is whole'
+            if previous
+            else 'There is no previous checkpoint'
+        )
+        raise CheckpointError(
+            f'{error} {state}; free some space (or lower max_keep_ckpts) and start '
+            'again with --resume.'
+        ) from error
+
+
+def _free_space(path: str | Path) -> str:
+    try:
+        free = shutil.disk_usage(osp.dirname(path) or '.').free / 2**20
+    except OSError:
+        return f'the folder {osp.dirname(path)!r} cannot be used'
+    return f'{free:.1f} MiB are free there'

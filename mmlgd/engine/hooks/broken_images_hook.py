@@ -1,0 +1,66 @@
+"""A list of the images that did not load."""
+
+import os.path as osp
+
+import torch
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.hooks import Hook
+
+from mmlgd.registry import HOOKS
+from mmlgd.utils.atomic import write_atomically
+
+
+@HOOKS.register_module()
+class BrokenImagesHook(Hook):
+    """Counts and lists the broken images of all ranks and workers.
+
+    Works with data sets that note them (:class:`~mmlgd.datasets.UnlabeledImages`),
+    also inside wrappers that keep them as ``dataset``; does nothing with others.
+    The paths go to ``broken_images.txt`` in the work folder, the count to the log,
+    each time there are new ones, and for a last time at the end of training.
+
+    Args:
+        interval: Iterations between two looks besides the end of each epoch; every
+            look is one small collective. Defaults to 1000.
+
+    Raises:
+        DataError: The ranks together met more than the data set allows.
+    """
+
+    def __init__(self, interval: int = 1000) -> None:
+        self.interval = interval
+        self._reported = 0
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Look every ``interval`` iterations."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._report(runner)
+
+    def after_train_epoch(self, runner) -> None:
+        """Look at the end of an epoch, or of an iteration-based training."""
+        self._report(runner)
+
+    def _report(self, runner) -> None:
+        dataset = _find_noting_dataset(runner.train_dataloader.dataset)
+        if dataset is None:
+            return
+        flags = dataset.broken_flags().clone().to(torch.int32)
+        all_reduce(flags, op='max')
+        count = int(flags.sum())
+        if is_main_process() and count > self._reported:
+            path = osp.join(runner.work_dir, 'broken_images.txt')
+            write_atomically(path, '\n'.join(dataset.broken_paths(flags)) + '\n')
+            runner.logger.warning(
+                f'{count} of {len(dataset)} images do not load so far and were '
+                f'replaced by others; they are listed in {path}'
+            )
+        self._reported = count
+        dataset.check_broken(flags)
+
+
+def _find_noting_dataset(dataset):
+    while dataset is not None and not hasattr(dataset, 'broken_flags'):
+        dataset = getattr(dataset, 'dataset', None)
+    return dataset

@@ -1,0 +1,32 @@
+"""Memory format for faster convolutions."""
+
+import torch
+from mmengine.hooks import Hook
+
+from mmlgd.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ChannelsLastHook(Hook):
+    """Keeps the model's weights as ``torch.channels_last``.
+
+    Convolutions hand this format on to their outputs, so the images need no
+    conversion. It pays with AMP on GPUs that have tensor cores; keys, shapes and
+    (up to rounding) values stay, and checkpoints load into either format. A teacher
+    that its model moves along in ``Module.to`` is converted with it.
+    """
+
+    def before_train(self, runner) -> None:
+        """Convert the model, after weights were initialised or loaded."""
+        self._convert(runner)
+
+    def before_val(self, runner) -> None:
+        """Convert the model for a run that only validates."""
+        self._convert(runner)
+
+    def before_test(self, runner) -> None:
+        """Convert the model for a run that only tests."""
+        self._convert(runner)
+
+    def _convert(self, runner) -> None:
+        runner.model.to(memory_format=torch.channels_last)

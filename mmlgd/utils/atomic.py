@@ -1,0 +1,83 @@
+"""Files that are either whole or not there."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+TEMPORARY_SUFFIX = '.mmlgd-tmp'
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Write a file under another name first, then rename it.
+
+    A reader, or a run after a crash, sees the old file or the new one, never a
+    part. When the body raises, the old file stays and the part is removed.
+
+    Args:
+        path: The file to make or replace. Its folder is made when absent.
+
+    Yields:
+        Path: The file to write, in the same folder (a rename works only within
+        one file system).
+
+    Raises:
+        OSError: When the disk is full, or the folder cannot be written.
+
+    Example:
+        >>> with replace_file('bank.pth') as part:
+        ...     torch.save(state, part)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}')
+    try:
+        yield part
+        # Without it a power cut may leave a renamed file of zero bytes; some file
+        # systems report a full disk only here.
+        _flush_to_disk(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    # The new file is in place; some network file systems refuse to flush a folder.
+    with suppress(OSError):
+        _flush_to_disk(path.parent)
+
+
+def write_atomically(path: str | Path, data: bytes | str) -> None:
+    """Write a whole file or nothing.
+
+    Args:
+        path: The file to make or replace.
+        data: Its content; text is encoded as UTF-8.
+
+    Raises:
+        OSError: As :func:`replace_file` does.
+    """
+    with replace_file(path) as part:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def remove_leftovers(folder: str | Path) -> list[str]:
+    """Remove the parts that killed runs left in a folder.
+
+    Args:
+        folder: Where nobody else is writing now.
+
+    Returns:
+        list[str]: Names of the removed files.
+    """
+    parts = sorted(Path(folder).glob(f'.*{TEMPORARY_SUFFIX}'))
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return [part.name for part in parts]
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

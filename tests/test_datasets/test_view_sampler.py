@@ -1,0 +1,120 @@
+from itertools import islice
+
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from mmlgd.datasets import ViewSampler, view_sampler
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.registry import DATA_SAMPLERS
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    """Builds the samplers of W ranks."""
+
+    def build(world_size, size, **kwargs):
+        samplers = []
+        for rank in range(world_size):
+            monkeypatch.setattr(
+                view_sampler, 'get_dist_info', lambda rank=rank: (rank, world_size)
+            )
+            samplers.append(ViewSampler(range(size), **kwargs))
+        return samplers
+
+    return build
+
+
+def batches(sampler, size, count):
+    stream = iter(sampler)
+    return [list(islice(stream, size)) for _ in range(count)]
+
+
+def test_registered():
+    sampler = DATA_SAMPLERS.build(
+        dict(type='ViewSampler', infinite=True), default_args=dict(dataset=[0], seed=3)
+    )
+    assert sampler.seed == 3
+
+
+def test_epoch_is_a_permutation_and_the_view():
+    sampler = ViewSampler(range(10), seed=1)
+    first = list(sampler)
+    sampler.set_epoch(3)
+    later = list(sampler)
+    assert sorted(first) == list(range(10))
+    assert sorted(later) == list(range(30, 40))
+    assert [index - 30 for index in later] != first != sorted(first)
+    assert list(ViewSampler(range(10), seed=1)) == first
+    assert list(ViewSampler(range(10), seed=2)) != first
+
+
+def test_unshuffled():
+    sampler = ViewSampler(range(3), shuffle=False, infinite=True)
+    assert list(islice(sampler, 7)) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_ranks_fill_up_the_last_round_from_the_start(ranks):
+    first, second, third = ranks(3, 7, shuffle=False)
+    assert list(first) == [0, 3, 6]
+    assert list(second) == [1, 4, 0]
+    assert list(third) == [2, 5, 1]
+    assert [len(sampler) for sampler in (first, second, third)] == [3, 3, 3]
+
+
+def test_more_ranks_than_images(ranks):
+    assert [list(sampler) for sampler in ranks(5, 2, shuffle=False)] == [
+        [0], [1], [0], [1], [0]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('infinite', [False, True])
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_ranks_together_see_the_batches_of_one_process(ranks, infinite, world_size):
+    # 12 images, so that the passes end within batches when infinite.
+    (alone,) = ranks(1, 12, infinite=infinite)
+    together = ranks(world_size, 12, infinite=infinite)
+    count = 5 if infinite else 12 // (2 * world_size)
+    expected = batches(alone, 2 * world_size, count)
+    parts = [batches(sampler, 2, count) for sampler in together]
+    for step, batch in enumerate(expected):
+        union = [index for part in parts for index in part[step]]
+        assert sorted(union) == sorted(batch)
+
+
+def test_infinite_counts_the_passes_as_views():
+    sampler = ViewSampler(range(4), infinite=True)
+    sampler.set_epoch(7)
+    stream = list(islice(sampler, 12))
+    for view in range(3):
+        indices = stream[4 * view : 4 * view + 4]
+        assert sorted(indices) == list(range(4 * view, 4 * view + 4))
+
+
+def test_skip_starts_where_the_run_stopped(ranks):
+    for sampler in ranks(3, 7, infinite=True):
+        expected = list(islice(sampler, 40))[23:]
+        sampler.skip(23)
+        assert list(islice(sampler, 17)) == expected
+    # mmengine's arithmetic of skipping does not hold over epochs.
+    assert not hasattr(ViewSampler(range(7)), 'skip')
+
+
+def test_works_in_a_data_loader_with_workers():
+    sampler = ViewSampler(range(6), infinite=True)
+    loader = DataLoader(
+        torch.arange(100).tolist(),
+        sampler=sampler,
+        batch_size=4,
+        num_workers=1,
+        collate_fn=pseudo_collate,
+    )
+    assert list(islice(loader, 3)) == batches(sampler, 4, 3)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(DataError, match='empty list'):
+        ViewSampler([])
+    with pytest.raises(ConfigError, match='seed'):
+        ViewSampler([0], seed=-1)

@@ -1,0 +1,51 @@
+import errno
+import os
+
+import pytest
+
+from mmlgd.utils.atomic import remove_leftovers, replace_file, write_atomically
+
+
+def test_replaces_the_content_and_leaves_no_part(tmp_path):
+    path = tmp_path / 'new' / 'bank.pth'
+    write_atomically(path, b'old')
+    write_atomically(path, 'naïve')
+    assert path.read_bytes() == 'naïve'.encode()
+    assert os.listdir(path.parent) == ['bank.pth']
+
+
+def test_failure_while_writing_keeps_the_old_file(tmp_path):
+    path = tmp_path / 'bank.pth'
+    path.write_bytes(b'old')
+    with pytest.raises(OSError), replace_file(path) as part:
+        part.write_bytes(b'half')
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['bank.pth']
+
+
+def test_failure_while_flushing_keeps_the_old_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    path = tmp_path / 'bank.pth'
+    path.write_bytes(b'old')
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='No space'):
+        write_atomically(path, b'new')
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['bank.pth']
+
+
+def test_new_file_gets_the_usual_permissions(tmp_path):
+    write_atomically(tmp_path / 'a', b'')
+    (tmp_path / 'b').write_bytes(b'')
+    assert (tmp_path / 'a').stat().st_mode == (tmp_path / 'b').stat().st_mode
+
+
+def test_removes_only_parts_of_killed_runs(tmp_path):
+    (tmp_path / 'iter_1.pth').touch()
+    (tmp_path / '.git').touch()
+    (tmp_path / '.iter_2.pth.0123abcd.mmlgd-tmp').touch()
+    assert remove_leftovers(tmp_path) == ['.iter_2.pth.0123abcd.mmlgd-tmp']
+    assert sorted(os.listdir(tmp_path)) == ['.git', 'iter_1.pth']
