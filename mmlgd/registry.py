@@ -21,9 +21,9 @@ _LOCATIONS = {
 
 def _child(name: str) -> Registry:
     parent = getattr(root, name)
-    return Registry(
-        parent.name, parent=parent, scope='mmlgd', locations=_LOCATIONS.get(name, [])
-    )
+    # Without a location, mmengine looks for `mmlgd.utils.register_all_modules`.
+    locations = _LOCATIONS.get(name, [__name__])
+    return Registry(parent.name, parent=parent, scope='mmlgd', locations=locations)
 
 
 # Every root needs a child: where one is missing, mmengine warns and looks the
