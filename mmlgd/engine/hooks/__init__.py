@@ -3,15 +3,23 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
+from .checkpoint_meta_hook import CheckpointMetaHook
+from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .semantics_bank_hook import SemanticsBankHook
 from .stateless_seed_hook import StatelessSeedHook
+from .true_color_visualization_hook import TrueColorVisualizationHook
 
 __all__ = [
     'AtomicCheckpointHook',
     'BrokenImagesHook',
     'ChannelsLastHook',
+    'CheckpointMetaHook',
+    'ExportBackboneHook',
     'NonFiniteLossHook',
     'ProgressBarHook',
+    'SemanticsBankHook',
     'StatelessSeedHook',
+    'TrueColorVisualizationHook',
 ]
