@@ -122,9 +122,11 @@ def name_config_packages() -> None:
     """Tell mmengine which packages hold ``mmseg::`` and ``mmlgd::`` configs.
 
     mmengine maps a config prefix to a distribution, and knows mmseg's original
-    one only.
+    one only. Ours is mapped to one of our modules: mmengine takes the folder of a
+    module where it finds no distribution of that name, and the original one looks
+    for the files of an editable distribution in site-packages, where none are.
     """
     fork, original = 'onedl-mmsegmentation', 'mmsegmentation'
     if installed_version(fork) and not installed_version(original):
         MODULE2PACKAGE['mmseg'] = fork
-    MODULE2PACKAGE.setdefault('mmlgd', 'mmlgd')
+    MODULE2PACKAGE.setdefault('mmlgd', 'mmlgd.version')

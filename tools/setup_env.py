@@ -25,6 +25,7 @@ from env_setup.selection import wanted_requirements, write_constraints
 from env_setup.stamp import is_ready, write_stamp
 
 BUILD_TOOLS = ['setuptools', 'wheel', 'ninja', 'packaging']
+OPENCV = ('opencv-python', 'opencv-python-headless')
 IMPORTS = (
     'torch torchvision mmengine mmcv mmcv._ext mmcv.ops mmpretrain.models '
     'mmdet.models mmseg.models open_clip cv2 mmlgd.registry'
@@ -47,41 +48,47 @@ def make_venv(folder: Path) -> Path:
     return python
 
 
-def keep_one_opencv(target: Target) -> None:
-    """Leave ``opencv-python`` alone in place of it and ``-headless`` together.
+def keep_one_opencv(target: Target, before: dict[str, str]) -> None:
+    """Leave one of ``opencv-python`` and ``-headless`` where the set-up added one.
 
     Both own the folder ``cv2/``: with both installed, an update of one leaves a
     mixture. imaug, which the mmdetection fork asks for, wants both.
+
+    Args:
+        target (Target): The interpreter.
+        before (dict[str, str]): What was installed before the set-up.
     """
     here = target.distributions()
-    if target.foreign or not {'opencv-python', 'opencv-python-headless'} <= set(here):
+    if not set(OPENCV) <= set(here) or set(OPENCV) <= set(before):
         return
-    say('opencv-python and opencv-python-headless share cv2/: keeping the first')
-    pip(target, 'uninstall', '-y', '-q', 'opencv-python-headless')
-    exact = f'opencv-python=={here["opencv-python"]}'
-    pip(target, 'install', '-q', '--force-reinstall', '--no-deps', exact)
+    kept, dropped = OPENCV if OPENCV[1] not in before else OPENCV[::-1]
+    say(f'      {kept} and {dropped} share the folder cv2: keeping the first')
+    pip(target, 'uninstall', '-y', dropped)
+    exact = f'{kept}=={here[kept]}'
+    pip(target, 'install', '--force-reinstall', '--no-deps', exact)
 
 
 def install(target: Target) -> None:
     """Install everything into the interpreter; each step skips what is there."""
+    before = target.distributions()
     requirements = wanted_requirements(target)
     write_constraints(target)
     say('[1/5] Build tools')
-    pip(target, 'install', '-q', *BUILD_TOOLS, constrained=True)
+    pip(target, 'install', *BUILD_TOOLS, constrained=True)
     say('[2/5] torch (the long step where it is absent: up to 3 GB with CUDA)')
     names = ('torch', 'torchvision')
     torch = [line for line in requirements if distribution_name(line) in names]
-    pip(target, 'install', '-q', *torch, constrained=True)
+    pip(target, 'install', *torch, constrained=True)
     say('[3/5] OpenMMLab libraries, open_clip and the rest')
     rest = [line for line in requirements if distribution_name(line) != MMCV]
-    pip(target, 'install', '-q', *rest, constrained=True)
+    pip(target, 'install', *rest, constrained=True)
     say('[4/5] mmcv')
     provide_mmcv(target)
-    pip(target, 'install', '-q', *requirements, constrained=True)
-    keep_one_opencv(target)
+    pip(target, 'install', *requirements, constrained=True)
+    keep_one_opencv(target, before)
     say('[5/5] mmlgd, in editable form')
     editable = ('--no-deps', '--no-build-isolation', '-e', str(ROOT))
-    pip(target, 'install', '-q', *editable)
+    pip(target, 'install', *editable)
 
 
 def check_imports(target: Target) -> None:

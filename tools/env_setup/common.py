@@ -102,6 +102,8 @@ def pip(target: Target, *args: str, constrained: bool = False) -> None:
     Raises:
         SetupFailed: If pip fails; pip's own words stand above.
     """
+    # Quiet twice: pip warns of every folder of an index that a name is not in.
+    args = (args[0], '-qq', *args[1:])
     if constrained:
         args = (*args, '--constraint', str(target.constraints))
     started = time.monotonic()

@@ -101,9 +101,7 @@ def compile_wheel(target: Target, folder: Path, architectures: str) -> Path:
         )
     env = build_environment(target, architectures)
     kind = f'CUDA ({architectures})' if architectures else 'CPU'
-    say(
-        f'      Compiling {mmcv_pin()} for {kind}, {env["MAX_JOBS"]} jobs: the long step,'
-    )
+    say(f'      Compiling {mmcv_pin()} for {kind}, {env["MAX_JOBS"]} jobs at once:')
     say('      10 to 20 CPU-minutes for CPU operators, several times that for CUDA')
     command = [
         *(target.python, '-m', 'pip', 'wheel', '-v', '--no-cache-dir', '--no-deps'),
