@@ -18,21 +18,26 @@ from mmlgd.utils.tool import add_common_arguments, build_runner, load_config, ru
 
 _NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
-#: How each library draws: its hook, the hook's switches, its visualizer. `{}` is
-#: the folder; mmseg's hook has no folder of its own and draws where its visualizer
-#: stores.
+#: How each library draws: its hook with the hook's switches, and its visualizer.
+#: `{}` is the folder; mmseg's hook has no folder of its own and draws where its
+#: visualizer stores.
 _DRAWING = {
     'mmpretrain': (
-        dict(type='VisualizationHook', enable=True, interval=1, out_dir='{}'),
-        dict(type='UniversalVisualizer'),
+        dict(
+            type='mmlgd.TrueColorVisualizationHook',
+            enable=True,
+            interval=1,
+            out_dir='{}',
+        ),
+        dict(type='mmpretrain.UniversalVisualizer'),
     ),
     'mmdet': (
-        dict(type='DetVisualizationHook', draw=True, test_out_dir='{}'),
-        dict(type='DetLocalVisualizer'),
+        dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir='{}'),
+        dict(type='mmdet.DetLocalVisualizer'),
     ),
     'mmseg': (
-        dict(type='SegVisualizationHook', draw=True),
-        dict(type='SegLocalVisualizer', save_dir='{}'),
+        dict(type='mmseg.SegVisualizationHook', draw=True),
+        dict(type='mmseg.SegLocalVisualizer', save_dir='{}'),
     ),
 }
 
@@ -67,12 +72,16 @@ def library_of(cfg: Config) -> str:
     return library
 
 
-def _over(old: dict | None, new: dict, library: str, folder: str) -> dict:
+def _name(type_: str) -> str:
+    """Name of a class without its scope, and of our hook, its base's."""
+    return type_.rpartition('.')[2].removeprefix('TrueColor')
+
+
+def _over(old: dict | None, new: dict, folder: str) -> dict:
     """Lay ``new`` over ``old``, or over nothing if ``old`` is of another type."""
-    old = dict(old or {})
-    kept = old if old.get('type', '').rpartition('.')[2] == new['type'] else {}
+    kept = old if old and _name(old.get('type', '')) == _name(new['type']) else {}
     values = {key: folder if value == '{}' else value for key, value in new.items()}
-    return {**kept, **values, '_scope_': library}
+    return {**kept, **values}
 
 
 def draw_into(cfg: Config, folder: str) -> None:
@@ -82,18 +91,17 @@ def draw_into(cfg: Config, folder: str) -> None:
         cfg (Config): Changed in place: ``default_hooks.visualization``, ``visualizer``.
         folder (str): Where the pictures go.
     """
-    library = library_of(cfg)
-    hook, visualizer = _DRAWING[library]
+    hook, visualizer = _DRAWING[library_of(cfg)]
     # mmdet joins a relative folder to its own log folder.
     folder = osp.abspath(folder)
     hooks = cfg.get('default_hooks') or {}
-    drawing = _over(hooks.get('visualization'), hook, library, folder)
+    drawing = _over(hooks.get('visualization'), hook, folder)
     cfg.default_hooks = {**hooks, 'visualization': drawing}
     # Without a backend, mmseg would store its drawings nowhere.
     backends = dict(vis_backends=[dict(type='LocalVisBackend')])
     cfg.visualizer = {
         **backends,
-        **_over(cfg.get('visualizer'), visualizer, library, folder),
+        **_over(cfg.get('visualizer'), visualizer, folder),
     }
 
 

@@ -16,9 +16,8 @@ from mmlgd.errors import ConfigError, MMLGDError
 from .launch import set_up_distributed
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that train.py and test.py share."""
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, read by :func:`read_config`."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -27,6 +26,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='change settings of the config: key=value, nested keys as a.b.c=value, '
         'lists as key="[a,b]"',
     )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that train.py and test.py share."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),
@@ -37,6 +42,31 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', help=argparse.SUPPRESS)
 
 
+def read_config(path: str, options: dict, needed: Sequence[str]) -> Config:
+    """Read a config and lay the options of ``--cfg-options`` over it.
+
+    Args:
+        path (str): Config file.
+        options (dict): Dotted key to value.
+        needed (Sequence[str]): Top-level fields the tool cannot do without.
+
+    Raises:
+        ConfigError: No such config, or a field is missing.
+    """
+    try:
+        cfg = Config.fromfile(path)
+    except OSError as error:
+        raise ConfigError(f'Config {path!r} cannot be read: {error}') from error
+    cfg.merge_from_dict(options)
+    absent = [name for name in needed if cfg.get(name) is None]
+    if absent:
+        raise ConfigError(
+            f'Config {path!r} has no {", ".join(absent)}, which this tool needs; add '
+            'it, or inherit from a file of configs/_base_/ that has it.'
+        )
+    return cfg
+
+
 def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
     """Read ``args.config`` and apply the options of :func:`add_common_arguments`.
 
@@ -45,22 +75,9 @@ def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
 
     Args:
         args (Namespace): Parsed options.
-        needed (Sequence[str]): Top-level fields the tool cannot do without.
-
-    Raises:
-        ConfigError: No such config, or a field is missing.
+        needed (Sequence[str]): As for :func:`read_config`.
     """
-    try:
-        cfg = Config.fromfile(args.config)
-    except OSError as error:
-        raise ConfigError(f'Config {args.config!r} cannot be read: {error}') from error
-    cfg.merge_from_dict(args.cfg_options)
-    absent = [name for name in needed if cfg.get(name) is None]
-    if absent:
-        raise ConfigError(
-            f'Config {args.config!r} has no {", ".join(absent)}, which this tool '
-            'needs; add it, or inherit from a file of configs/_base_/ that has it.'
-        )
+    cfg = read_config(args.config, args.cfg_options, needed)
     cfg.launcher = args.launcher
     stem = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', stem)
