@@ -28,7 +28,9 @@ def _child(name: str) -> Registry:
 
 # Every root needs a child: where one is missing, mmengine warns and looks the
 # type up among the roots only.
-_ROOTS = sorted(name for name, value in vars(root).items() if isinstance(value, Registry))
+_ROOTS = sorted(
+    name for name, value in vars(root).items() if isinstance(value, Registry)
+)
 globals().update({name: _child(name) for name in _ROOTS})
 
 __all__ = list(_ROOTS)

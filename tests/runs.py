@@ -39,7 +39,9 @@ def toy_run_cfg(root: Path, work_dir: Path, model: dict = None, **overrides) -> 
     """An epoch-based run of an LGD over the toys: 16 images, batch 4, 2 epochs."""
     train = dict(
         type='SeededViews',
-        dataset=dict(type='UnlabeledImages', data_root=str(root / 'train'), pipeline=_LOAD),
+        dataset=dict(
+            type='UnlabeledImages', data_root=str(root / 'train'), pipeline=_LOAD
+        ),
     )
     val = dict(
         type='mmpretrain.CustomDataset',

@@ -23,7 +23,9 @@ class ToyText(nn.Module):
 
     def forward(self, texts):
         seeds = [zlib.crc32(text.encode()) for text in texts]
-        rows = [torch.randn(D, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        rows = [
+            torch.randn(D, generator=torch.Generator().manual_seed(s)) for s in seeds
+        ]
         return nn.functional.normalize(self.scale.detach() * torch.stack(rows), dim=1)
 
 
@@ -66,7 +68,9 @@ def toy_lgd_cfg(names=None, **overrides) -> dict:
         teacher=dict(type='ToyTeacher'),
         backbone=dict(type='ToyBackbone'),
         textual_bank=dict(
-            type='TextualSemanticsBank', categories=names or NAMES, templates=['a {}.', 'the {}.']
+            type='TextualSemanticsBank',
+            categories=names or NAMES,
+            templates=['a {}.', 'the {}.'],
         ),
         visual_bank=dict(type='VisualSemanticsBank', momentum=0.9),
     )

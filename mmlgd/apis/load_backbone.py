@@ -1,7 +1,6 @@
 """A distilled backbone, ready to use."""
 
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.config import Config
 from torch import nn
@@ -12,8 +11,8 @@ from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
 
 
 def load_backbone(
-    checkpoint: Union[str, Path],
-    backbone: Optional[dict] = None,
+    checkpoint: str | Path,
+    backbone: dict | None = None,
     **overrides: object,
 ) -> nn.Module:
     """Build the backbone of a checkpoint and load its weights, all of them.
@@ -49,7 +48,7 @@ def load_backbone(
     return module
 
 
-def _told_backbone(meta: dict) -> Optional[dict]:
+def _told_backbone(meta: dict) -> dict | None:
     if 'backbone' in meta:
         return meta['backbone']
     if 'cfg' in meta:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import mmcv
 import numpy as np
@@ -53,10 +53,10 @@ class ZeroShotClassifier:
 
     def __init__(
         self,
-        checkpoint: Union[str, Path],
-        categories: Optional[Union[str, Path, Sequence[str]]] = None,
-        bank_file: Optional[Union[str, Path]] = None,
-        templates: Union[str, Path, Sequence[str]] = 'imagenet',
+        checkpoint: str | Path,
+        categories: str | Path | Sequence[str] | None = None,
+        bank_file: str | Path | None = None,
+        templates: str | Path | Sequence[str] = 'imagenet',
         device: str = 'cpu',
     ) -> None:
         contents = read_checkpoint(checkpoint)
@@ -71,7 +71,9 @@ class ZeroShotClassifier:
         self.device = device
         self.temperature = config.model.get('student_temperature', 0.2)
         embeddings = state['textual_bank.embeddings']
-        self.student = _load_student(config.model, contents, embeddings.shape[1], checkpoint)
+        self.student = _load_student(
+            config.model, contents, embeddings.shape[1], checkpoint
+        )
         self.student.to(device)
         self.category_names = list(meta['category_names'])
         if categories is not None:
@@ -85,7 +87,7 @@ class ZeroShotClassifier:
         self._pipeline = _test_pipeline(config)
 
     @torch.no_grad()
-    def scores(self, images: Union[torch.Tensor, Sequence[Image]]) -> torch.Tensor:
+    def scores(self, images: torch.Tensor | Sequence[Image]) -> torch.Tensor:
         """Probabilities of all names.
 
         Args:
@@ -101,13 +103,15 @@ class ZeroShotClassifier:
             DataError: A file is absent or no image.
         """
         if not isinstance(images, torch.Tensor):
-            inputs = torch.stack([self._pipeline(_read(image))['inputs'] for image in images])
+            inputs = torch.stack(
+                [self._pipeline(_read(image))['inputs'] for image in images]
+            )
             images = self.student.data_preprocessor(dict(inputs=inputs))['inputs']
         logits = self.student.embed(images.to(self.device)) @ self.text_embeddings.T
         return (logits / self.temperature).softmax(dim=1)
 
     def __call__(
-        self, images: Union[torch.Tensor, Sequence[Image]], topk: int = 1
+        self, images: torch.Tensor | Sequence[Image], topk: int = 1
     ) -> list[list[tuple[str, float]]]:
         """Name images.
 
@@ -126,7 +130,9 @@ class ZeroShotClassifier:
         ]
 
 
-def _load_student(model: Config, contents: dict, embed_dims: int, path: object) -> nn.Module:
+def _load_student(
+    model: Config, contents: dict, embed_dims: int, path: object
+) -> nn.Module:
     meta, state = contents['meta'], contents['state_dict']
     parts = {key: model[key] for key in ('neck', 'projector') if key in model}
     preprocessor = dict(

@@ -1,7 +1,6 @@
 """Zero-shot accuracy of student and teacher."""
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -31,9 +30,9 @@ class ZeroShotAccuracy(BaseMetric):
 
     def __init__(
         self,
-        topk: Union[int, Sequence[int]] = (1, 5),
+        topk: int | Sequence[int] = (1, 5),
         collect_device: str = 'cpu',
-        prefix: Optional[str] = None,
+        prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
@@ -50,7 +49,9 @@ class ZeroShotAccuracy(BaseMetric):
                     f'The validation image {sample.get("img_path", "?")} has no label; use a '
                     'labelled data set in val_dataloader, or run with --no-validate.'
                 )
-            result = {who: sample[key].cpu() for who, key in _SCORES.items() if key in sample}
+            result = {
+                who: sample[key].cpu() for who, key in _SCORES.items() if key in sample
+            }
             self.results.append(dict(result, label=sample['gt_label'].cpu()))
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """The student: an mmpretrain backbone, its pooling and its projector."""
 
-from typing import Optional, Union
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
@@ -39,18 +37,23 @@ class Student(BaseModel):
         self,
         backbone: dict,
         embed_dims: int,
-        neck: Optional[dict] = dict(type='mmpretrain.GlobalAveragePooling'),
-        projector: Optional[dict] = None,
+        neck: dict | None = None,
+        projector: dict | None = None,
         image_size: int = 224,
-        data_preprocessor: Optional[Union[dict, nn.Module]] = None,
-        init_cfg: Optional[dict] = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
+        if neck is None:
+            neck = dict(type='mmpretrain.GlobalAveragePooling')
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         self.feature_dims = self._find_feature_dims(image_size)
         projector = {'type': 'Projector', **(projector or {})}
-        for name, width in (('in_channels', self.feature_dims), ('out_channels', embed_dims)):
+        for name, width in (
+            ('in_channels', self.feature_dims),
+            ('out_channels', embed_dims),
+        ):
             if projector.setdefault(name, width) != width:
                 raise ConfigError(
                     f'projector.{name} is {projector[name]}, but must be {width} '
@@ -82,7 +85,7 @@ class Student(BaseModel):
     def forward(
         self,
         inputs: torch.Tensor,
-        data_samples: Optional[list] = None,
+        data_samples: list | None = None,
         mode: str = 'tensor',
     ) -> torch.Tensor:
         """Embeddings of the images; ``tensor`` is the only mode of a bare student.
@@ -91,7 +94,9 @@ class Student(BaseModel):
             ConfigError: Another mode is asked for.
         """
         if mode != 'tensor':
-            raise ConfigError(f"A Student has no mode {mode!r}, only 'tensor'; use a distiller.")
+            raise ConfigError(
+                f"A Student has no mode {mode!r}, only 'tensor'; use a distiller."
+            )
         return self.embed(inputs)
 
     @torch.no_grad()

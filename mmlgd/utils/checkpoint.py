@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Union
 
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
@@ -10,7 +9,7 @@ from torch import nn
 from mmlgd.errors import CheckpointError
 
 
-def read_checkpoint(path: Union[str, Path]) -> dict:
+def read_checkpoint(path: str | Path) -> dict:
     """Read a training checkpoint or an exported backbone.
 
     Args:
@@ -33,14 +32,16 @@ def read_checkpoint(path: Union[str, Path]) -> dict:
             'may be truncated, or a web page saved under this name. Fetch or write it anew.'
         ) from error
     if not isinstance(checkpoint, dict):
-        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint.')
+        raise CheckpointError(
+            f'{path} holds a {type(checkpoint).__name__}, no checkpoint.'
+        )
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
     checkpoint.setdefault('meta', {})
     return checkpoint
 
 
-def load_exactly(module: nn.Module, state: dict, prefix: str, path: Union[str, Path]) -> None:
+def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) -> None:
     """Load the keys below a prefix into a module, every one of them.
 
     Args:
@@ -52,7 +53,11 @@ def load_exactly(module: nn.Module, state: dict, prefix: str, path: Union[str, P
     Raises:
         CheckpointError: No key has the prefix, or keys or shapes differ.
     """
-    part = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    part = {
+        key[len(prefix) :]: value
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
     if not part:
         found = sorted({key.split('.')[0] + '.' for key in state})
         raise CheckpointError(

@@ -50,13 +50,19 @@ class ExportBackboneHook(Hook):
             CheckpointError: The model has no backbone.
         """
         state = checkpoint['state_dict']
-        state = {key: value for key, value in state.items() if key.startswith('backbone.')}
+        state = {
+            key: value for key, value in state.items() if key.startswith('backbone.')
+        }
         if not state:
             raise CheckpointError(
                 'ExportBackboneHook found no key under `backbone.` in the model '
                 f'{type(runner.model).__name__}; remove the hook from custom_hooks, or name '
                 "the model's backbone `backbone`."
             )
-        meta = {key: checkpoint['meta'][key] for key in _META_KEYS if key in checkpoint['meta']}
+        meta = {
+            key: checkpoint['meta'][key]
+            for key in _META_KEYS
+            if key in checkpoint['meta']
+        }
         with replace_file(Path(runner.work_dir) / self.filename) as part:
             torch.save(dict(state_dict=state, meta=meta), part)

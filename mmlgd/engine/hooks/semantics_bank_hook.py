@@ -1,7 +1,6 @@
 """Prepares the semantics banks and reports how they are used."""
 
 import math
-from typing import Optional
 
 import torch
 from mmengine.dist import broadcast, is_main_process
@@ -40,8 +39,8 @@ class SemanticsBankHook(Hook):
 
     def __init__(
         self,
-        bank_file: Optional[str] = None,
-        cache_dir: Optional[str] = DEFAULT_CACHE_DIR,
+        bank_file: str | None = None,
+        cache_dir: str | None = DEFAULT_CACHE_DIR,
         interval: int = 50,
     ) -> None:
         self.bank_file = bank_file
@@ -58,7 +57,9 @@ class SemanticsBankHook(Hook):
         """
         self._prepare(runner)
         if runner.val_loop is not None:
-            _check_classes(_model(runner), runner.val_dataloader.dataset, 'val_dataloader')
+            _check_classes(
+                _model(runner), runner.val_dataloader.dataset, 'val_dataloader'
+            )
 
     def before_val(self, runner: Runner) -> None:
         """Prepare the banks where a run only validates."""
@@ -67,7 +68,9 @@ class SemanticsBankHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Prepare the banks where a run only tests."""
         self._prepare(runner)
-        _check_classes(_model(runner), runner.test_dataloader.dataset, 'test_dataloader')
+        _check_classes(
+            _model(runner), runner.test_dataloader.dataset, 'test_dataloader'
+        )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that was distilled from another teacher.
@@ -90,8 +93,8 @@ class SemanticsBankHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[dict] = None,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
     ) -> None:
         """Log the statistics of the interval."""
         if not self.every_n_train_iters(runner, self.interval):
@@ -107,7 +110,9 @@ class SemanticsBankHook(Hook):
         """Name the categories to which no image was ever assigned."""
         model = _model(runner)
         seen = model.visual_bank.seen.tolist()
-        missed = [n for n, hit in zip(model.textual_bank.category_names, seen) if not hit]
+        missed = [
+            n for n, hit in zip(model.textual_bank.category_names, seen) if not hit
+        ]
         if missed:
             shown = ', '.join(missed[:10]) + (', ...' if len(missed) > 10 else '')
             runner.logger.info(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 
@@ -31,7 +30,7 @@ class BankFile:
         return asdict(self)
 
     @classmethod
-    def read(cls, path: Union[str, Path]) -> 'BankFile':
+    def read(cls, path: str | Path) -> 'BankFile':
         """Read a bank file.
 
         Raises:
@@ -52,11 +51,11 @@ class BankFile:
 
     def check(
         self,
-        path: Union[str, Path],
+        path: str | Path,
         names: Sequence[str],
         templates: Sequence[str],
         embed_dims: int,
-        text_identity: Optional[str],
+        text_identity: str | None,
     ) -> None:
         """Refuse a file that belongs to another bank.
 

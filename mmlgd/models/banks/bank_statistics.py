@@ -20,7 +20,9 @@ class BankStatistics(nn.Module):
         self.register_buffer('agreements', torch.zeros(()), persistent=False)
 
     @torch.no_grad()
-    def update(self, assignment: torch.Tensor, student_assignment: torch.Tensor) -> None:
+    def update(
+        self, assignment: torch.Tensor, student_assignment: torch.Tensor
+    ) -> None:
         """Count one batch.
 
         Args:

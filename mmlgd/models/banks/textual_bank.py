@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ class TextualSemanticsBank(nn.Module):
         self.register_buffer('encoded_names', encoded, persistent=persistent)
 
     @torch.no_grad()
-    def build(self, teacher: nn.Module, cache_dir: Optional[Union[str, Path]] = None) -> None:
+    def build(self, teacher: nn.Module, cache_dir: str | Path | None = None) -> None:
         """Compute the rows with the teacher's text tower, or take them from a cache.
 
         Args:
@@ -98,21 +98,26 @@ class TextualSemanticsBank(nn.Module):
         if cached:
             self._write_cache(cached, teacher)
 
-    def save(self, path: Union[str, Path], teacher: nn.Module) -> None:
+    def save(self, path: str | Path, teacher: nn.Module) -> None:
         """Write the bank to a file that :meth:`load` reads without a text tower.
 
         Raises:
             BankError: The bank was not built yet.
         """
         if not self.built:
-            raise BankError(f'The textual bank is empty; build it before saving {path}.')
+            raise BankError(
+                f'The textual bank is empty; build it before saving {path}.'
+            )
         contents = BankFile(
-            self.embeddings.cpu(), self.category_names, self.templates, teacher.text_identity
+            self.embeddings.cpu(),
+            self.category_names,
+            self.templates,
+            teacher.text_identity,
         )
         with replace_file(path) as part:
             torch.save(contents.to_dict(), part)
 
-    def load(self, path: Union[str, Path], teacher: Optional[nn.Module] = None) -> None:
+    def load(self, path: str | Path, teacher: nn.Module | None = None) -> None:
         """Read the rows from a file written by :meth:`save`.
 
         Args:
@@ -143,14 +148,14 @@ class TextualSemanticsBank(nn.Module):
         if rows.shape != self.embeddings.shape:
             raise BankError(
                 f'The textual bank from {source} is {tuple(rows.shape)}, but '
-                f'{len(self.category_names)} names and the teacher\'s image embeddings '
+                f"{len(self.category_names)} names and the teacher's image embeddings "
                 f'need {tuple(self.embeddings.shape)} (C, D); use the text tower that '
                 'belongs to the image tower.'
             )
         self.embeddings.copy_(rows)
         self.built = True
 
-    def _cache_file(self, teacher: nn.Module, cache_dir: Union[str, Path]) -> Path:
+    def _cache_file(self, teacher: nn.Module, cache_dir: str | Path) -> Path:
         key = json.dumps([teacher.text_identity, self.category_names, self.templates])
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
         return Path(cache_dir).expanduser() / f'text_bank_{digest}.pth'
@@ -163,7 +168,10 @@ class TextualSemanticsBank(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         encoded = state_dict.get(prefix + 'encoded_names')
-        if encoded is not None and 'encoded_names' not in self._non_persistent_buffers_set:
+        if (
+            encoded is not None
+            and 'encoded_names' not in self._non_persistent_buffers_set
+        ):
             names = json.loads(bytes(encoded.tolist()))
             check_same_names(self.category_names, names, 'the loaded state')
             self.built = prefix + 'embeddings' in state_dict

@@ -1,7 +1,5 @@
 """The visual semantics bank and its language-guided aggregation (LGKA)."""
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_world_size
@@ -34,7 +32,9 @@ class VisualSemanticsBank(nn.Module):
     Source: arXiv 2406.11689, language-guided knowledge aggregation.
     """
 
-    def __init__(self, num_categories: int, embed_dims: int, momentum: float = 0.999) -> None:
+    def __init__(
+        self, num_categories: int, embed_dims: int, momentum: float = 0.999
+    ) -> None:
         super().__init__()
         self.momentum = check_in_range(
             'VisualSemanticsBank.momentum', momentum, 0, 1, high_open=True
@@ -48,7 +48,7 @@ class VisualSemanticsBank(nn.Module):
         self,
         embeddings: torch.Tensor,
         text_anchors: torch.Tensor,
-        assignment: Optional[torch.Tensor] = None,
+        assignment: torch.Tensor | None = None,
     ) -> None:
         """Aggregate a batch of teacher embeddings of all ranks into the bank.
 
@@ -102,6 +102,8 @@ def _category_means(
     is_first[1:] = category[1:] != category[:-1]
     segment = is_first.cumsum(0) - 1
     # N segments, the last ones empty: their true number is not known on the host.
-    lengths = torch.zeros_like(segment).scatter_add_(0, segment, torch.ones_like(segment))
+    lengths = torch.zeros_like(segment).scatter_add_(
+        0, segment, torch.ones_like(segment)
+    )
     means = torch.segment_reduce(rows[order], 'mean', lengths=lengths, unsafe=True)
     return category, means[segment]

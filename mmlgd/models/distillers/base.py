@@ -2,7 +2,6 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Optional, Union
 
 import torch
 from torch import nn
@@ -38,13 +37,15 @@ class BaseDistiller(Student, metaclass=ABCMeta):
 
     def __init__(
         self,
-        teacher: Union[dict, nn.Module],
+        teacher: dict | nn.Module,
         backbone: dict,
-        neck: Optional[dict] = dict(type='mmpretrain.GlobalAveragePooling'),
-        projector: Optional[dict] = None,
-        data_preprocessor: Optional[Union[dict, nn.Module]] = None,
-        init_cfg: Optional[dict] = None,
+        neck: dict | None = None,
+        projector: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
+        if neck is None:
+            neck = dict(type='mmpretrain.GlobalAveragePooling')
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not isinstance(data_preprocessor, nn.Module):
@@ -76,9 +77,9 @@ class BaseDistiller(Student, metaclass=ABCMeta):
     def forward(
         self,
         inputs: torch.Tensor,
-        data_samples: Optional[list] = None,
+        data_samples: list | None = None,
         mode: str = 'tensor',
-    ) -> Union[dict, list, torch.Tensor]:
+    ) -> dict | list | torch.Tensor:
         """Losses, predictions or embeddings, by ``mode``.
 
         Args:
@@ -102,11 +103,11 @@ class BaseDistiller(Student, metaclass=ABCMeta):
         return super().forward(inputs, data_samples, mode)
 
     @abstractmethod
-    def loss(self, inputs: torch.Tensor, data_samples: Optional[list] = None) -> dict:
+    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
         """Losses of one batch, by name, already weighted."""
 
     @abstractmethod
-    def predict(self, inputs: torch.Tensor, data_samples: Optional[list] = None) -> list:
+    def predict(self, inputs: torch.Tensor, data_samples: list | None = None) -> list:
         """Predictions for one batch, as mmpretrain samples."""
 
     def _apply(self, fn: Callable, *args, **kwargs) -> nn.Module:
@@ -122,7 +123,9 @@ def _with_normalisation(data_preprocessor: dict, teacher: nn.Module) -> dict:
     data_preprocessor = dict(
         {'type': 'mmpretrain.ClsDataPreprocessor', 'to_rgb': True}, **data_preprocessor
     )
-    wanted = dict(mean=list(teacher.image_mean), std=list(teacher.image_std), to_rgb=True)
+    wanted = dict(
+        mean=list(teacher.image_mean), std=list(teacher.image_std), to_rgb=True
+    )
     for name, value in wanted.items():
         found = data_preprocessor.setdefault(name, value)
         if not torch.allclose(torch.tensor(found).float(), torch.tensor(value).float()):

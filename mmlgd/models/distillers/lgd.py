@@ -1,7 +1,5 @@
 """Language-guided distillation."""
 
-from typing import Optional
-
 import torch
 from mmpretrain.structures import DataSample
 
@@ -50,18 +48,25 @@ class LGD(BaseDistiller):
         teacher: dict,
         backbone: dict,
         textual_bank: dict,
-        visual_bank: dict = dict(type='VisualSemanticsBank'),
+        visual_bank: dict = None,
         alpha: float = 0.5,
         student_temperature: float = 0.2,
         teacher_temperature: float = 0.01,
-        zero_shot_bank: Optional[dict] = None,
+        zero_shot_bank: dict | None = None,
         predict_teacher: bool = True,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
+        if visual_bank is None:
+            visual_bank = dict(type='VisualSemanticsBank')
         check_in_range('LGD.alpha', alpha, 0, 1)
-        for name, value in (('student', student_temperature), ('teacher', teacher_temperature)):
-            check_in_range(f'LGD.{name}_temperature', value, 0, float('inf'), low_open=True)
+        for name, value in (
+            ('student', student_temperature),
+            ('teacher', teacher_temperature),
+        ):
+            check_in_range(
+                f'LGD.{name}_temperature', value, 0, float('inf'), low_open=True
+            )
         super().__init__(teacher, backbone, **kwargs)
         self.alpha = alpha
         self.student_temperature = student_temperature
@@ -84,20 +89,22 @@ class LGD(BaseDistiller):
     @property
     def checkpoint_meta(self) -> dict:
         """See :attr:`BaseDistiller.checkpoint_meta`; with the category names."""
-        return dict(super().checkpoint_meta, category_names=self.textual_bank.category_names)
+        return dict(
+            super().checkpoint_meta, category_names=self.textual_bank.category_names
+        )
 
     @property
     def prediction_bank(self) -> torch.nn.Module:
         """The textual bank whose names :meth:`predict` chooses from."""
         return self.zero_shot_bank or self.textual_bank
 
-    def build_text_banks(self, cache_dir: Optional[str] = None) -> None:
+    def build_text_banks(self, cache_dir: str | None = None) -> None:
         """Build every textual bank that is still empty, see its ``build``."""
         for bank in (self.textual_bank, self.zero_shot_bank):
             if bank is not None and not bank.built:
                 bank.build(self.teacher, cache_dir)
 
-    def loss(self, inputs: torch.Tensor, data_samples: Optional[list] = None) -> dict:
+    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
         """Both losses of one batch, weighted; then the visual bank is updated.
 
         Args:
@@ -122,14 +129,16 @@ class LGD(BaseDistiller):
         )
         assignment = losses.teacher_text_logits.argmax(dim=1)
         self.visual_bank.update(teacher, text_anchors, assignment)
-        self.bank_statistics.update(assignment, losses.student_text_logits.argmax(dim=1))
+        self.bank_statistics.update(
+            assignment, losses.student_text_logits.argmax(dim=1)
+        )
         return dict(
             loss_textual=(1 - self.alpha) * losses.textual,
             loss_visual=self.alpha * losses.visual,
         )
 
     @torch.no_grad()
-    def predict(self, inputs: torch.Tensor, data_samples: Optional[list] = None) -> list:
+    def predict(self, inputs: torch.Tensor, data_samples: list | None = None) -> list:
         """Classify images zero-shot, by their similarity to the names.
 
         Args:
@@ -155,7 +164,9 @@ class LGD(BaseDistiller):
                 sample.set_field(score, 'teacher_pred_score')
         return data_samples
 
-    def _name_scores(self, embeddings: torch.Tensor, temperature: float) -> torch.Tensor:
+    def _name_scores(
+        self, embeddings: torch.Tensor, temperature: float
+    ) -> torch.Tensor:
         with torch.autocast(embeddings.device.type, enabled=False):
             logits = embeddings @ self.prediction_bank.embeddings.T
             return (logits / temperature).softmax(dim=1)

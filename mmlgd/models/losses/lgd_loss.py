@@ -56,8 +56,12 @@ def lgd_loss(
         student, teacher = student.float(), teacher.float()
         anchors = torch.cat([text_anchors, visual_anchors]).float()
         num_categories = text_anchors.shape[0]
-        student_text, student_visual = (student @ anchors.T).split(num_categories, dim=1)
-        teacher_text, teacher_visual = (teacher @ anchors.T).split(num_categories, dim=1)
+        student_text, student_visual = (student @ anchors.T).split(
+            num_categories, dim=1
+        )
+        teacher_text, teacher_visual = (teacher @ anchors.T).split(
+            num_categories, dim=1
+        )
         student_own = (student * teacher).sum(dim=1, keepdim=True)
         teacher_own = (teacher * teacher).sum(dim=1, keepdim=True)
         temperatures = (student_temperature, teacher_temperature)

@@ -1,7 +1,5 @@
 """The projection head of the student."""
 
-from typing import Optional
-
 import torch
 from mmengine.model import BaseModule
 from torch import nn
@@ -30,8 +28,8 @@ class Projector(BaseModule):
         self,
         in_channels: int,
         out_channels: int,
-        hidden_channels: Optional[int] = None,
-        init_cfg: Optional[dict] = None,
+        hidden_channels: int | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.in_channels = in_channels

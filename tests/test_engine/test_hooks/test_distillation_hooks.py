@@ -51,12 +51,16 @@ def test_statistics_and_accuracies_are_logged(finished):
     assert 0 <= val[0]['zero_shot/teacher_top1'] <= 100
 
 
-def test_training_checkpoint_holds_no_teacher_and_loads_weights_only(finished, monkeypatch):
+def test_training_checkpoint_holds_no_teacher_and_loads_weights_only(
+    finished, monkeypatch
+):
     _, work_dir, runner = finished
     load = torch.load
     modes = []
     monkeypatch.setattr(
-        torch, 'load', lambda *a, **k: modes.append(k.get('weights_only')) or load(*a, **k)
+        torch,
+        'load',
+        lambda *a, **k: modes.append(k.get('weights_only')) or load(*a, **k),
     )
     checkpoint = _load_checkpoint(str(work_dir / 'epoch_2.pth'), map_location='cpu')
     # mmengine tries weights-only first; a second call would be its unsafe fallback.
@@ -93,7 +97,9 @@ def test_resume_under_another_teacher_or_names_is_refused(finished, tmp_path):
         Runner.from_cfg(toy_run_cfg(root, tmp_path / 'b', model, **resume)).train()
 
 
-def test_resumed_run_keeps_its_bank_without_a_text_tower(finished, tmp_path, monkeypatch):
+def test_resumed_run_keeps_its_bank_without_a_text_tower(
+    finished, tmp_path, monkeypatch
+):
     root, work_dir, _ = finished
     monkeypatch.setattr(ToyTeacher, 'encode_text', None)
     resume = dict(resume=True, load_from=str(work_dir / 'epoch_1.pth'))
@@ -131,12 +137,16 @@ def test_ema_checkpoint_exports_the_average(finished, tmp_path):
     runner = Runner.from_cfg(cfg)
     runner.train()
     exported = torch.load(tmp_path / 'run' / 'backbone.pth', weights_only=True)
-    average = runner.hooks[[type(h).__name__ for h in runner.hooks].index('EMAHook')].ema_model
+    average = runner.hooks[
+        [type(h).__name__ for h in runner.hooks].index('EMAHook')
+    ].ema_model
     key = 'conv.weight'
     assert torch.equal(
-        exported['state_dict'][f'backbone.{key}'], average.module.backbone.state_dict()[key]
+        exported['state_dict'][f'backbone.{key}'],
+        average.module.backbone.state_dict()[key],
     )
     assert not torch.equal(
-        exported['state_dict'][f'backbone.{key}'], runner.model.backbone.state_dict()[key]
+        exported['state_dict'][f'backbone.{key}'],
+        runner.model.backbone.state_dict()[key],
     )
     assert average.module.teacher is runner.model.teacher

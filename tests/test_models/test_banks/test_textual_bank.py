@@ -5,7 +5,7 @@ import torch
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.models.banks import TextualSemanticsBank
 from tests.helpers import tiny_teacher
-from tests.toys import D, NAMES, ToyTeacher
+from tests.toys import NAMES, D, ToyTeacher
 
 
 def toy_bank(names=NAMES, templates=('a {}.', 'the {}.'), embed_dims=D):
@@ -15,14 +15,21 @@ def toy_bank(names=NAMES, templates=('a {}.', 'the {}.'), embed_dims=D):
 def test_equals_open_clips_zero_shot_classifier():
     torch.manual_seed(0)
     teacher = tiny_teacher()
-    names, templates = ['tench', 'great white shark', 'hen'], ['a photo of a {}.', 'art of the {}.']
+    names, templates = (
+        ['tench', 'great white shark', 'hen'],
+        ['a photo of a {}.', 'art of the {}.'],
+    )
     bank = TextualSemanticsBank(names, teacher.embed_dims, templates)
     bank.build(teacher)
 
     torch.manual_seed(0)
     model = open_clip.create_model('rn_tiny', pretrained=None).eval()
     expected = open_clip.build_zero_shot_classifier(
-        model, open_clip.get_tokenizer('rn_tiny'), names, templates, num_classes_per_batch=None
+        model,
+        open_clip.get_tokenizer('rn_tiny'),
+        names,
+        templates,
+        num_classes_per_batch=None,
     )
     torch.testing.assert_close(bank.embeddings, expected.T, atol=1e-6, rtol=0)
     assert torch.allclose(bank.embeddings.norm(dim=1), torch.ones(3), atol=1e-6)
@@ -129,7 +136,9 @@ def test_state_of_other_names_is_refused():
     same.load_state_dict(bank.state_dict())
     assert same.built and torch.equal(same.embeddings, bank.embeddings)
     with pytest.raises(BankError, match="'fish' there, 'shark' in the config"):
-        toy_bank(names=['cat', 'dog', 'bird', 'shark']).load_state_dict(bank.state_dict())
+        toy_bank(names=['cat', 'dog', 'bird', 'shark']).load_state_dict(
+            bank.state_dict()
+        )
 
 
 def test_colliding_names_are_refused():

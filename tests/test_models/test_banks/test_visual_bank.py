@@ -9,7 +9,9 @@ from tests.reference import lgka_reference
 
 
 def unit_rows(n, d, seed):
-    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1)
+    return F.normalize(
+        torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1
+    )
 
 
 @pytest.mark.parametrize('num_categories', [2, 10, 1203])

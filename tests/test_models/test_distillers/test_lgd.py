@@ -9,7 +9,7 @@ from mmpretrain.structures import DataSample
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import MODELS
 from tests.reference import lgd_reference, lgka_reference
-from tests.toys import D, NAMES, ToyTeacher, toy_lgd, toy_lgd_cfg
+from tests.toys import NAMES, D, ToyTeacher, toy_lgd, toy_lgd_cfg
 
 
 def images(batch=5, seed=0):
@@ -20,7 +20,10 @@ def test_losses_and_banks_match_float64_over_several_steps():
     model = toy_lgd(alpha=0.3)
     model.build_text_banks()
     text = model.textual_bank.embeddings.numpy()
-    visual, seen = model.visual_bank.embeddings.numpy().copy(), np.zeros(len(NAMES), bool)
+    visual, seen = (
+        model.visual_bank.embeddings.numpy().copy(),
+        np.zeros(len(NAMES), bool),
+    )
     for step in range(4):
         inputs = images(seed=step)
         student, teacher = model(inputs), model.teacher.encode_image(inputs)
@@ -31,7 +34,9 @@ def test_losses_and_banks_match_float64_over_several_steps():
         assert losses['loss_visual'].item() == pytest.approx(0.3 * vis, rel=1e-5)
         # The bank is updated after the loss of the same batch, not before.
         visual, seen = lgka_reference(visual, seen, teacher, text, momentum=0.9)
-        np.testing.assert_allclose(model.visual_bank.embeddings.numpy(), visual, atol=1e-6)
+        np.testing.assert_allclose(
+            model.visual_bank.embeddings.numpy(), visual, atol=1e-6
+        )
         np.testing.assert_array_equal(model.visual_bank.seen.numpy(), seen)
 
 
@@ -97,7 +102,9 @@ def test_probing_leaves_no_trace(backbone, width):
     model = MODELS.build(toy_lgd_cfg(backbone=backbone))
     assert model.feature_dims == width
     assert model.backbone.training
-    means = [b for name, b in model.backbone.named_buffers() if name.endswith('running_mean')]
+    means = [
+        b for name, b in model.backbone.named_buffers() if name.endswith('running_mean')
+    ]
     assert means and not any(mean.any() for mean in means)
 
 
@@ -140,7 +147,10 @@ def test_prediction_under_other_names():
         (dict(neck=None), 'GlobalAveragePooling'),
         (dict(data_preprocessor=dict(mean=[1, 2, 3])), 'data_preprocessor.mean'),
         (dict(data_preprocessor=dict(to_rgb=False)), 'data_preprocessor.to_rgb'),
-        (dict(textual_bank=dict(type='TextualSemanticsBank', categories='cocoo')), 'coco'),
+        (
+            dict(textual_bank=dict(type='TextualSemanticsBank', categories='cocoo')),
+            'coco',
+        ),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -19,7 +19,9 @@ def train(model, inputs_of_step):
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
-        log.append(torch.stack([losses['loss_textual'], losses['loss_visual']]).detach())
+        log.append(
+            torch.stack([losses['loss_textual'], losses['loss_visual']]).detach()
+        )
     return dict(losses=torch.stack(log), state=inner.state_dict())
 
 

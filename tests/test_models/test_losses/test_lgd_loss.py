@@ -8,14 +8,19 @@ from tests.reference import lgd_reference
 
 
 def unit_rows(n, d, seed):
-    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1)
+    return F.normalize(
+        torch.randn(n, d, generator=torch.Generator().manual_seed(seed)), dim=1
+    )
 
 
 @pytest.mark.parametrize('num_categories', [2, 10, 1203])
 def test_losses_and_gradients_match_float64(num_categories):
     s, t = unit_rows(6, 32, 1).requires_grad_(), unit_rows(6, 32, 2)
     # Rows of a used bank are no unit rows.
-    text, visual = unit_rows(num_categories, 32, 3), 0.7 * unit_rows(num_categories, 32, 4)
+    text, visual = (
+        unit_rows(num_categories, 32, 3),
+        0.7 * unit_rows(num_categories, 32, 4),
+    )
     got = lgd_loss(s, t, text, visual)
     textual, vis, grad_textual, grad_visual = lgd_reference(s.detach(), t, text, visual)
     assert got.textual.item() == pytest.approx(textual, rel=1e-5, abs=1e-5)
