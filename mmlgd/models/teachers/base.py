@@ -114,6 +114,10 @@ class BaseTeacher(nn.Module):
             if not key.startswith('text.'):
                 yield key, value
 
+    def half_dtype(self, device_type: str) -> torch.dtype | None:
+        """What the image tower's autocast casts to on a device; None for float32."""
+        return _HALF_DTYPES.get(self.precision) if device_type == 'cuda' else None
+
     def image_features(self, inputs: Tensor) -> Tensor:
         """Features (B, D) of normalised images (B, 3, H, W), not yet unit rows."""
         raise NotImplementedError
@@ -133,9 +137,8 @@ class BaseTeacher(nn.Module):
             Tensor: (B, D) float32, unit rows, without gradient.
         """
         kind = inputs.device.type
-        half = kind == 'cuda' and self.precision != 'fp32'
-        dtype = _HALF_DTYPES[self.precision] if half else None
-        with torch.autocast(kind, dtype=dtype, enabled=half):
+        dtype = self.half_dtype(kind)
+        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
             features = self.image_features(inputs.float())
         with torch.autocast(kind, enabled=False):
             return F.normalize(features.float(), dim=-1)

@@ -38,6 +38,11 @@ class OpenCLIPSource:
         self.model_name = model_name
         self.own_weights = model_name.startswith(('hf-hub:', 'local-dir:'))
         self.label = 'own' if self.own_weights else 'random'
+        if self.own_weights and pretrained is not None:
+            raise ConfigError(
+                f'{model_name!r} carries its own weights, so pretrained={pretrained!r} '
+                'would be ignored. Remove one of the two.'
+            )
         if model_config is not None:
             _register_config(Path(model_config).expanduser().absolute(), model_name)
         self._config = self._find_config()
@@ -89,11 +94,6 @@ class OpenCLIPSource:
         return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in tags}
 
     def _find_weights(self, pretrained: str) -> None:
-        if self.own_weights:
-            raise ConfigError(
-                f'{self.model_name!r} carries its own weights, so pretrained='
-                f'{pretrained!r} would be ignored. Remove one of the two.'
-            )
         # open_clip reads tags in this way too: 'laion2b-e16' is 'laion2b_e16'.
         tag = pretrained.lower().replace('-', '_')
         if tag in self._tags:
@@ -158,7 +158,8 @@ class OpenCLIPSource:
         elif self.own_weights or self._tag_cfg:
             mend = (
                 'Without network, export HF_HUB_OFFLINE=1 to use the hub cache at '
-                'once, or copy the weight file here and give its path as pretrained.'
+                'once, or copy the files here: pretrained takes the path of a weight '
+                "file, model_name='local-dir:path' a whole folder."
             )
         elif self._file is not None:
             mend = (

@@ -72,8 +72,9 @@ class TextTower(nn.Module):
                 self._tokenizer = self._get_tokenizer()
             except Exception as error:
                 raise TeacherError(
-                    f'The tokenizer of {self.name} cannot be loaded: {error}. Without '
-                    'network, fill the hub cache elsewhere and set HF_HUB_OFFLINE=1, '
-                    'or load a bank file made by tools/build_text_bank.py.'
+                    f'The tokenizer of {self.name} cannot be loaded: {error}. Install '
+                    'the package it names; without network, copy the hub cache here '
+                    'and export HF_HUB_OFFLINE=1; or load a bank file that '
+                    'tools/build_text_bank.py wrote elsewhere.'
                 ) from error
         return self._tokenizer(texts)

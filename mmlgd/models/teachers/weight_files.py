@@ -60,7 +60,10 @@ def is_torchscript(file: Path) -> bool:
     if not zipfile.is_zipfile(file):
         return False
     with zipfile.ZipFile(file) as archive:
-        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+        names = archive.namelist()
+    # torch.load decides alike; a laxer test would let foreign pickles through.
+    roots = {name.split('/')[0] for name in names}
+    return len(roots) == 1 and f'{roots.pop()}/constants.pkl' in names
 
 
 def first_lines(error: Exception, count: int = 6, width: int = 300) -> str:
@@ -113,16 +116,18 @@ def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> Non
     if matched == wanted and not left_over:
         module.load_state_dict(weights, strict=False)
         return
-    faults = [f'lacks {key}' for key in sorted(wanted - weights.keys())]
-    faults += [
+    lacking = [f'lacks {key}' for key in sorted(wanted - weights.keys())]
+    misfits = [
         f'{key} is {tuple(weights[key].shape)}, not {tuple(own[key].shape)}'
         for key in sorted(wanted & weights.keys() - matched)
     ]
-    faults += [f'{key} is left over' for key in sorted(left_over)]
+    surplus = [f'{key} is left over' for key in sorted(left_over)]
     raise TeacherError(
         f'{place}: {len(matched)} of {len(wanted)} tensors match '
-        f'({len(matched) / len(wanted):.0%}). First of {len(faults)} faults: '
-        f'{"; ".join(faults[:5])}. Set the architecture that the file was saved from.'
+        f'({len(matched) / max(len(wanted), 1):.0%}), {len(lacking)} lack, '
+        f'{len(misfits)} have another shape, {len(surplus)} are left over: '
+        f'{"; ".join([*lacking[:3], *misfits[:3], *surplus[:3]])}. Set the '
+        'architecture that the file was saved from.'
     )
 
 
