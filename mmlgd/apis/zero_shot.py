@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
 
 import mmcv
 import numpy as np
@@ -16,7 +15,7 @@ from mmlgd.models import Student, TextualSemanticsBank
 from mmlgd.registry import MODELS, TRANSFORMS
 from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
 
-Image = Union[str, Path, np.ndarray]
+Image = str | Path | np.ndarray
 
 
 class ZeroShotClassifier:

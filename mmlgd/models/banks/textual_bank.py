@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Union
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,7 @@ from mmlgd.utils.atomic import replace_file
 
 from .bank_file import BankFile, check_same_names
 
-Names = Union[str, Path, Sequence[str], Mapping]
+Names = str | Path | Sequence[str] | Mapping
 
 
 @MODELS.register_module()
