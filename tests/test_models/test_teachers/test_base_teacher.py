@@ -4,11 +4,11 @@ import sys
 
 import pytest
 import torch
-from helpers import tiny_clip_config_path, tiny_teacher
 from mmengine.model import BaseModule
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models.teachers.base import fingerprint
+from tests.helpers import tiny_clip_config_path, tiny_teacher
 
 
 @pytest.fixture(scope='module')

@@ -1,11 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import tiny_teacher, tiny_teacher_cfg
 from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.registry import MODELS
+from tests.helpers import tiny_teacher, tiny_teacher_cfg
 
 RESNET = dict(type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8)
 POOL = dict(type='mmpretrain.GlobalAveragePooling')

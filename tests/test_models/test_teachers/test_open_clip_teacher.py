@@ -5,13 +5,18 @@ import sys
 import open_clip
 import pytest
 import torch
-from helpers import TINY_CLIP, tiny_clip_config_path, tiny_teacher, tiny_teacher_cfg
 from safetensors.torch import save_file
 from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models.teachers import OpenCLIPTeacher
 from mmlgd.registry import MODELS
+from tests.helpers import (
+    TINY_CLIP,
+    tiny_clip_config_path,
+    tiny_teacher,
+    tiny_teacher_cfg,
+)
 
 TEXTS = ['a photo of a cat.', 'a blurry photo of the bag.', 'sneaker']
 
