@@ -8,6 +8,12 @@ from torch import nn
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
 
+# A neck of None means none: for backbones that give vectors.
+GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
+
+# A neck must be chosen: None is a choice, for backbones that give vectors.
+GLOBAL_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
+
 
 class Student(BaseModel):
     """A lightweight backbone that embeds images in the teacher's space.
@@ -37,14 +43,12 @@ class Student(BaseModel):
         self,
         backbone: dict,
         embed_dims: int,
-        neck: dict | None = None,
+        neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         image_size: int = 224,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        if neck is None:
-            neck = dict(type='mmpretrain.GlobalAveragePooling')
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None

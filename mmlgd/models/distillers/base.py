@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mmlgd.errors import ConfigError
-from mmlgd.models.student import Student
+from mmlgd.models.student import GLOBAL_AVERAGE_POOLING, Student
 from mmlgd.registry import MODELS
 from mmlgd.version import __version__
 
@@ -39,13 +39,11 @@ class BaseDistiller(Student, metaclass=ABCMeta):
         self,
         teacher: dict | nn.Module,
         backbone: dict,
-        neck: dict | None = None,
+        neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        if neck is None:
-            neck = dict(type='mmpretrain.GlobalAveragePooling')
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not isinstance(data_preprocessor, nn.Module):
