@@ -48,7 +48,7 @@ class LGD(BaseDistiller):
         teacher: dict,
         backbone: dict,
         textual_bank: dict,
-        visual_bank: dict = None,
+        visual_bank: dict,
         alpha: float = 0.5,
         student_temperature: float = 0.2,
         teacher_temperature: float = 0.01,
@@ -57,8 +57,6 @@ class LGD(BaseDistiller):
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
-        if visual_bank is None:
-            visual_bank = dict(type='VisualSemanticsBank')
         check_in_range('LGD.alpha', alpha, 0, 1)
         for name, value in (
             ('student', student_temperature),
