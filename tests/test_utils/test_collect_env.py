@@ -1,0 +1,38 @@
+"""The report on the environment."""
+
+import builtins
+
+import torch
+
+import mmlgd
+from mmlgd.dependencies import GATES
+from mmlgd.utils.collect_env import collect_env, git_revision, mmcv_operators
+
+
+def test_report_names_every_gated_library_and_mmlgd():
+    info = collect_env()
+    assert {gate.module for gate in GATES} <= set(info)
+    assert info['PyTorch'] == torch.__version__
+    assert torch.__version__.partition('+')[0] in info['torch']
+    assert '>=2.1' in info['torch']
+    assert info['mmlgd'].startswith(mmlgd.__version__)
+    assert info['mmcv operators'].startswith('load: ')
+    assert all(isinstance(value, str) for value in info.values())
+
+
+def test_operators_that_do_not_load_are_reported_with_the_mend(monkeypatch):
+    real = builtins.__import__
+
+    def broken(name, *args, **kwargs):
+        if name == 'mmcv._ext':
+            raise ImportError('undefined symbol: _ZN3c10')
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, '__import__', broken)
+    text = mmcv_operators()
+    assert 'undefined symbol' in text
+    assert 'docs/install.md' in text
+
+
+def test_revision_is_empty_outside_a_checkout(tmp_path):
+    assert git_revision(tmp_path) == ''
