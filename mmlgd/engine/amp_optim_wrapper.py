@@ -1,12 +1,15 @@
 """Mixed-precision optimizer wrapper for GPUs and for the CPU."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as _MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
+from torch import nn
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import OPTIM_WRAPPERS
@@ -52,7 +55,8 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         **kwargs,
     ) -> None:
         dtype = _read_dtype(dtype)
-        if get_device() == 'cpu':
+        self._device_type = get_device()
+        if self._device_type == 'cpu':
             if dtype == torch.float16:
                 print_log(
                     'AmpOptimWrapper: no accelerator here; bfloat16 replaces float16.',
@@ -69,6 +73,20 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         if dtype == torch.bfloat16:
             loss_scale = dict(enabled=False)
         super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Forward pass under autocast, and without gradient sync while accumulating.
+
+        mmengine's ``autocast`` compares versions as strings, which ``torch.compile``
+        cannot trace; torch's own does the same here.
+
+        Args:
+            model (nn.Module): The training model.
+        """
+        autocast = torch.autocast(self._device_type, dtype=self.cast_dtype)
+        with OptimWrapper.optim_context(self, model), autocast:
+            yield
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load a state saved under any precision or on any device.
