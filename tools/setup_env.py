@@ -49,7 +49,7 @@ def make_venv(folder: Path) -> Path:
 
 
 def keep_one_opencv(target: Target, before: dict[str, str]) -> None:
-    """Leave one of ``opencv-python`` and ``-headless`` where the set-up added one.
+    """Leave one of ``opencv-python`` and ``-headless``: a user's own, or the first.
 
     Both own the folder ``cv2/``: with both installed, an update of one leaves a
     mixture. imaug, which the mmdetection fork asks for, wants both.
@@ -59,9 +59,10 @@ def keep_one_opencv(target: Target, before: dict[str, str]) -> None:
         before (dict[str, str]): What was installed before the set-up.
     """
     here = target.distributions()
-    if not set(OPENCV) <= set(here) or set(OPENCV) <= set(before):
+    theirs = set(OPENCV) & set(before) if target.foreign else set()
+    if not set(OPENCV) <= set(here) or len(theirs) == 2:
         return
-    kept, dropped = OPENCV if OPENCV[1] not in before else OPENCV[::-1]
+    kept, dropped = OPENCV if theirs != {OPENCV[1]} else OPENCV[::-1]
     say(f'      {kept} and {dropped} share the folder cv2: keeping the first')
     pip(target, 'uninstall', '-y', dropped)
     exact = f'{kept}=={here[kept]}'

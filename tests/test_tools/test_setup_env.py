@@ -72,18 +72,21 @@ def test_stamp_holds_until_a_version_or_a_file_changes(load, target, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ('before', 'dropped'),
+    ('foreign', 'before', 'dropped'),
     [
-        ([], 'opencv-python-headless'),
-        (['opencv-python'], 'opencv-python-headless'),
-        (['opencv-python-headless'], 'opencv-python'),
-        (['opencv-python', 'opencv-python-headless'], None),
+        (True, [], 'opencv-python-headless'),
+        (True, ['opencv-python'], 'opencv-python-headless'),
+        (True, ['opencv-python-headless'], 'opencv-python'),
+        (True, ['opencv-python', 'opencv-python-headless'], None),
+        # As an interrupted set-up of ours leaves them.
+        (False, ['opencv-python', 'opencv-python-headless'], 'opencv-python-headless'),
     ],
 )
 def test_second_opencv_is_taken_out_again(
-    load, target, holds, monkeypatch, before, dropped
+    load, target, holds, monkeypatch, foreign, before, dropped
 ):
     tool = load('setup_env')
+    target.foreign = foreign
     calls = []
     monkeypatch.setattr(tool, 'pip', lambda target, *args: calls.append(args))
     holds(opencv_python='4.12', opencv_python_headless='4.12')
