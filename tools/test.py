@@ -129,6 +129,9 @@ def main(argv: list[str] | None = None) -> None:
             'file.'
         )
     cfg.load_from = args.checkpoint
+    # Schedules of mmdet and mmseg bring a val_cfg; without its data set, the Runner
+    # would refuse the config, though nothing is validated here.
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.show_dir:
         draw_into(cfg, args.show_dir)
     metric = dump_metric(cfg, args.out) if args.out else None

@@ -108,9 +108,8 @@ def _start_gloo(cfg: Config, ranks: Ranks) -> None:
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_host(cfg.launcher)
-    dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
-    dist_cfg['backend'] = 'gloo'
-    timeout = dist_cfg.get('timeout')
+    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})  # for the log
+    timeout = cfg.env_cfg.dist_cfg.get('timeout')
     distributed.init_process_group(
         'gloo', timeout=timeout and datetime.timedelta(seconds=timeout)
     )

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Fixtures of the tools that run a Runner.
+from tests.toy_tool_run import toy_config, trained  # noqa: F401
+
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 

@@ -1,0 +1,121 @@
+"""AmpOptimWrapper on the CPU, and what it asks of the loss scaler on a GPU."""
+
+import importlib
+import logging
+
+import pytest
+import torch
+from mmengine.registry import OPTIM_WRAPPERS, DefaultScope
+from torch import nn
+
+from mmlgd.engine import AmpOptimWrapper, amp_optim_wrapper
+from mmlgd.errors import ConfigError
+
+# The module, not the class of mmengine.optim that a plain import would find.
+mmengine_amp = importlib.import_module('mmengine.optim.optimizer.amp_optimizer_wrapper')
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cpu')
+
+
+def make(model: nn.Module | None = None, **kwargs) -> AmpOptimWrapper:
+    model = model or nn.Linear(4, 3)
+    return AmpOptimWrapper(
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.5), **kwargs
+    )
+
+
+def bfloat16_loss(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    with torch.autocast('cpu', torch.bfloat16):
+        return model(inputs).float().square().mean()
+
+
+def test_configs_of_our_scope_get_ours():
+    with DefaultScope.overwrite_default_scope('mmlgd'):
+        cfg = dict(type='AmpOptimWrapper', optimizer=make().optimizer)
+        assert type(OPTIM_WRAPPERS.build(cfg)) is AmpOptimWrapper
+    assert OPTIM_WRAPPERS.get('mmlgd.AmpOptimWrapper') is AmpOptimWrapper
+
+
+@pytest.mark.parametrize('dtype', [None, 'bfloat16', torch.bfloat16])
+def test_the_forward_pass_is_bfloat16_on_the_cpu(cpu, dtype):
+    model = nn.Linear(4, 3)
+    wrapper = make(model, dtype=dtype)
+    with wrapper.optim_context(model):
+        assert model(torch.ones(2, 4)).dtype == torch.bfloat16
+    assert model(torch.ones(2, 4)).dtype == torch.float32
+
+
+def test_accumulation_and_clipping_step_as_by_hand(cpu):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    batches = torch.randn(2, 5, 4)
+    start = model.weight.detach().clone()
+    grads = [
+        torch.autograd.grad(bfloat16_loss(model, batch), [model.weight, model.bias])
+        for batch in batches
+    ]
+    mean = [(first + second) / 2 for first, second in zip(*grads)]
+    norm = torch.cat([grad.flatten() for grad in mean]).norm()
+    limit = float(norm) / 2
+
+    wrapper = make(model, accumulative_counts=2, clip_grad=dict(max_norm=limit))
+    wrapper.initialize_count_status(model, 0, 2)
+    for index, batch in enumerate(batches):
+        with wrapper.optim_context(model):
+            loss = model(batch).float().square().mean()
+        assert torch.equal(model.weight, start), index
+        wrapper.update_params(loss)
+    # Half of the mean gradient is left by the clip, at a rate of 0.5.
+    torch.testing.assert_close(
+        model.weight.detach(), start - 0.5 * 0.5 * mean[0], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_float16_becomes_bfloat16_on_the_cpu_and_says_so(cpu, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        amp_optim_wrapper, 'print_log', lambda text, logger, level: said.append(level)
+    )
+    assert make(dtype='float16').cast_dtype == torch.bfloat16
+    assert said == [logging.WARNING]
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'half', torch.float64])
+def test_other_types_are_refused(dtype):
+    with pytest.raises(ConfigError, match=r'float16, bfloat16, but is'):
+        make(dtype=dtype)
+
+
+def test_state_goes_from_the_cpu_to_a_scaling_run(cpu):
+    source, target = make(), make()
+    source.optimizer.param_groups[0]['lr'] = 0.125
+    state = source.state_dict()
+    assert state['loss_scaler'] == {}
+    # An active scaler refuses an empty state, so it must not be handed to one.
+    target.loss_scaler = torch.amp.GradScaler('cpu', init_scale=8.0)
+    target.load_state_dict(state)
+    assert target.optimizer.param_groups[0]['lr'] == 0.125
+    assert target.loss_scaler.get_scale() == 8.0
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'loss_scale', 'expected'),
+    [
+        ('bfloat16', 'dynamic', dict(enabled=False)),
+        ('float16', 'dynamic', {}),
+        (None, 'dynamic', {}),
+        ('float16', 512.0, dict(init_scale=512.0)),
+    ],
+)
+def test_only_float16_is_scaled_on_a_gpu(monkeypatch, dtype, loss_scale, expected):
+    asked = []
+    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(mmengine_amp, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(
+        mmengine_amp, 'GradScaler', lambda **kwargs: asked.append(kwargs)
+    )
+    make(dtype=dtype, loss_scale=loss_scale)
+    assert asked == [expected]

@@ -1,0 +1,78 @@
+"""What the tools share: config, work dir, last words."""
+
+import argparse
+
+import pytest
+
+from mmlgd.errors import BankError, ConfigError
+from mmlgd.utils import tool
+
+
+def parse(*argv: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    tool.add_common_arguments(parser)
+    return parser.parse_args([str(value) for value in argv])
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'r50_toy.py'
+    path.write_text('model = dict(a=1)\ntrain_cfg = None\n')
+    return path
+
+
+def test_work_dir_is_the_options_then_the_configs_then_the_name(config):
+    assert tool.load_config(parse(config), ()).work_dir == 'work_dirs/r50_toy'
+    assert tool.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
+    config.write_text("work_dir = 'y'\n")
+    assert tool.load_config(parse(config), ()).work_dir == 'y'
+    assert tool.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
+
+
+def test_options_reach_nested_settings(config):
+    cfg = tool.load_config(parse(config, '--cfg-options', 'model.a=2', 'b.c=[1,2]'), ())
+    assert cfg.model.a == 2
+    assert cfg.b.c == [1, 2]
+
+
+def test_missing_configs_and_fields_are_named(config, tmp_path):
+    with pytest.raises(ConfigError, match='none.py.*cannot be read'):
+        tool.load_config(parse(tmp_path / 'none.py'), ())
+    with pytest.raises(
+        ConfigError, match='r50_toy.py.* has no train_cfg, optim_wrapper'
+    ):
+        tool.load_config(parse(config), ('model', 'train_cfg', 'optim_wrapper'))
+
+
+def test_a_missing_base_is_named(config):
+    config.write_text("_base_ = './absent.py'\n")
+    with pytest.raises(ConfigError, match='absent.py'):
+        tool.load_config(parse(config), ())
+
+
+def fail() -> None:
+    raise BankError('the bank has 3 names, the model 4')
+
+
+def test_wrong_input_ends_with_its_message_alone(monkeypatch, capsys):
+    monkeypatch.delenv('MMLGD_DEBUG', raising=False)
+    monkeypatch.setenv('RANK', '0')
+    with pytest.raises(SystemExit) as end:
+        tool.run_tool(fail)
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert error == 'BankError: the bank has 3 names, the model 4\n'
+    monkeypatch.setenv('RANK', '3')
+    with pytest.raises(SystemExit):
+        tool.run_tool(fail)
+    assert capsys.readouterr().err.startswith('BankError (rank 3): ')
+
+
+def test_debugging_and_our_own_faults_keep_the_traceback(monkeypatch):
+    monkeypatch.setenv('MMLGD_DEBUG', '1')
+    with pytest.raises(BankError):
+        tool.run_tool(fail)
+    monkeypatch.delenv('MMLGD_DEBUG')
+    with pytest.raises(ZeroDivisionError):
+        tool.run_tool(lambda: 1 / 0)
