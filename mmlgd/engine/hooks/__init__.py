@@ -1,6 +1,7 @@
 """Hooks for the Runner; each stands in a module of its own."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .backbone_load_check_hook import BackboneLoadCheckHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_meta_hook import CheckpointMetaHook
@@ -13,6 +14,7 @@ from .true_color_visualization_hook import TrueColorVisualizationHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'BackboneLoadCheckHook',
     'BrokenImagesHook',
     'ChannelsLastHook',
     'CheckpointMetaHook',
