@@ -118,7 +118,12 @@ def provide_mmcv(target: Target) -> None:
             f'import with torch {facts["torch"]}. Install an mmcv built for this torch '
             f'(mim install mmcv), or uninstall it and call `make env` again.'
         )
-    cache = cache_folder(facts, architectures)
+    install_wheel(target, cache_folder(facts, architectures), architectures)
+
+
+def install_wheel(target: Target, cache: Path, architectures: str) -> None:
+    """Install the first wheel that works: cached, prebuilt, or compiled now."""
+    wanted = 'cuda' if architectures else 'cpu'
     for wheel in wheels_in(cache):
         say(f'      From the cache: {wheel}')
         if try_wheel(target, wheel, wanted):
@@ -134,7 +139,6 @@ def provide_mmcv(target: Target) -> None:
         wheel = compile_wheel(target, Path(scratch), architectures)
         if not try_wheel(target, wheel, wanted):
             raise SetupFailed(
-                f'mmcv compiled, but mmcv._ext does not import with torch '
-                f'{facts["torch"]}. Log: {LOG}'
+                f'mmcv compiled, but mmcv._ext does not import afterwards. Log: {LOG}'
             )
         keep_wheel(wheel, cache)
