@@ -130,9 +130,12 @@ class UnlabeledImages(BaseDataset):
             dict: What the pipeline makes of it.
 
         Raises:
+            IndexError: ``idx`` is outside.
             DataError: Too many images do not load.
         """
         size = len(self)
+        if not -size <= idx < size:
+            raise IndexError(f'index {idx} of a data set of {size} images')
         for offset in range(size):
             data = self.prepare_data((idx + offset) % size)
             if data is not None:

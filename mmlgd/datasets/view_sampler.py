@@ -30,7 +30,8 @@ class ViewSampler(Sampler[int]):
       way the data are the same).
 
     Args:
-        dataset: The data set, of N images. Filled in by the Runner.
+        dataset: A :class:`SeededViews` of N images, or a data set with its
+            ``split``. Filled in by the Runner.
         shuffle: Whether to shuffle each pass. Defaults to True.
         seed: Seed of the order. The Runner fills in its own: set
             ``randomness=dict(seed=...)``, because a seed drawn at random is not
@@ -39,7 +40,8 @@ class ViewSampler(Sampler[int]):
         infinite: See above. Defaults to False.
 
     Raises:
-        ConfigError: ``seed`` is no non-negative integer.
+        ConfigError: ``seed`` is no non-negative integer; ``dataset`` knows no
+            views.
         DataError: ``dataset`` is empty.
     """
 
@@ -54,6 +56,13 @@ class ViewSampler(Sampler[int]):
         if not isinstance(seed, int) or seed < 0:
             raise ConfigError(
                 f'ViewSampler.seed must be a non-negative integer, but is {seed!r}.'
+            )
+        if not hasattr(dataset, 'split'):
+            # Without this check the second pass would run out of range.
+            raise ConfigError(
+                f'ViewSampler numbers views, which {type(dataset).__name__} does not '
+                "know; wrap it: dataset=dict(type='SeededViews', dataset=...), or use "
+                'DefaultSampler or InfiniteSampler.'
             )
         self.size = len(dataset)
         if not self.size:

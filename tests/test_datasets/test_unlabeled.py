@@ -56,6 +56,7 @@ def test_lists_nested_images_sorted_without_labels_or_list(tmp_path):
     assert paths == [str(tmp_path / name) for name in expected]
     assert 'gt_label' not in dataset.get_data_info(0)
     assert value(dataset[2]) == value(dataset[-2]) == 0
+    assert len(list(dataset)) == 4
 
 
 def test_data_prefix_and_indices(tmp_path):

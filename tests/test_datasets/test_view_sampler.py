@@ -1,13 +1,16 @@
 from itertools import islice
 
 import pytest
-import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from mmlgd.datasets import ViewSampler, view_sampler
+from mmlgd.datasets import SeededViews, ViewSampler, view_sampler
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATA_SAMPLERS
+
+
+def images(count):
+    return SeededViews(list(range(count)))
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def ranks(monkeypatch):
             monkeypatch.setattr(
                 view_sampler, 'get_dist_info', lambda rank=rank: (rank, world_size)
             )
-            samplers.append(ViewSampler(range(size), **kwargs))
+            samplers.append(ViewSampler(images(size), **kwargs))
         return samplers
 
     return build
@@ -33,25 +36,26 @@ def batches(sampler, size, count):
 
 def test_registered():
     sampler = DATA_SAMPLERS.build(
-        dict(type='ViewSampler', infinite=True), default_args=dict(dataset=[0], seed=3)
+        dict(type='ViewSampler', infinite=True),
+        default_args=dict(dataset=images(1), seed=3),
     )
     assert sampler.seed == 3
 
 
 def test_epoch_is_a_permutation_and_the_view():
-    sampler = ViewSampler(range(10), seed=1)
+    sampler = ViewSampler(images(10), seed=1)
     first = list(sampler)
     sampler.set_epoch(3)
     later = list(sampler)
     assert sorted(first) == list(range(10))
     assert sorted(later) == list(range(30, 40))
     assert [index - 30 for index in later] != first != sorted(first)
-    assert list(ViewSampler(range(10), seed=1)) == first
-    assert list(ViewSampler(range(10), seed=2)) != first
+    assert list(ViewSampler(images(10), seed=1)) == first
+    assert list(ViewSampler(images(10), seed=2)) != first
 
 
 def test_unshuffled():
-    sampler = ViewSampler(range(3), shuffle=False, infinite=True)
+    sampler = ViewSampler(images(3), shuffle=False, infinite=True)
     assert list(islice(sampler, 7)) == [0, 1, 2, 3, 4, 5, 6]
 
 
@@ -84,7 +88,7 @@ def test_ranks_together_see_the_batches_of_one_process(ranks, infinite, world_si
 
 
 def test_infinite_counts_the_passes_as_views():
-    sampler = ViewSampler(range(4), infinite=True)
+    sampler = ViewSampler(images(4), infinite=True)
     sampler.set_epoch(7)
     stream = list(islice(sampler, 12))
     for view in range(3):
@@ -98,23 +102,28 @@ def test_skip_starts_where_the_run_stopped(ranks):
         sampler.skip(23)
         assert list(islice(sampler, 17)) == expected
     # mmengine's arithmetic of skipping does not hold over epochs.
-    assert not hasattr(ViewSampler(range(7)), 'skip')
+    assert not hasattr(ViewSampler(images(7)), 'skip')
 
 
 def test_works_in_a_data_loader_with_workers():
-    sampler = ViewSampler(range(6), infinite=True)
+    dataset = images(6)
+    sampler = ViewSampler(dataset, infinite=True)
     loader = DataLoader(
-        torch.arange(100).tolist(),
+        dataset,
         sampler=sampler,
         batch_size=4,
         num_workers=1,
         collate_fn=pseudo_collate,
     )
-    assert list(islice(loader, 3)) == batches(sampler, 4, 3)
+    expected = batches(sampler, 4, 3)
+    expected = [[index % 6 for index in batch] for batch in expected]
+    assert list(islice(loader, 3)) == expected
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(DataError, match='empty list'):
-        ViewSampler([])
+    with pytest.raises(DataError, match='empty SeededViews'):
+        ViewSampler(images(0))
+    with pytest.raises(ConfigError, match='list does not know.*SeededViews'):
+        ViewSampler([0])
     with pytest.raises(ConfigError, match='seed'):
-        ViewSampler([0], seed=-1)
+        ViewSampler(images(1), seed=-1)

@@ -56,6 +56,8 @@ def toy_config(images, sampler, train_cfg, checkpoint, by_epoch):
                 sampler=sampler,
                 batch_size=4,
                 num_workers=2,
+                # Their random state then outlives an epoch, and must not matter.
+                persistent_workers=True,
             ),
             train_cfg=train_cfg,
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),

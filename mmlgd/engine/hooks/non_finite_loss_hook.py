@@ -58,7 +58,7 @@ class NonFiniteLossHook(Hook):
             MMLGDError: The ``patience``-th bad step in a row.
         """
         losses = {
-            name: float(value)
+            name: torch.as_tensor(value).item()
             for name, value in (outputs or {}).items()
             if 'loss' in name
         }

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import timedelta
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
@@ -70,7 +71,7 @@ class ProgressBarHook(Hook):
         filled = _BAR_WIDTH * done // total
         text = f'[{"#" * filled}{"-" * (_BAR_WIDTH - filled)}] {done}/{total}'
         if outputs and 'loss' in outputs:
-            text += f'  loss {float(outputs["loss"]):.4g}'
+            text += f'  loss {torch.as_tensor(outputs["loss"]).item():.4g}'
         self._draw(text + self._speed_and_eta(done, total))
 
     def after_val_iter(

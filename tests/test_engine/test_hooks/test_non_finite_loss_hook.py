@@ -1,0 +1,99 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mmlgd.engine.hooks import NonFiniteLossHook
+from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
+from tests.tiny_runner import OneWeight, tiny_runner
+
+NAN, INF = math.nan, math.inf
+
+
+class Steady(OneWeight):
+    """A model whose weight no fault can reach, as under AMP's loss scaler."""
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        losses = self._run_forward(data, mode='loss')
+        return dict(loss=losses['loss'].detach(), grad_norm=torch.tensor(INF))
+
+
+def run(work_dir, model, interval=-1, iterations=8):
+    hook = dict(type='AtomicCheckpointHook', by_epoch=False, interval=interval)
+    runner = tiny_runner(
+        work_dir,
+        iterations,
+        model,
+        default_hooks=dict(checkpoint=hook),
+        custom_hooks=[dict(type='NonFiniteLossHook', patience=3)],
+    )
+    runner.train()
+    return runner
+
+
+@pytest.mark.parametrize('fault', [NAN, INF, -INF])
+def test_third_bad_step_in_a_row_stops(tmp_path, fault):
+    with pytest.raises(MMLGDError) as caught:
+        run(tmp_path, Steady(dict.fromkeys((2, 3, 4, 5), fault)))
+    message = str(caught.value)
+    for part in ('3 steps', 'iteration 5', f'loss {fault:g}', 'lr 0.1', 'AMP'):
+        assert part in message
+    assert 'None was saved before' in message
+
+
+def test_good_step_in_between_starts_anew(tmp_path):
+    runner = run(tmp_path, Steady({0: NAN, 1: NAN, 3: NAN, 4: NAN, 6: INF}))
+    assert runner.iter == 8
+
+
+def test_gradient_norm_is_no_loss(tmp_path):
+    assert run(tmp_path, Steady()).iter == 8
+
+
+def test_last_good_checkpoint_stays(tmp_path):
+    with pytest.raises(CheckpointError, match='iteration 4.*iter_2.pth'):
+        run(tmp_path, Steady({3: NAN}), interval=2)
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_2.pth']
+
+
+def test_ruined_parameters_are_not_saved(tmp_path):
+    class Ruined(Steady):
+        def train_step(self, data, optim_wrapper):
+            if self.steps == 3:
+                self.weight.data.fill_(INF)
+                self.steps += 1
+                return dict(loss=torch.tensor(1.0))
+            return super().train_step(data, optim_wrapper)
+
+    with pytest.raises(CheckpointError, match='parameter weight is not finite'):
+        run(tmp_path, Ruined(), interval=2)
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_2.pth']
+
+
+def test_infinite_buffer_is_saved(tmp_path):
+    model = Steady(ballast=2)
+    model.ballast.fill_(-INF)
+    run(tmp_path, model, interval=8)
+    assert (tmp_path / 'iter_8.pth').exists()
+
+
+def test_every_loss_is_looked_at():
+    hook = NonFiniteLossHook(patience=1)
+    runner = SimpleNamespace(
+        iter=0,
+        work_dir='nowhere',
+        optim_wrapper=SimpleNamespace(get_lr=lambda: dict(lr=[0.5])),
+    )
+    outputs = dict(loss_textual=1.0, loss_visual=torch.tensor(NAN), accuracy=NAN)
+    with pytest.raises(MMLGDError, match='loss_textual 1, loss_visual nan; '):
+        hook.after_train_iter(runner, 0, outputs=outputs)
+    hook._streak = 0
+    hook.after_train_iter(runner, 0, outputs=dict(loss=0.0, accuracy=NAN))
+    hook.after_train_iter(runner, 0, outputs=None)
+
+
+def test_patience_below_one_is_refused():
+    with pytest.raises(ConfigError, match='patience'):
+        NonFiniteLossHook(patience=0)
