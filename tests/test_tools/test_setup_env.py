@@ -54,7 +54,7 @@ def test_original_packages_are_kept_in_place_of_forks(load, target, holds):
 
 def test_stamp_holds_until_a_version_or_a_file_changes(load, target, monkeypatch):
     stamp = load('env_setup.stamp')
-    monkeypatch.setattr(stamp, 'mmcv_state', lambda target: 'cpu')
+    monkeypatch.setattr(stamp, 'mmcv_fits', lambda target: True)
     assert not stamp.is_ready(target)
     stamp.write_stamp(target)
     assert stamp.is_ready(target)
@@ -67,7 +67,7 @@ def test_stamp_holds_until_a_version_or_a_file_changes(load, target, monkeypatch
     assert not stamp.is_ready(target)
     monkeypatch.setattr(target, 'distributions', lambda: {**here, 'anything': '1'})
     assert stamp.is_ready(target)
-    monkeypatch.setattr(stamp, 'mmcv_state', lambda target: None)
+    monkeypatch.setattr(stamp, 'mmcv_fits', lambda target: False)
     assert not stamp.is_ready(target)
 
 

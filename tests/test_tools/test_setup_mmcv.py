@@ -127,3 +127,25 @@ def test_original_mmcv_that_does_not_load_is_not_overwritten(
     with pytest.raises(load('env_setup.common').SetupFailed, match=r'mmcv 2\.1\.0'):
         mmcv.provide_mmcv(target)
     assert did == []
+
+
+@pytest.mark.parametrize(
+    ('state', 'force', 'foreign', 'fits'),
+    [
+        (None, '0', False, False),
+        ('cuda', '0', False, True),
+        ('cpu', '0', False, True),
+        ('cpu', '1', False, False),  # built before CUDA was asked for
+        ('cpu', '1', True, True),  # the user's own choice
+    ],
+)
+def test_cpu_operators_do_not_fit_once_cuda_is_wanted(
+    load, target, tmp_path, monkeypatch, state, force, foreign, fits
+):
+    mmcv = load('env_setup.mmcv')
+    facts = {**FACTS, 'cuda_home': fake_nvcc(tmp_path, '13.0')}
+    monkeypatch.setattr(mmcv, 'platform_facts', lambda target: facts)
+    monkeypatch.setattr(mmcv, 'mmcv_state', lambda target: state)
+    monkeypatch.setenv('FORCE_CUDA', force)
+    target.foreign = foreign
+    assert mmcv.mmcv_fits(target) is fits

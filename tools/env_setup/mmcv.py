@@ -54,6 +54,18 @@ def platform_facts(target: Target) -> dict:
     return json.loads(target.run('-c', _PLATFORM, quiet=True).stdout)
 
 
+def mmcv_fits(target: Target) -> bool:
+    """Whether the operators import and serve the devices they are wanted for.
+
+    Looks for devices only where there may be one: that costs seconds.
+    """
+    state = mmcv_state(target)
+    if state != 'cpu' or target.foreign:
+        return state is not None
+    gpu = shutil.which('nvidia-smi') or os.environ.get('FORCE_CUDA') == '1'
+    return not (gpu and cuda_architectures(platform_facts(target)))
+
+
 def cache_folder(facts: dict, architectures: str) -> Path:
     """Where wheels for this torch, Python, platform and device kind are kept."""
     default = Path.home() / '.cache/mmlgd/wheels'

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from .common import ROOT, Target, distribution_name
-from .mmcv import mmcv_state
+from .mmcv import mmcv_fits
 from .selection import wanted_requirements
 
 
@@ -40,4 +40,4 @@ def is_ready(target: Target) -> bool:
         stamp = json.loads(target.stamp.read_text())
     except (OSError, ValueError):
         return False
-    return stamp == current_stamp(target) and mmcv_state(target) is not None
+    return stamp == current_stamp(target) and mmcv_fits(target)
