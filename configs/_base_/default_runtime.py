@@ -1,0 +1,44 @@
+default_scope = 'mmlgd'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='AtomicCheckpointHook', interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='TrueColorVisualizationHook', enable=False),
+)
+
+custom_hooks = [
+    dict(type='SemanticsBankHook'),
+    dict(type='CheckpointMetaHook'),
+    dict(type='ExportBackboneHook'),
+    dict(type='BrokenImagesHook'),
+    dict(type='NonFiniteLossHook'),
+    dict(type='StatelessSeedHook'),
+    dict(type='ProgressBarHook'),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+# mmengine looks a wrapper up among its roots, hence the prefix. Banks are equal on
+# every rank and BatchNorm's statistics are each rank's own: nothing to broadcast.
+model_wrapper_cfg = dict(
+    type='mmlgd.AnyDeviceDDP', find_unused_parameters=False, broadcast_buffers=False
+)
+
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='mmpretrain.UniversalVisualizer', vis_backends=vis_backends)
+
+log_processor = dict(by_epoch=True, window_size=50)
+log_level = 'INFO'
+
+# ViewSampler, SeededViews and StatelessSeedHook need a fixed seed for resuming.
+randomness = dict(seed=0, deterministic=False)
+
+load_from = None
+resume = False

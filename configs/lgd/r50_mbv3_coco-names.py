@@ -1,0 +1,8 @@
+_base_ = './r50_mbv3.py'
+
+# COCO's 80 names guide the distillation; the validation split is ImageNet's, so
+# it is classified over ImageNet's names.
+model = dict(
+    textual_bank=dict(categories='coco'),
+    zero_shot_bank=dict(type='TextualSemanticsBank', categories='imagenet'),
+)
