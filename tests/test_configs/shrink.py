@@ -1,0 +1,87 @@
+"""Makes a shipped config small enough to run on a CPU in a second or two."""
+
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from PIL import Image
+
+import mmlgd  # noqa: F401  (registers the scope before configs are read)
+from tests.helpers import tiny_teacher_cfg
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+IMAGE_SIZE = 64
+NAMES = ['circle', 'square', 'star']
+
+
+def ready_configs() -> list[str]:
+    """Every config that a user can name, relative to ``configs/``."""
+    paths = sorted(CONFIGS.rglob('*.py'))
+    paths = [path.relative_to(CONFIGS) for path in paths]
+    return [str(path) for path in paths if path.parts[0] != '_base_']
+
+
+def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path:
+    """Noise pictures of uneven sizes; with ``per_class``, in a folder a name."""
+    rng = np.random.default_rng(0)
+    for index in range(number):
+        target = folder / NAMES[index % len(NAMES)] if per_class else folder
+        target.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (70 + index, 90 - index, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(target / f'{index}.png')
+    return folder
+
+
+def with_tiny_teacher(cfg: Config) -> Config:
+    """Swap the teacher for a tiny CLIP with random weights and 64-pixel images."""
+    cfg.model.teacher = ConfigDict(tiny_teacher_cfg())
+    if 'img_size' in cfg.model.backbone:
+        cfg.model.backbone.img_size = (IMAGE_SIZE, IMAGE_SIZE)
+    return cfg
+
+
+def shrink(
+    cfg: Config, images: Path, work_dir: Path, labelled: Path | None = None
+) -> Config:
+    """Two iterations of four 64-pixel images under three names, in float32.
+
+    The recipe itself (model, hooks, schedule, pipelines) is left as it is.
+
+    Args:
+        cfg: A config for distillation, changed in place.
+        images: A folder of at least eight images.
+        work_dir: Where the run writes; also names the experiment.
+        labelled: A folder with a subfolder a name, to validate on after the
+            epoch. Defaults to None: no validation.
+
+    Returns:
+        Config: The same config.
+    """
+    with_tiny_teacher(cfg)
+    cfg.model.textual_bank.update(categories=NAMES, templates=['a photo of a {}.'])
+    cfg.model.pop('zero_shot_bank', None)
+    loader = dict(
+        batch_size=4, num_workers=0, persistent_workers=False, pin_memory=False
+    )
+    cfg.train_dataloader.update(loader)
+    dataset = cfg.train_dataloader.dataset.dataset
+    dataset.update(data_root=str(images), indices=8)
+    dataset.pipeline[1].scale = IMAGE_SIZE
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    cfg.optim_wrapper.update(type='OptimWrapper')
+    cfg.optim_wrapper.pop('dtype')
+    cfg.custom_hooks[0].cache_dir = None
+    cfg.default_hooks.logger.interval = 1
+    cfg.update(work_dir=str(work_dir), experiment_name=work_dir.parent.name)
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'test_{part}'] = None
+        if labelled is None:
+            cfg[f'val_{part}'] = None
+    if labelled is not None:
+        cfg.val_dataloader.update(loader)
+        dataset = cfg.val_dataloader.dataset
+        dataset.pop('split')
+        dataset.update(type='mmpretrain.CustomDataset', data_root=str(labelled))
+        dataset.pipeline[1].scale = IMAGE_SIZE + 8
+        dataset.pipeline[2].crop_size = IMAGE_SIZE
+    return cfg

@@ -1,0 +1,154 @@
+"""Every student is trained for two iterations and loaded where it will be used."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from mmlgd.registry import MODELS
+from tests.test_configs.shrink import CONFIGS, IMAGE_SIZE, shrink, write_images
+
+# Student -> out_indices of its maps at strides 4, 8, 16, 32 and their channels.
+MAPS = {
+    'mbv3': ((3, 6, 12, 15), (24, 40, 112, 160)),
+    'mbv3_small': ((1, 3, 8, 11), (16, 24, 48, 96)),
+    'mbv2': ((1, 2, 4, 6), (24, 32, 96, 320)),
+    'r18': ((0, 1, 2, 3), (64, 128, 256, 512)),
+    'r34': ((0, 1, 2, 3), (64, 128, 256, 512)),
+    'effb0': ((2, 3, 4, 5), (24, 40, 112, 320)),
+    'mobileone_s0': ((0, 1, 2, 3), (48, 128, 256, 1024)),
+    'repvgg_a0': ((0, 1, 2, 3), (48, 96, 192, 1280)),
+    'mobilevit_xs': ((1, 2, 3, 4), (48, 64, 80, 384)),
+    'edgenext': ((0, 1, 2, 3), (48, 96, 160, 304)),
+    'poolformer_s12': ((0, 2, 4, 6), (64, 128, 320, 512)),
+    # Strides 8, 16, 32: it has no map of stride 4.
+    'shufflenetv2': ((0, 1, 2), (116, 232, 464)),
+}
+# These two have a norm for each map they give; distillation trains the last one's.
+NEW_NORMS = {
+    'edgenext': {'norm0', 'norm1', 'norm2'},
+    'poolformer_s12': {'norm0', 'norm2', 'norm4'},
+}
+STOCK_TINYVIT = "_base_ = 'mmpretrain::_base_/models/tinyvit/tinyvit-5m.py'"
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp('images'))
+
+
+def distil(student: str, images, work_dir) -> tuple[dict, dict]:
+    """Train two iterations; the backbone's config and its weights as saved."""
+    cfg = shrink(Config.fromfile(CONFIGS / f'lgd/r50_{student}.py'), images, work_dir)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+
+    assert runner.iter == 2
+    scalars = (work_dir / runner.timestamp / 'vis_data/scalars.json').read_text()
+    assert scalars.count('loss_visual') == 2 and 'NaN' not in scalars
+    saved = torch.load(work_dir / 'backbone.pth', weights_only=True)['state_dict']
+    checkpoint = torch.load(work_dir / 'epoch_1.pth', weights_only=False)
+    prefix = 'backbone.'
+    state = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith(prefix)}
+    assert state.keys() == saved.keys()
+    assert all(torch.equal(state[key], saved[key]) for key in state)
+    return cfg.model.backbone, {key[len(prefix) :]: v for key, v in state.items()}
+
+
+def assert_loaded(backbone, state: dict, new_norms=frozenset()) -> None:
+    """Every distilled tensor is there; what is new is named, and does nothing yet."""
+    found = backbone.state_dict()
+    assert not state.keys() - found.keys()
+    new = found.keys() - state.keys()
+    assert new == {
+        f'{norm}.{part}' for norm in new_norms for part in ('weight', 'bias')
+    }
+    assert all(torch.equal(found[key], state[key]) for key in state)
+    for key in new:
+        assert bool((found[key] == float(key.endswith('weight'))).all())
+
+
+def detector(backbone: dict, channels: tuple) -> dict:
+    return dict(
+        type='RetinaNet',
+        _scope_='mmdet',
+        backbone=backbone,
+        neck=dict(type='FPN', in_channels=list(channels), out_channels=8, num_outs=5),
+        bbox_head=dict(
+            type='RetinaHead',
+            num_classes=2,
+            in_channels=8,
+            feat_channels=8,
+            stacked_convs=1,
+        ),
+        train_cfg=dict(
+            assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4)
+        ),
+    )
+
+
+def segmentor(backbone: dict, channels: tuple) -> dict:
+    size, count = 8, len(channels)
+    return dict(
+        type='EncoderDecoder',
+        _scope_='mmseg',
+        backbone=backbone,
+        neck=dict(
+            type='FPN', in_channels=list(channels), out_channels=size, num_outs=count
+        ),
+        decode_head=dict(
+            type='FPNHead',
+            in_channels=[size] * count,
+            in_index=list(range(count)),
+            feature_strides=[4, 8, 16, 32][-count:],
+            channels=size,
+            num_classes=3,
+        ),
+        train_cfg=dict(),
+        test_cfg=dict(mode='whole'),
+    )
+
+
+@pytest.mark.parametrize('student', MAPS)
+def test_student_trains_and_loads_downstream(student, images, tmp_path):
+    backbone, state = distil(student, images, tmp_path / 'run')
+    out_indices, channels = MAPS[student]
+    init_cfg = dict(
+        type='Pretrained',
+        checkpoint=str(tmp_path / 'run/epoch_1.pth'),
+        prefix='backbone.',
+    )
+    backbone = dict(backbone, out_indices=out_indices, init_cfg=init_cfg)
+
+    for config in (detector, segmentor):
+        model = MODELS.build(config(backbone, channels))
+        model.init_weights()
+        assert_loaded(model.backbone, state, NEW_NORMS.get(student, frozenset()))
+        model.eval()
+        with torch.no_grad():
+            maps = model.backbone(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+            model.neck(maps)
+        assert tuple(each.shape[1] for each in maps) == channels
+        strides = [4, 8, 16, 32][-len(channels) :]
+        assert [IMAGE_SIZE // each.shape[3] for each in maps] == strides
+
+
+def test_tinyvit_trains_and_loads_into_a_classifier(images, tmp_path):
+    backbone, state = distil('tinyvit', images, tmp_path / 'run')
+    init_default_scope('mmlgd')
+    stock = Config.fromstring(STOCK_TINYVIT, '.py').model
+    stock.backbone.img_size = backbone.img_size
+    stock.backbone.init_cfg = dict(
+        type='Pretrained',
+        checkpoint=str(tmp_path / 'run/backbone.pth'),
+        prefix='backbone.',
+    )
+
+    model = MODELS.build(stock)
+    model.init_weights()
+
+    assert_loaded(model.backbone, state)
+    model.eval()
+    scores = model(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+    assert scores.shape == (1, 1000)
