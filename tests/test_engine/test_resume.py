@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from resume_helper import assert_same_training, run_killed_and_resumed
+
+from tests.resume_helper import assert_same_training, run_killed_and_resumed
 
 # 11 images in batches of 4: the last batch of an epoch is short, and when infinite
 # a batch spans two passes.
@@ -49,7 +50,7 @@ def toy_config(images, sampler, train_cfg, checkpoint, by_epoch):
     return Config(
         dict(
             default_scope='mmlgd',
-            custom_imports=dict(imports=['resume_toy']),
+            custom_imports=dict(imports=['tests.resume_toy']),
             model=dict(type='ToyNet'),
             train_dataloader=dict(
                 dataset=dict(type='SeededViews', dataset=dataset),
