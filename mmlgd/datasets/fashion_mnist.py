@@ -113,17 +113,7 @@ def unpack_idx_files(
         if target.is_file() and _sha256(target.read_bytes()) == digest:
             continue
         packed = source_dir / f'{name}.gz'
-        try:
-            content = gzip.decompress(packed.read_bytes())
-        except FileNotFoundError:
-            raise DataError(
-                f'{packed} not found: restore it from the '
-                'repository or the package it came from'
-            ) from None
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f'{packed} cannot be unpacked ({error}): it is damaged, fetch it again'
-            ) from error
+        content = _decompress(packed)
         if _sha256(content) != digest:
             raise DataError(
                 f'{packed} does not hold the expected {name} '
@@ -190,3 +180,17 @@ def read_split(data_dir: str | Path, split: str) -> tuple[np.ndarray, np.ndarray
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _decompress(packed: Path) -> bytes:
+    try:
+        return gzip.decompress(packed.read_bytes())
+    except FileNotFoundError:
+        raise DataError(
+            f'{packed} not found: restore it from the repository or the package it '
+            'came from'
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f'{packed} cannot be unpacked ({error}): it is damaged, fetch it again'
+        ) from error

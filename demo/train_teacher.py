@@ -1,0 +1,146 @@
+"""Train the demo's teacher: a small CLIP that knows Fashion-MNIST.
+
+open_clip's model and loss on all 60,000 training images, each with a caption
+made from its category's name and a random prompt template. One command, seeded:
+
+    python demo/train_teacher.py
+
+writes the weights in half precision, measures them as
+``demo/evaluate_teacher.py`` does, and prints how long it took.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import open_clip
+import torch
+from contrastive import grouped_batches, grouped_clip_loss, random_views
+from evaluate_teacher import MODEL_CONFIG, WEIGHTS, create_teacher, evaluate
+
+from mmlgd.datasets.category_names import load_category_names, load_templates
+from mmlgd.datasets.fashion_mnist import prepare_full_data, read_split
+
+MAX_LOG_SCALE = math.log(100)  # as CLIP's own training bounds it
+
+
+def caption_tokens() -> torch.Tensor:
+    """Tokens of every category in every template, (C, P, 77) int64."""
+    tokenizer = open_clip.get_tokenizer(MODEL_CONFIG.stem)
+    templates = load_templates('imagenet')
+    names = load_category_names('fashion_mnist')
+    return torch.stack(
+        [tokenizer([template.format(name) for template in templates]) for name in names]
+    )
+
+
+def make_optimizer(model: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
+    """AdamW whose weight decay spares gains, biases and the vocabulary.
+
+    Most of the vocabulary never occurs, and would only shrink.
+    """
+    decayed, spared = [], []
+    for name, parameter in model.named_parameters():
+        spare = parameter.ndim < 2 or name == 'token_embedding.weight'
+        (spared if spare else decayed).append(parameter)
+    groups = [dict(params=decayed, weight_decay=0.05), dict(params=spared)]
+    return torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
+
+
+class CaptionEncoder:
+    """Text features of random captions, a few sets of them a batch.
+
+    The text tower would cost a third of the training if every image had a
+    caption of its own; groups of a batch share ``sets`` captions a category.
+    """
+
+    def __init__(self, sets: int = 5) -> None:
+        self.tokens = caption_tokens()
+        self.sets = sets
+
+    def __call__(self, model: open_clip.CLIP, groups: int) -> torch.Tensor:
+        """Draw and encode captions: (groups, C, D) unit rows."""
+        categories, templates, length = self.tokens.shape
+        drawn = torch.randint(templates, (self.sets, categories))
+        tokens = self.tokens[torch.arange(categories), drawn].view(-1, length)
+        features = model.encode_text(tokens, normalize=True)
+        features = features.view(self.sets, categories, -1)
+        picked = torch.randint(self.sets, (groups, categories))
+        return features[picked, torch.arange(categories)]
+
+
+def train(args: argparse.Namespace) -> open_clip.CLIP:
+    """Train on the full set and return the model."""
+    images, labels = read_split(prepare_full_data(args.full_data), 'train')
+    images, labels = torch.from_numpy(images)[:, None], torch.from_numpy(labels)
+    model = create_teacher()
+    encode_captions = CaptionEncoder()
+    mean = torch.tensor(model.visual.image_mean)[:, None, None]
+    std = torch.tensor(model.visual.image_std)[:, None, None]
+    optimizer = make_optimizer(model, args.lr)
+    steps = len(list(grouped_batches(labels, args.groups)))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=steps * args.epochs
+    )
+    start = time.time()
+    for epoch in range(args.epochs):
+        for step, batch in enumerate(grouped_batches(labels, args.groups)):
+            views = random_views(
+                images[batch.flatten()].float(), model.visual.image_size
+            )
+            features = model.encode_image((views / 255 - mean) / std, normalize=True)
+            loss = grouped_clip_loss(
+                features.view(*batch.shape, -1),
+                encode_captions(model, len(batch)),
+                model.logit_scale.exp(),
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(max=MAX_LOG_SCALE)
+            if step % 20 == 0:
+                print(
+                    f'epoch {epoch + 1}/{args.epochs}, step {step}/{steps}, '
+                    f'loss {loss.item():.3f}, {time.time() - start:.0f} s',
+                    flush=True,
+                )
+    return model
+
+
+def save_half(model: open_clip.CLIP, path: Path) -> None:
+    """Write the state dict, floating-point tensors in half precision."""
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+    torch.save(state, path)
+
+
+def main() -> None:
+    """Train, write the weights, and measure what was written."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--epochs', type=int, default=4)
+    parser.add_argument('--groups', type=int, default=25, help='groups in a batch')
+    parser.add_argument('--lr', type=float, default=2e-3)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--full-data', type=Path, default='work_dirs/demo/full_data')
+    parser.add_argument('--out', type=Path, default=WEIGHTS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    start = time.time()
+    model = train(args)
+    print(f'trained in {time.time() - start:.0f} s')
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_half(model, args.out)
+    evaluate(args.out)
+
+
+if __name__ == '__main__':
+    main()
