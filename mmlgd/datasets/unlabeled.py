@@ -2,19 +2,17 @@
 
 import logging
 import os.path as osp
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+from .image_folder import EXTENSIONS, list_images
 
 
 @DATASETS.register_module()
@@ -27,15 +25,12 @@ class UnlabeledImages(BaseDataset):
     when first met, and :class:`~mmlgd.engine.hooks.BrokenImagesHook` lists all.
     When they exceed ``max_broken`` of the data set, loading stops.
 
-    Hidden files (``._photo.jpg`` of macOS) are left out. Folders of an object
-    store work too, through mmengine's file backends.
-
     Args:
         data_root: The folder, or the root that ``data_prefix`` is relative to.
         data_prefix: Folder of the images within ``data_root``, as a string or as
             ``dict(img_path=...)``. Defaults to ''.
         extensions: Endings to look for, in any case. Defaults to
-            :data:`EXTENSIONS`.
+            :data:`~mmlgd.datasets.image_folder.EXTENSIONS`.
         max_broken: Largest share of the data set, in [0, 1], that may fail to
             load. 0 stops at the first. Defaults to 0.01.
         backend_args: Options of mmengine's file backend for listing the folder.
@@ -43,6 +38,9 @@ class UnlabeledImages(BaseDataset):
         pipeline: Transforms; those up to the one that sets ``img`` are the loading.
         **kwargs: ``metainfo``, ``indices``, ``test_mode``, ``serialize_data``, ...
             of :class:`mmengine.dataset.BaseDataset`.
+
+    Attributes:
+        broken_flags: (N,) uint8 in shared memory, 1 where an image did not load.
 
     Raises:
         ConfigError: ``max_broken`` or ``extensions`` cannot work.
@@ -63,13 +61,11 @@ class UnlabeledImages(BaseDataset):
     ) -> None:
         if not isinstance(max_broken, Real) or not 0 <= max_broken <= 1:
             raise ConfigError(
-                'UnlabeledImages.max_broken must be a share in [0, 1], but is '
-                f'{max_broken!r}; 0.01 lets one image in a hundred fail.'
+                f'UnlabeledImages.max_broken must be in [0, 1], but is {max_broken!r}.'
             )
         if isinstance(extensions, str) or not extensions:
             raise ConfigError(
-                'UnlabeledImages.extensions must be a list of endings such as '
-                f"['.jpg'], but is {extensions!r}."
+                f"UnlabeledImages.extensions must be like ['.jpg'], not {extensions!r}."
             )
         self.extensions = tuple(dict.fromkeys(ext.lower() for ext in extensions))
         self.max_broken = max_broken
@@ -88,37 +84,13 @@ class UnlabeledImages(BaseDataset):
         if self._fully_initialized:
             return
         super().full_init()
-        self._broken = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
+        self.broken_flags = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
 
     def load_data_list(self) -> list[dict]:
-        """List the images.
-
-        Returns:
-            list[dict]: One dict with ``img_path`` an image, sorted by path.
-
-        Raises:
-            DataError: The folder is absent or holds no image.
-        """
+        """One dict with ``img_path`` an image, sorted by path."""
         folder = self.data_prefix['img_path']
-        backend = get_file_backend(folder, backend_args=self.backend_args)
-        if not backend.isdir(folder):
-            raise DataError(
-                f'The image folder {folder!r} does not exist or is no folder. '
-                'Correct data_root and data_prefix of UnlabeledImages in the config '
-                f'(the current folder is {osp.abspath(".")!r}).'
-            )
-        names = list(backend.list_dir_or_file(folder, list_dir=False, recursive=True))
-        images = sorted(
-            name for name in names if name.lower().endswith(self.extensions)
-        )
-        if not images:
-            raise DataError(
-                f'The image folder {folder!r} holds no image: looked, in it and in '
-                f'its subfolders, for {", ".join(self.extensions)}; '
-                f'{_summarise_endings(names)}. Correct data_root and data_prefix of '
-                'UnlabeledImages in the config, or set its extensions.'
-            )
-        return [dict(img_path=backend.join_path(folder, name)) for name in images]
+        paths = list_images(folder, self.extensions, self.backend_args)
+        return [dict(img_path=path) for path in paths]
 
     def __getitem__(self, idx: int) -> dict:
         """Load an image, or in its place the next one that loads.
@@ -143,9 +115,8 @@ class UnlabeledImages(BaseDataset):
             if self.test_mode:
                 break
         raise DataError(
-            f'Image {idx} ({self.get_data_info(idx)["img_path"]}) gave no sample, and '
-            'test_mode or the whole data set left no other; look at the pipeline of '
-            'UnlabeledImages.'
+            f'Image {idx} ({self.get_data_info(idx)["img_path"]}) gave no sample and '
+            'no other may replace it; look at the pipeline of UnlabeledImages.'
         )
 
     def prepare_data(self, idx: int) -> dict | None:
@@ -156,12 +127,11 @@ class UnlabeledImages(BaseDataset):
 
         Returns:
             dict or None: None when the image does not load or a transform rejects
-            it. An error after loading is a fault of the pipeline and is raised.
+            it. An error after loading, a fault of the pipeline, is raised.
         """
         data = self.get_data_info(idx)
-        path = data['img_path']
+        path, loaded = data['img_path'], False
         for transform in self.pipeline.transforms:
-            loaded = data.get('img') is not None
             try:
                 result = transform(data)
             except MemoryError:
@@ -176,11 +146,8 @@ class UnlabeledImages(BaseDataset):
                     self._note_broken(idx, path, 'the loading transform gave nothing')
                 return None
             data = result
+            loaded = loaded or data.get('img') is not None
         return data
-
-    def broken_flags(self) -> torch.Tensor:
-        """(N,) uint8 in shared memory: 1 where an image did not load."""
-        return self._broken
 
     def broken_paths(self, flags: torch.Tensor | None = None) -> list[str]:
         """Paths of the images that did not load so far.
@@ -190,9 +157,9 @@ class UnlabeledImages(BaseDataset):
                 which takes this process's and its workers'.
 
         Returns:
-            list[str]: In the order of the data set.
+            list[str]: Sorted.
         """
-        flags = self._broken if flags is None else flags
+        flags = self.broken_flags if flags is None else flags
         indices = flags.nonzero().flatten().tolist()
         return [self.get_data_info(index)['img_path'] for index in indices]
 
@@ -205,7 +172,7 @@ class UnlabeledImages(BaseDataset):
         Raises:
             DataError: Lists them (the first 50).
         """
-        flags = self._broken if flags is None else flags
+        flags = self.broken_flags if flags is None else flags
         count, size = int(flags.sum()), len(self)
         if count <= self.max_broken * size and not (count and self.test_mode):
             return
@@ -221,20 +188,12 @@ class UnlabeledImages(BaseDataset):
 
     def _note_broken(self, idx: int, path: str, reason: str) -> None:
         # A byte an image needs no lock: workers can only write the same 1.
-        if not self._broken[idx]:
-            self._broken[idx] = 1
+        if not self.broken_flags[idx]:
+            self.broken_flags[idx] = 1
             print_log(
-                f'An image does not load and is replaced ({int(self._broken.sum())} of '
+                f'An image does not load and is replaced ({int(self.broken_flags.sum())} of '
                 f'{len(self)} so far): {path} ({reason})',
                 logger='current',
                 level=logging.WARNING,
             )
         self.check_broken()
-
-
-def _summarise_endings(names: Sequence[str]) -> str:
-    counts = Counter(osp.splitext(name)[1].lower() or 'no ending' for name in names)
-    if not counts:
-        return 'there is no file at all'
-    found = ', '.join(f'{count} with {ext}' for ext, count in counts.most_common(5))
-    return f'found {found}'

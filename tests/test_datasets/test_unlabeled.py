@@ -35,6 +35,14 @@ def fail_on_third(results):
     return results
 
 
+def pack(results):
+    return dict(inputs=results['img'])
+
+
+def fail_always(results):
+    raise ValueError('fault of a transform')
+
+
 def reject_third(results):
     return None if results['img'][0, 0, 0] == 2 else results
 
@@ -127,10 +135,11 @@ def test_every_image_broken_ends(tmp_path):
 
 def test_fault_of_a_transform_is_no_broken_image(tmp_path):
     write_images(tmp_path, numbered(4))
-    dataset = UnlabeledImages(str(tmp_path), pipeline=[LOAD, fail_on_third])
-    with pytest.raises(ValueError, match='fault of a transform'):
-        dataset[2]
-    assert dataset.broken_paths() == []
+    for faulty in ([fail_on_third], [pack, fail_always]):
+        dataset = UnlabeledImages(str(tmp_path), pipeline=[LOAD, *faulty])
+        with pytest.raises(ValueError, match='fault of a transform'):
+            dataset[2]
+        assert dataset.broken_paths() == []
 
 
 def test_rejection_by_a_transform_takes_the_next_uncounted(tmp_path):

@@ -46,7 +46,7 @@ class BrokenImagesHook(Hook):
         dataset = _find_noting_dataset(runner.train_dataloader.dataset)
         if dataset is None:
             return
-        flags = dataset.broken_flags().clone().to(torch.int32)
+        flags = dataset.broken_flags.to(torch.int32)
         all_reduce(flags, op='max')
         count = int(flags.sum())
         if is_main_process() and count > self._reported:
