@@ -14,11 +14,12 @@ IMAGE_SIZE = 64
 NAMES = ['circle', 'square', 'star']
 
 
-def ready_configs() -> list[str]:
-    """Every config that a user can name, relative to ``configs/``."""
-    paths = sorted(CONFIGS.rglob('*.py'))
-    paths = [path.relative_to(CONFIGS) for path in paths]
-    return [str(path) for path in paths if path.parts[0] != '_base_']
+def distillation_configs() -> list[str]:
+    """Every config of a distillation run, relative to ``configs/``."""
+    paths = [
+        path for folder in ('demo', 'lgd') for path in (CONFIGS / folder).glob('*.py')
+    ]
+    return sorted(str(path.relative_to(CONFIGS)) for path in paths)
 
 
 def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path:

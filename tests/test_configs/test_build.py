@@ -1,15 +1,16 @@
-"""Every shipped config is parsed and its model built."""
+"""Every config for distillation is parsed, and its parts are built."""
 
 import copy
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from mmlgd.datasets import load_category_names
-from mmlgd.registry import MODELS
-from tests.test_configs.shrink import CONFIGS, ready_configs, with_tiny_teacher
+from mmlgd.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from tests.test_configs.shrink import CONFIGS, distillation_configs, with_tiny_teacher
 
-DISTILLATION = [name for name in ready_configs() if name.startswith('lgd/')]
+PUBLISHED = [name for name in distillation_configs() if name.startswith('lgd/')]
 RN50 = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained='openai')
 STUDENTS = (
     'mbv3 mbv2 r18 effb0 r34 mbv3_small shufflenetv2 mobileone_s0 repvgg_a0 '
@@ -18,15 +19,26 @@ STUDENTS = (
 
 
 def test_every_student_has_its_config():
-    assert {f'lgd/r50_{student}.py' for student in STUDENTS} <= set(DISTILLATION)
+    assert {f'lgd/r50_{student}.py' for student in STUDENTS} <= set(PUBLISHED)
 
 
-@pytest.mark.parametrize('name', DISTILLATION)
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_teacher_is_openais_rn50(name):
+    assert Config.fromfile(CONFIGS / name).model.teacher == RN50
+
+
+@pytest.mark.parametrize('name', distillation_configs())
 def test_config_builds(name):
     cfg = Config.fromfile(CONFIGS / name)
-
-    assert cfg.default_scope == 'mmlgd'
-    assert cfg.model.teacher == RN50
+    init_default_scope(cfg.default_scope)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataset = loader.dataset.get('dataset', loader.dataset)
+        assert all(TRANSFORMS.build(step) for step in dataset.pipeline)
+        assert DATASETS.get(dataset.type)
+        assert DATA_SAMPLERS.get(loader.sampler.type)
+    for hook in [*cfg.custom_hooks, *cfg.default_hooks.values()]:
+        assert HOOKS.get(hook.type)
+    assert METRICS.build(cfg.val_evaluator)
     names = load_category_names(cfg.model.textual_bank.categories)
 
     model = MODELS.build(with_tiny_teacher(cfg).model)
