@@ -1,0 +1,121 @@
+"""Parts of ImageNet's training split: SimCLR's lists, or seeded ones.
+
+SimCLR's evaluation takes 1 % or 10 % of the labels; the published lists name the
+images. Where they cannot be fetched, a seeded choice of the same size stands in;
+it is another one, and figures made with it should say so.
+"""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+from mmlgd.errors import ConfigError, DataError
+
+NUM_CLASSES = 1000
+NUM_TRAIN = 1_281_167
+SIMCLR_COUNTS = {1: 12_811, 10: 128_116}
+SIMCLR_URL = (
+    'https://raw.githubusercontent.com/google-research/simclr/master/'
+    'imagenet_subsets/{percent}percent.txt'
+)
+_WNID = re.compile(r'n\d{8}')
+_LINE = re.compile(r'(?:.*/)?((n\d{8})_\d+\.JPEG)')
+
+
+def class_folders(train_dir: str | Path) -> list[str]:
+    """WordNet ids of the class folders, in the order of ImageNet's labels.
+
+    Raises:
+        DataError: If there are not 1,000 of them.
+    """
+    train_dir = Path(train_dir)
+    names = sorted(os.listdir(train_dir)) if train_dir.is_dir() else []
+    wnids = [name for name in names if _WNID.fullmatch(name)]
+    if len(wnids) != NUM_CLASSES:
+        raise DataError(
+            f'{train_dir} holds {len(wnids)} class folders (n01440764, ...), not '
+            f"{NUM_CLASSES}: give the folder of ImageNet's training split."
+        )
+    return wnids
+
+
+def train_images(train_dir: str | Path) -> list[list[str]]:
+    """All images of the training split, as 'wnid/name', one list a class.
+
+    Raises:
+        DataError: As :func:`class_folders`, or if a class has no image.
+    """
+    train_dir = Path(train_dir)
+    classes = []
+    for wnid in class_folders(train_dir):
+        names = [n for n in os.listdir(train_dir / wnid) if n.endswith('.JPEG')]
+        if not names:
+            raise DataError(f'{train_dir / wnid} holds no .JPEG file: unpack it again.')
+        classes.append([f'{wnid}/{name}' for name in sorted(names)])
+    return classes
+
+
+def read_simclr_list(
+    list_file: str | Path, percent: int, train_dir: str | Path
+) -> list[list[str]]:
+    """Read one of SimCLR's lists and check it against the images on disk.
+
+    Args:
+        list_file: One file name a line ('n01440764_10026.JPEG').
+        percent: 1 or 10.
+        train_dir: Folder of ImageNet's training split.
+
+    Returns:
+        list[list[str]]: 'wnid/name' of the images, one list a class.
+
+    Raises:
+        ConfigError: If SimCLR has no list of that percentage.
+        DataError: If the list is absent, has another count or another content, or
+            names images that are not there.
+    """
+    if percent not in SIMCLR_COUNTS:
+        raise ConfigError(f'SimCLR has lists of 1 % and 10 %, not of {percent} %.')
+    wnids = class_folders(train_dir)
+    classes: dict[str, list[str]] = {wnid: [] for wnid in wnids}
+    for name, wnid in _read_names(Path(list_file), percent):
+        if wnid not in classes:
+            raise DataError(
+                f'{list_file} names {name}, but {train_dir} has no folder {wnid}: '
+                'one of them is not ImageNet-1k.'
+            )
+        classes[wnid].append(f'{wnid}/{name}')
+    images = [image for wnid in wnids for image in classes[wnid]]
+    absent = [image for image in images if not (Path(train_dir) / image).is_file()]
+    if absent:
+        raise DataError(
+            f'{len(absent)} of the {len(images)} images of {list_file} are not in '
+            f'{train_dir}, the first: {absent[0]}; complete the data set.'
+        )
+    return [classes[wnid] for wnid in wnids]
+
+
+def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
+    """File name and WordNet id of each line, after checking all of them."""
+    wanted = SIMCLR_COUNTS[percent]
+    mend = f'fetch it again from {SIMCLR_URL.format(percent=percent)}'
+    try:
+        lines = list_file.read_text(encoding='utf-8').split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'{list_file} cannot be read ({error}): {mend}.') from error
+    matches = [_LINE.fullmatch(line) for line in lines]
+    if None in matches:
+        number = matches.index(None)
+        raise DataError(
+            f'{list_file}: entry {number + 1} is {lines[number][:60]!r}, no file name '
+            f'such as n01440764_10026.JPEG: {mend}.'
+        )
+    names = [(match[1], match[2]) for match in matches]
+    repeated = [name for (name, _), count in Counter(names).items() if count > 1]
+    if len(names) != wanted or repeated:
+        twice = f', {len(repeated)} of them more than once' if repeated else ''
+        raise DataError(
+            f"{list_file} lists {len(names)} images{twice}, but SimCLR's {percent} % "
+            f'are {wanted} different ones: {mend}.'
+        )
+    return names

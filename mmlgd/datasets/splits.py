@@ -1,0 +1,122 @@
+"""Seeded choices of images, class by class, and the files that list them.
+
+Each class is shuffled by itself, from (seed, index of the class), and a choice
+takes the first images of that order. So a class's images do not depend on the
+other classes, and a larger choice of the same seed contains a smaller one.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.rng import mix_seed
+
+# Paths relative to the image folder, one list a class, in the classes' order.
+Classes = Sequence[Sequence[str]]
+
+
+def shuffled_classes(classes: Classes, seed: int) -> list[list[str]]:
+    """Each class in its seeded order, whatever order its images come in.
+
+    Raises:
+        ConfigError: If the seed is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f'the seed must not be negative, but is {seed}.')
+    shuffled = []
+    for index, images in enumerate(classes):
+        order = np.random.default_rng(mix_seed(seed, index)).permutation(len(images))
+        ordered = sorted(images)
+        shuffled.append([ordered[place] for place in order])
+    return shuffled
+
+
+def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
+    """Choose the same number of images of every class.
+
+    Args:
+        classes: Images of each class.
+        shots: Images a class, at least 1.
+        seed: Not negative.
+
+    Raises:
+        ConfigError: If ``shots`` or ``seed`` is too small.
+        DataError: If a class has fewer images.
+    """
+    if shots < 1:
+        raise ConfigError(f'the shots must be at least 1, but are {shots}.')
+    smallest = min(range(len(classes)), key=lambda index: len(classes[index]))
+    if len(classes[smallest]) < shots:
+        raise DataError(
+            f'class {smallest} has {len(classes[smallest])} images, fewer than the '
+            f'{shots} asked for: take fewer, or complete the data set.'
+        )
+    return [images[:shots] for images in shuffled_classes(classes, seed)]
+
+
+def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
+    """Choose a share of the images, each class in proportion to its size.
+
+    The total is rounded down; what remains after rounding each class down goes to
+    the classes that lost most (the method of largest remainders).
+
+    Args:
+        classes: Images of each class.
+        percent: Whole number, 1 to 99.
+        seed: Not negative.
+
+    Raises:
+        ConfigError: If ``percent`` is out of range, or a class gets no image.
+    """
+    if not 1 <= percent <= 99:
+        raise ConfigError(f'the percentage must be 1 to 99, but is {percent}.')
+    sizes = np.array([len(images) for images in classes])
+    quotas = sizes * percent // 100
+    left_over = int(sizes.sum()) * percent // 100 - int(quotas.sum())
+    # Stable: of equal remainders the first classes win.
+    quotas[np.argsort(-(sizes * percent % 100), kind='stable')[:left_over]] += 1
+    if (quotas == 0).any():
+        index = int(quotas.argmin())
+        raise ConfigError(
+            f'{percent} % of the {sizes[index]} images of class {index} is none: take '
+            'a larger share.'
+        )
+    shuffled = shuffled_classes(classes, seed)
+    return [images[:quota] for images, quota in zip(shuffled, quotas)]
+
+
+def train_test(
+    classes: Classes, num_train: int, seed: int
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Split every class: ``num_train`` images for training, the rest for testing.
+
+    Raises:
+        ConfigError: As :func:`take_shots`.
+        DataError: If a class would have no test image.
+    """
+    train = take_shots(classes, num_train, seed)
+    test = [sorted({*images} - {*taken}) for images, taken in zip(classes, train)]
+    for index, images in enumerate(test):
+        if not images:
+            raise DataError(
+                f'class {index} has no image beyond the {num_train} for training: take '
+                'fewer.'
+            )
+    return train, test
+
+
+def annotation_lines(classes: Classes) -> list[str]:
+    """What mmpretrain's ``ann_file`` holds: 'path label', classes in order."""
+    return [
+        f'{image} {label}'
+        for label, images in enumerate(classes)
+        for image in sorted(images)
+    ]
+
+
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write a UTF-8 text file, whole or not at all."""
+    write_atomically(path, ''.join(f'{line}\n' for line in lines))
