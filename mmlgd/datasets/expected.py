@@ -1,0 +1,188 @@
+"""What each data set looks like on disk, and how to get it, as data."""
+
+from dataclasses import dataclass
+
+from .caltech256 import NUM_CLASSES, NUM_IMAGES
+from .imagenet_subsets import NUM_TRAIN, SIMCLR_COUNTS
+
+_CALTECH_CLUTTER = 827
+_CALTECH_TRAIN = 60 * NUM_CLASSES
+
+
+@dataclass(frozen=True)
+class Need:
+    """Files that a data set must have.
+
+    Attributes:
+        patterns (tuple[str, ...]): Paths relative to the data set's folder, parts
+            with ``*`` and ``?``; the files that match any are counted together.
+        count (int, optional): How many files there must be. Defaults to None: at
+            least one.
+        lines (int, optional): How many lines the one file must have.
+        unless (str): Not needed where this pattern matches a file.
+    """
+
+    patterns: tuple[str, ...]
+    count: int | None = None
+    lines: int | None = None
+    unless: str = ''
+
+
+@dataclass(frozen=True)
+class ExpectedDataset:
+    """A data set that configs of mmlgd read.
+
+    Attributes:
+        title (str): Its name for people.
+        folder (str): Where configs look for it, below ``data/``.
+        needs (tuple[Need, ...]): All that must be there.
+        get (str): How to get it.
+    """
+
+    title: str
+    folder: str
+    needs: tuple[Need, ...]
+    get: str
+
+
+def _file(path: str, lines: int | None = None, unless: str = '') -> Need:
+    return Need((path,), 1, lines, unless)
+
+
+def _files(*patterns: str, count: int | None = None) -> Need:
+    return Need(patterns, count)
+
+
+_COCO_IMAGES = (
+    _files('train2017/*.jpg', count=118_287),
+    _files('val2017/*.jpg', count=5_000),
+)
+
+EXPECTED = {
+    'imagenet': ExpectedDataset(
+        'ImageNet-1k (ILSVRC 2012)',
+        'imagenet',
+        (
+            _files('train/n*/*.JPEG', count=NUM_TRAIN),
+            _files('val/*.JPEG', 'val/n*/*.JPEG', count=50_000),
+            _file('meta/val.txt', lines=50_000, unless='val/n*/*.JPEG'),
+        ),
+        'Sign up at https://image-net.org/download-images, fetch the ILSVRC 2012 '
+        'training and validation images, unpack each class archive into '
+        'train/<WordNet id>/. Sort val/ into such folders too, or write meta/val.txt '
+        '("name label" lines).',
+    ),
+    'imagenet_subsets': ExpectedDataset(
+        "SimCLR's 1 % and 10 % of ImageNet",
+        'imagenet',
+        tuple(
+            _file(f'meta/{percent}percent.txt', lines=count)
+            for percent, count in SIMCLR_COUNTS.items()
+        ),
+        'Fetch 1percent.txt and 10percent.txt from the folder imagenet_subsets of '
+        'https://github.com/google-research/simclr, then: python '
+        'tools/dataset_converters/imagenet_subset.py data/imagenet --percent 1 --list '
+        '1percent.txt (and likewise 10).',
+    ),
+    'caltech256': ExpectedDataset(
+        'Caltech-256 and its split',
+        'caltech256',
+        (
+            _files(
+                '256_ObjectCategories/*/???_????.jpg',
+                count=NUM_IMAGES + _CALTECH_CLUTTER,
+            ),
+            _file('meta/train.txt', lines=_CALTECH_TRAIN),
+            _file('meta/test.txt', lines=NUM_IMAGES - _CALTECH_TRAIN),
+            _file('meta/names.txt', lines=NUM_CLASSES),
+        ),
+        'Fetch 256_ObjectCategories.tar from '
+        'https://data.caltech.edu/records/nyy15-4j048, unpack it in data/caltech256, '
+        'then: python tools/dataset_converters/caltech256.py data/caltech256.',
+    ),
+    'coco': ExpectedDataset(
+        'COCO 2017',
+        'coco',
+        (
+            *_COCO_IMAGES,
+            _file('annotations/instances_train2017.json'),
+            _file('annotations/instances_val2017.json'),
+        ),
+        'Fetch train2017.zip, val2017.zip and annotations_trainval2017.zip from '
+        'https://cocodataset.org/#download and unpack them in data/coco.',
+    ),
+    'lvis_v1': ExpectedDataset(
+        'LVIS v1',
+        'lvis_v1',
+        (
+            *_COCO_IMAGES,
+            _file('annotations/lvis_v1_train.json'),
+            _file('annotations/lvis_v1_val.json'),
+        ),
+        'Fetch the v1 training and validation annotations from '
+        "https://www.lvisdataset.org/dataset into annotations/. The images are COCO's: "
+        'ln -s ../coco/train2017 ../coco/val2017 data/lvis_v1/.',
+    ),
+    'ade20k': ExpectedDataset(
+        'ADE20K (scene parsing, 150 classes)',
+        'ade/ADEChallengeData2016',
+        (
+            _files('images/training/*.jpg', count=20_210),
+            _files('images/validation/*.jpg', count=2_000),
+            _files('annotations/training/*.png', count=20_210),
+            _files('annotations/validation/*.png', count=2_000),
+        ),
+        'Fetch ADEChallengeData2016.zip from '
+        'http://sceneparsing.csail.mit.edu and unpack it in data/ade.',
+    ),
+    'cityscapes': ExpectedDataset(
+        'Cityscapes',
+        'cityscapes',
+        (
+            _files('leftImg8bit/train/*/*_leftImg8bit.png', count=2_975),
+            _files('leftImg8bit/val/*/*_leftImg8bit.png', count=500),
+            _files('gtFine/train/*/*_gtFine_labelTrainIds.png', count=2_975),
+            _files('gtFine/val/*/*_gtFine_labelTrainIds.png', count=500),
+        ),
+        'Sign up at https://www.cityscapes-dataset.com, unpack '
+        'leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in data/cityscapes, '
+        "then write the labelTrainIds.png with mmsegmentation's "
+        'tools/dataset_converters/cityscapes.py (it needs cityscapesscripts).',
+    ),
+    'fashion_mnist': ExpectedDataset(
+        'Fashion-MNIST (whole, or the part in demo/data)',
+        'fashion_mnist',
+        tuple(
+            _file(f'{part}-ubyte')
+            for part in (
+                'train-images-idx3',
+                'train-labels-idx1',
+                't10k-images-idx3',
+                't10k-labels-idx1',
+            )
+        ),
+        'The part that the repository carries: python -c "from '
+        'mmlgd.datasets.fashion_mnist import prepare_demo_data as get; '
+        "get('data/fashion_mnist')\"; the whole set: prepare_full_data instead.",
+    ),
+    'fashion_scenes': ExpectedDataset(
+        'Scenes of Fashion-MNIST items',
+        'fashion_scenes',
+        (
+            _file('scenes.json'),
+            _file('annotations/train.json'),
+            _file('annotations/val.json'),
+            *(
+                _files(f'{folder}/*.png')
+                for folder in (
+                    'train/images',
+                    'val/images',
+                    'annotations/train',
+                    'annotations/val',
+                )
+            ),
+        ),
+        'Make them: python tools/dataset_converters/fashion_scenes.py '
+        'data/fashion_scenes.',
+    ),
+}
