@@ -147,7 +147,9 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.rmtree(path)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
-        if not isinstance(self.file_backend, AtomicLocalBackend):
+        # A run that only validates has no backend yet, and saves nothing.
+        atomic = self.save_best and isinstance(self.file_backend, AtomicLocalBackend)
+        if not atomic:
             super()._save_best_checkpoint(runner, metrics)
             return
         with self.file_backend.removing_last() as removals:
