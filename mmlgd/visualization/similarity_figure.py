@@ -108,7 +108,7 @@ def _draw_banks(figure: Figure, model: nn.Module, samples: dict) -> None:
         image = _heat_map(
             axes[2 * column + 1], means @ anchors.T, names, f'student x {title}'
         )
-    figure.colorbar(image, ax=axes, shrink=0.6, label='cosine similarity')
+    figure.colorbar(image, ax=axes, shrink=0.6, label='similarity')
 
 
 def _heat_map(axis: Axes, values: torch.Tensor, names: list, title: str) -> AxesImage:
