@@ -30,7 +30,9 @@ def test_lgd_resumes_bit_by_bit(tmp_path, loop):
     cfg.train_dataloader.update(sampler=loop['sampler'], num_workers=2)
     cfg.default_hooks.checkpoint = loop['checkpoint']
     cfg.dump(tmp_path / 'cfg.py')
-    whole, resumed = run_killed_and_resumed(tmp_path / 'cfg.py', kill_at=6, folder=tmp_path)
+    whole, resumed = run_killed_and_resumed(
+        tmp_path / 'cfg.py', kill_at=6, folder=tmp_path
+    )
     assert whole['meta']['iter'] == 12
     assert whole['state_dict']['visual_bank.seen'].any()
     assert_same_training(whole, resumed)
