@@ -36,7 +36,7 @@ def load_backbone(
         >>> backbone = load_backbone('work_dirs/demo/backbone.pth', out_indices=(1, 3, 8, 11))
     """
     contents = read_checkpoint(checkpoint)
-    backbone = backbone or _told_backbone(contents['meta'])
+    backbone = backbone or told_backbone(contents['meta'])
     if backbone is None:
         raise CheckpointError(
             f'{checkpoint} does not tell its backbone; pass backbone=dict(type='
@@ -48,7 +48,8 @@ def load_backbone(
     return module
 
 
-def _told_backbone(meta: dict) -> dict | None:
+def told_backbone(meta: dict) -> dict | None:
+    """Config of the backbone that a checkpoint's meta tells; None if it does not."""
     if 'backbone' in meta:
         return meta['backbone']
     if 'cfg' in meta:
