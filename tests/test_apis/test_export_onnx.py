@@ -1,0 +1,218 @@
+"""ONNX files give in onnxruntime what the model gives in torch."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmlgd.apis import ZeroShotClassifier, load_backbone
+from mmlgd.apis.export_onnx import export_backbone_onnx, export_classifier_onnx
+from mmlgd.errors import CheckpointError, ConfigError, DependencyError
+from mmlgd.utils import onnx_file
+from tests.backbone_files import (
+    CLIP_MEAN,
+    CLIP_STD,
+    EFF_B0,
+    MBV3_SMALL,
+    R18,
+    random_backbone,
+    write_backbone,
+)
+from tests.runs import toy_run_cfg, write_images
+from tests.toys import NAMES, ToyTeacher
+
+MOBILE_ONE = dict(type='mmpretrain.MobileOne', arch='s0')
+
+
+def run(path, images):
+    """All outputs of a file in onnxruntime."""
+    session = onnxruntime.InferenceSession(
+        str(path), providers=['CPUExecutionProvider']
+    )
+    return session.run(None, {'images': np.asarray(images)})
+
+
+def told(path):
+    return {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+
+
+def assert_close(found, expected):
+    scale = max(1.0, expected.abs().max().item())
+    assert (torch.as_tensor(found) - expected).abs().max() <= 1e-4 * scale
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (5, 3, 64, 64), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture(scope='module')
+def distilled(tmp_path_factory):
+    """A training checkpoint of the toy LGD."""
+    root = write_images(tmp_path_factory.mktemp('images'))
+    work_dir = tmp_path_factory.mktemp('run')
+    Runner.from_cfg(toy_run_cfg(root, work_dir)).train()
+    return work_dir / 'epoch_2.pth'
+
+
+@pytest.mark.parametrize('config', [R18, MBV3_SMALL, EFF_B0, MOBILE_ONE])
+@torch.no_grad()
+def test_backbone(tmp_path, images, config):
+    expected = write_backbone(tmp_path / 'in.pth', config)
+    difference = export_backbone_onnx(
+        tmp_path / 'in.pth', tmp_path / 'out.onnx', image_size=64
+    )
+    assert 0 <= difference <= 1e-4
+    inputs = images / 127.5 - 1
+    for batch in (inputs[:1], inputs):
+        (found,) = run(tmp_path / 'out.onnx', batch)
+        assert_close(found, expected(batch)[-1])
+    assert json.loads(told(tmp_path / 'out.onnx')['image_mean']) == pytest.approx(
+        CLIP_MEAN, abs=1e-3
+    )
+    assert told(tmp_path / 'out.onnx')['channel_order'] == 'RGB'
+
+
+@torch.no_grad()
+def test_branches_of_mobileone_are_merged(tmp_path):
+    write_backbone(tmp_path / 'in.pth', MOBILE_ONE)
+    export_backbone_onnx(tmp_path / 'in.pth', tmp_path / 'out.onnx', image_size=64)
+    nodes = [node.op_type for node in onnx.load(str(tmp_path / 'out.onnx')).graph.node]
+    convolutions = sum(
+        isinstance(part, torch.nn.Conv2d)
+        for part in random_backbone(MOBILE_ONE).modules()
+    )
+    assert nodes.count('Conv') < convolutions / 3
+
+
+@torch.no_grad()
+def test_several_feature_maps_of_a_wide_image(tmp_path):
+    write_backbone(tmp_path / 'in.pth', MBV3_SMALL)
+    export_backbone_onnx(
+        tmp_path / 'in.pth', tmp_path / 'out.onnx', (1, 3, 8, 11), image_size=(32, 96)
+    )
+    inputs = torch.randn(2, 3, 32, 96)
+    expected = load_backbone(tmp_path / 'in.pth', out_indices=(1, 3, 8, 11))(inputs)
+    found = run(tmp_path / 'out.onnx', inputs)
+    assert [x.shape[1:] for x in found] == [
+        (16, 8, 24),
+        (24, 4, 12),
+        (48, 2, 6),
+        (96, 1, 3),
+    ]
+    for one, other in zip(found, expected):
+        assert_close(one, other)
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'float32'])
+@torch.no_grad()
+def test_normalisation_within_the_graph(tmp_path, images, dtype):
+    backbone = write_backbone(tmp_path / 'in.pth', R18)
+    out = tmp_path / 'out.onnx'
+    export_backbone_onnx(
+        tmp_path / 'in.pth', out, image_size=64, fold_preprocessing=dtype
+    )
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
+    (found,) = run(out, images.numpy().astype(dtype))
+    assert_close(found, backbone((images - mean) / std)[-1])
+
+
+@pytest.mark.parametrize('as_logits', [False, True])
+def test_classifier(tmp_path, distilled, as_logits):
+    export_classifier_onnx(distilled, tmp_path / 'out.onnx', as_logits=as_logits)
+    classifier = ZeroShotClassifier(distilled)
+    inputs = torch.randn(3, 3, 16, 16)
+    expected = classifier.scores(inputs)
+    assert expected.std() > 1e-3
+    (found,) = run(tmp_path / 'out.onnx', inputs)
+    found = torch.as_tensor(found)
+    assert_close(found.softmax(dim=1) if as_logits else found, expected)
+    assert found.shape == (3, 4)
+    assert json.loads(told(tmp_path / 'out.onnx')['category_names']) == sorted(NAMES)
+    outputs = onnx.load(str(tmp_path / 'out.onnx')).graph.output
+    assert [o.name for o in outputs] == (['logits'] if as_logits else ['scores'])
+
+
+def test_classifier_of_other_names_takes_pictures_of_a_phone(tmp_path, distilled):
+    """Independent of ZeroShotClassifier: student, text and softmax by hand."""
+    names = ['zebra', 'lamp']
+    out = tmp_path / 'out.onnx'
+    export_classifier_onnx(
+        distilled, out, categories=names, templates=['{}!'], fold_preprocessing='uint8'
+    )
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(
+        0, 256, (2, 3, 16, 16), generator=generator, dtype=torch.uint8
+    )
+    state = torch.load(distilled, weights_only=False)['state_dict']
+    mean, std = (
+        torch.tensor(v).view(1, 3, 1, 1)
+        for v in (ToyTeacher.image_mean, ToyTeacher.image_std)
+    )
+    features = torch.conv2d(
+        (images - mean) / std,
+        state['backbone.conv.weight'],
+        state['backbone.conv.bias'],
+        stride=2,
+        padding=1,
+    ).relu()
+    hidden = torch.nn.functional.linear(
+        features.mean((2, 3)),
+        state['projector.layers.0.weight'],
+        state['projector.layers.0.bias'],
+    ).relu()
+    embeddings = torch.nn.functional.linear(
+        hidden, state['projector.layers.2.weight'], state['projector.layers.2.bias']
+    )
+    embeddings = torch.nn.functional.normalize(embeddings, dim=1)
+    text = ToyTeacher().encode_text(['zebra!', 'lamp!'])
+    expected = (embeddings @ text.T / 0.2).softmax(dim=1)
+    (found,) = run(out, images)
+    assert_close(found, expected)
+
+
+def test_bad_input(tmp_path, distilled):
+    write_backbone(tmp_path / 'in.pth', R18)
+    with pytest.raises(ConfigError, match='fold_preprocessing'):
+        export_backbone_onnx(
+            tmp_path / 'in.pth', tmp_path / 'x.onnx', fold_preprocessing='int4'
+        )
+    with pytest.raises(CheckpointError, match='no training checkpoint of LGD'):
+        export_classifier_onnx(tmp_path / 'in.pth', tmp_path / 'x.onnx')
+    contents = torch.load(tmp_path / 'in.pth')
+    contents['meta'] = dict(backbone=R18)
+    torch.save(contents, tmp_path / 'silent.pth')
+    with pytest.raises(CheckpointError, match='does not tell the mean'):
+        export_backbone_onnx(
+            tmp_path / 'silent.pth', tmp_path / 'x.onnx', fold_preprocessing='uint8'
+        )
+    assert not (tmp_path / 'x.onnx').exists()
+
+
+def test_a_file_that_differs_is_reported(tmp_path):
+    model = torch.nn.Conv2d(3, 2, 1).eval()
+    onnx_file.write_onnx(
+        model, torch.zeros(2, 3, 4, 4), tmp_path / 'x.onnx', ['y'], {}, 17
+    )
+    images = torch.ones(1, 3, 4, 4)
+    assert onnx_file.check_against(model, images, tmp_path / 'x.onnx') < 1e-6
+    model.bias.data += 0.01
+    with pytest.raises(CheckpointError, match='differs from the model'):
+        onnx_file.check_against(model, images, tmp_path / 'x.onnx')
+    model.bias.data.fill_(float('nan'))
+    with pytest.raises(CheckpointError, match='differs from the model'):
+        onnx_file.check_against(model, images, tmp_path / 'x.onnx')
+
+
+@pytest.mark.parametrize('name', ['onnx', 'onnxruntime'])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, name):
+    write_backbone(tmp_path / 'in.pth', R18)
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DependencyError, match=f'needs {name}, .*pip install'):
+        export_backbone_onnx(tmp_path / 'in.pth', tmp_path / 'x.onnx', image_size=32)
