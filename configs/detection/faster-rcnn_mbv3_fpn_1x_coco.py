@@ -1,0 +1,12 @@
+_base_ = [
+    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
+    'mmdet::_base_/datasets/coco_detection.py',
+    '../_base_/downstream/backbones/mbv3.py',
+    '../_base_/downstream/detection.py',
+]
+
+model = dict(
+    data_preprocessor=_base_.normalization,
+    backbone=dict(_delete_=True, **_base_.backbone),
+    neck=dict(in_channels=_base_.channels),
+)
