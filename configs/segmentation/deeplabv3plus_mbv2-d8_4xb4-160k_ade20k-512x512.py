@@ -1,0 +1,13 @@
+_base_ = [
+    '../_base_/downstream/models/deeplabv3plus_mbv2-d8.py',
+    'mmseg::_base_/datasets/ade20k.py',
+    'mmseg::_base_/schedules/schedule_160k.py',
+    '../_base_/downstream/segmentation.py',
+]
+
+data_preprocessor = dict(size=(512, 512))
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=150),
+    auxiliary_head=dict(num_classes=150),
+)

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/downstream/models/deeplabv3plus_r18-d8.py',
+    'mmseg::_base_/datasets/cityscapes.py',
+    'mmseg::_base_/schedules/schedule_80k.py',
+    '../_base_/downstream/segmentation.py',
+]
+
+data_preprocessor = dict(size=(512, 1024))
+model = dict(data_preprocessor=data_preprocessor)
