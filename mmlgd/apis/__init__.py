@@ -1,6 +1,14 @@
 """What a person calls from Python."""
 
+from .export_backbone import export_backbone
+from .export_onnx import export_backbone_onnx, export_classifier_onnx
 from .load_backbone import load_backbone
 from .zero_shot import ZeroShotClassifier
 
-__all__ = ['ZeroShotClassifier', 'load_backbone']
+__all__ = [
+    'ZeroShotClassifier',
+    'export_backbone',
+    'export_backbone_onnx',
+    'export_classifier_onnx',
+    'load_backbone',
+]

@@ -42,6 +42,14 @@ class BackboneMatch:
         """Matched tensors over all that should have, 0 to 1."""
         return len(self.matched) / max(self.total, 1)
 
+    def summary(self, source: str) -> str:
+        """One sentence for the log of a run that may go on."""
+        rest = f'; {len(self.beyond)} of the file belong to layers behind the last here'
+        return (
+            f'{len(self.matched)} of {self.total} tensors of the backbone equal those of '
+            f'{source}{rest if self.beyond else ""}.'
+        )
+
     def faults(self) -> str:
         """One phrase for each kind of fault, with the first few keys."""
         kinds = (

@@ -100,9 +100,7 @@ class Preprocessing(NamedTuple):
 
 
 def _floats(values) -> tuple[float, ...]:
-    # Three decimals more than any config writes: a float32 buffer holds 122.7709383
-    # as 122.77093506.
-    return tuple(round(float(value), 4) for value in values)
+    return tuple(float(value) for value in values)
 
 
 def _channel_attribute(module: nn.Module) -> str:

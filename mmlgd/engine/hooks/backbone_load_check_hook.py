@@ -129,11 +129,7 @@ class BackboneLoadCheckHook(Hook):
             return
         match = self._compare(runner, compare_values=True)
         self._stored = None
-        runner.logger.info(
-            f'BackboneLoadCheckHook: {len(match.matched)} of {match.total} tensors of the '
-            f'backbone equal those of {self._source}; {len(match.beyond)} of the file '
-            'belong to layers behind the last one here.'
-        )
+        runner.logger.info(f'BackboneLoadCheckHook: {match.summary(self._source)}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Write the normalisation into ``meta``, whoever chose it."""
