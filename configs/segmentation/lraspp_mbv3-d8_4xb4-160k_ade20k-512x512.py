@@ -7,3 +7,4 @@ _base_ = [
 
 data_preprocessor = dict(size=(512, 512))
 model = dict(data_preprocessor=data_preprocessor, decode_head=dict(num_classes=150))
+auto_scale_lr = dict(base_batch_size=16, enable=False)

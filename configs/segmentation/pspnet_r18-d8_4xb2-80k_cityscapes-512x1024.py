@@ -7,3 +7,4 @@ _base_ = [
 
 data_preprocessor = dict(size=(512, 1024))
 model = dict(data_preprocessor=data_preprocessor)
+auto_scale_lr = dict(base_batch_size=8, enable=False)
