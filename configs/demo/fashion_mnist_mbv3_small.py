@@ -100,15 +100,15 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=11,
+        T_max=9,
         by_epoch=True,
         begin=1,
-        end=12,
+        end=10,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=12, val_interval=3)
+train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 
-default_hooks = dict(checkpoint=dict(interval=3, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=1))
