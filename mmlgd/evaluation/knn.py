@@ -1,0 +1,93 @@
+"""Weighted nearest neighbours on frozen features."""
+
+import torch
+import torch.nn.functional as F
+
+from mmlgd.errors import ConfigError, DataError
+
+
+@torch.no_grad()
+def weighted_knn(
+    queries: torch.Tensor,
+    bank: torch.Tensor,
+    labels: torch.Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+    chunk_size: int = 256,
+) -> torch.Tensor:
+    """Let the k most similar labelled images vote for the class of each query.
+
+    Similarity is the cosine, a vote weighs exp(similarity / temperature). The
+    weights of a query's k votes are scaled to the sum 1, which changes no ranking
+    and lets no exponential overflow.
+
+    Args:
+        queries (torch.Tensor): Features (Q, h), float, rows of any length.
+        bank (torch.Tensor): Features (N, h) of the labelled images, on the device
+            of ``queries``.
+        labels (torch.Tensor): Their classes (N,), int64, below ``num_classes``.
+        num_classes (int): C.
+        k (int): Neighbours that vote, at most N. Of several equally near to be the
+            last, any may be taken. Defaults to 20.
+        temperature (float): Above 0. Defaults to 0.07.
+        chunk_size (int): Queries compared at once, which takes ``chunk_size`` x N
+            x 4 bytes: 1.3 GB for ImageNet. Defaults to 256.
+
+    Returns:
+        torch.Tensor: Scores (Q, C) float32, each row of the sum 1.
+
+    Raises:
+        ConfigError: ``k`` or ``temperature`` is out of range.
+        DataError: Shapes or classes do not fit, or a feature is not finite.
+
+    Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
+    Discrimination", section 3.4, arXiv 1805.01978; k = 20 as in Caron et al.,
+    arXiv 2104.14294.
+    """
+    _check_options(k, temperature, len(bank))
+    _check_features(queries, bank, labels, num_classes)
+    bank = F.normalize(bank.float(), dim=1)
+    scores = queries.new_zeros(len(queries), num_classes, dtype=torch.float32)
+    for rows, out in zip(queries.split(chunk_size), scores.split(chunk_size)):
+        similarities = F.normalize(rows.float(), dim=1) @ bank.T
+        nearest, indices = similarities.topk(k, dim=1)
+        votes = (nearest / temperature).softmax(dim=1)
+        out.scatter_add_(1, labels[indices], votes)
+    return scores
+
+
+def _check_options(k: int, temperature: float, num_bank: int) -> None:
+    if not 1 <= k <= num_bank:
+        raise ConfigError(
+            f'k is {k}, but must be between 1 and the number of labelled images, '
+            f'{num_bank}: ask for fewer neighbours, or give more images.'
+        )
+    if not temperature > 0:
+        raise ConfigError(f'the temperature must be above 0, but is {temperature}.')
+
+
+def _check_features(
+    queries: torch.Tensor, bank: torch.Tensor, labels: torch.Tensor, num_classes: int
+) -> None:
+    if bank.ndim != 2 or queries.shape[1:] != bank.shape[1:]:
+        raise DataError(
+            f'features of queries {tuple(queries.shape)} and of labelled images '
+            f'{tuple(bank.shape)} must both be (images, width), of one width.'
+        )
+    if labels.shape != bank.shape[:1]:
+        raise DataError(
+            f'{len(bank)} labelled images come with labels of shape '
+            f'{tuple(labels.shape)}: give one class an image.'
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(
+            f'labels from {labels.min()} to {labels.max()} do not fit {num_classes} '
+            'classes, which are counted from 0.'
+        )
+    for name, features in (('queries', queries), ('labelled images', bank)):
+        if not features.isfinite().all():
+            raise DataError(
+                f'features of the {name} hold values that are not finite: the '
+                'weights of the backbone, or the images, are broken.'
+            )
