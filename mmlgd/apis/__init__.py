@@ -2,13 +2,17 @@
 
 from .export_backbone import export_backbone
 from .export_onnx import export_backbone_onnx, export_classifier_onnx
+from .features import build_preprocessor, evaluation_loaders, extract_features
 from .load_backbone import load_backbone
 from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     'ZeroShotClassifier',
+    'build_preprocessor',
+    'evaluation_loaders',
     'export_backbone',
     'export_backbone_onnx',
     'export_classifier_onnx',
+    'extract_features',
     'load_backbone',
 ]

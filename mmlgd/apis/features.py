@@ -1,0 +1,149 @@
+"""Features of labelled images, for k-NN and other uses of a frozen backbone."""
+
+import copy
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.registry import MODELS
+from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.preprocessing import Preprocessing
+
+
+@torch.no_grad()
+def extract_features(
+    backbone: nn.Module,
+    dataloader: DataLoader,
+    data_preprocessor: nn.Module,
+    device: str | torch.device = 'cpu',
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pooled features and labels of all images, in the order of the loader.
+
+    Args:
+        backbone (nn.Module): Gives a tuple of maps, of which the last is averaged
+            over its positions, or of vectors. Used in eval mode and left in the mode
+            it was in.
+        dataloader (DataLoader): Batches of ``inputs`` and mmpretrain's
+            ``data_samples``.
+        data_preprocessor (nn.Module): E.g. from :func:`build_preprocessor`.
+        device (str | torch.device): Where the backbone works. Defaults to 'cpu'.
+
+    Returns:
+        tuple[torch.Tensor, torch.Tensor]: Features (N, h) float32 and labels (N,)
+        int64, on the CPU.
+
+    Raises:
+        DataError: There is no image, or one has not exactly one label.
+        ConfigError: The backbone gives neither maps nor vectors.
+    """
+    modes = [(module, module.training) for module in backbone.modules()]
+    # Some backbones' eval() returns None: not to be chained.
+    backbone.eval()
+    backbone.to(device)
+    data_preprocessor.to(device)
+    features, labels = [], []
+    for batch in dataloader:
+        labels += [_label(sample) for sample in batch['data_samples']]
+        inputs = data_preprocessor(batch)['inputs']
+        features.append(_pool(backbone(inputs)).float().cpu())
+    for module, training in modes:
+        module.training = training
+    if not features:
+        raise DataError('the data loader gives no image: check its data set.')
+    return torch.cat(features), torch.tensor(labels)
+
+
+def build_preprocessor(checkpoint: str | Path) -> nn.Module:
+    """Build the normalisation that a checkpoint was trained with.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
+
+    Returns:
+        nn.Module: mmpretrain's ``ClsDataPreprocessor``.
+
+    Raises:
+        CheckpointError: The file cannot be read, or does not tell it.
+    """
+    preprocessing = Preprocessing.from_meta(read_checkpoint(checkpoint)['meta'])
+    if preprocessing is None:
+        raise CheckpointError(
+            f'{checkpoint} does not tell the mean and std it was trained with; use a '
+            'checkpoint of mmlgd, or one of a run with BackboneLoadCheckHook.'
+        )
+    return MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+            to_rgb=preprocessing.to_rgb,
+        )
+    )
+
+
+def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
+    """Build loaders of a config's training and test images, neither augmented.
+
+    Both follow ``test_dataloader``, or ``val_dataloader`` where there is none: its
+    pipeline, order and batch size. Wrappers around the training set, which repeat or
+    augment, are taken off.
+
+    Args:
+        cfg (Config): With ``train_dataloader`` and one of the two others.
+
+    Raises:
+        ConfigError: A loader is missing, or its data set has no pipeline.
+    """
+    test = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    train = cfg.get('train_dataloader')
+    if train is None or test is None:
+        raise ConfigError(
+            'the config must have train_dataloader, and test_dataloader or '
+            'val_dataloader, to give labelled images and images to classify.'
+        )
+    train_set, test_set = _innermost(train.dataset), _innermost(test.dataset)
+    for name, dataset in (('training', train_set), ('test', test_set)):
+        if 'pipeline' not in dataset:
+            raise ConfigError(
+                f'the {name} set {dataset.get("type")} has no pipeline: give one data '
+                'set with a pipeline that ends with PackInputs, no concatenation.'
+            )
+    init_default_scope(cfg.get('default_scope', 'mmlgd'))
+    train = dict(test, dataset=dict(train_set, pipeline=test_set.pipeline))
+    return tuple(Runner.build_dataloader(copy.deepcopy(part)) for part in (train, test))
+
+
+def _innermost(dataset: dict) -> dict:
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
+
+
+def _pool(features: torch.Tensor | tuple | list) -> torch.Tensor:
+    last = features[-1] if isinstance(features, (tuple, list)) else features
+    if last.ndim == 4:
+        return last.mean(dim=(2, 3))
+    if last.ndim == 2:
+        return last
+    raise ConfigError(
+        f'the backbone gives features of shape {tuple(last.shape)}, neither maps '
+        '(B, h, H, W) nor vectors (B, h): set its out_type or out_indices.'
+    )
+
+
+def _label(sample: object) -> int:
+    label = getattr(sample, 'gt_label', None)
+    if label is None or label.numel() != 1:
+        found = 'no label' if label is None else f'{label.numel()} labels'
+        where = getattr(sample, 'img_path', None) or 'an image'
+        raise DataError(
+            f'{where} has {found}, but k-NN takes exactly one: use a labelled data '
+            'set, as the configs of configs/classification/ do.'
+        )
+    return int(label)

@@ -1,0 +1,76 @@
+"""The analysis tools from the command line."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmlgd.errors import ConfigError
+from tests.runs import toy_run_cfg, write_images
+from tests.toys import ToyBackbone, ToyTeacher
+
+TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
+
+
+@pytest.fixture(scope='module')
+def knn():
+    """The script, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location('knn', TOOLS / 'knn.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """A config whose training images are its test images, and a checkpoint."""
+    root = write_images(tmp_path_factory.mktemp('images'), num=12)
+    cfg = toy_run_cfg(root, root)
+    cfg.train_dataloader.dataset.dataset = cfg.val_dataloader.dataset
+    cfg.dump(root / 'config.py')
+    torch.manual_seed(0)
+    state = {f'backbone.{k}': v for k, v in ToyBackbone().state_dict().items()}
+    meta = dict(
+        backbone=dict(type='ToyBackbone'),
+        image_mean=ToyTeacher.image_mean,
+        image_std=ToyTeacher.image_std,
+        to_rgb=True,
+    )
+    torch.save(dict(state_dict=state, meta=meta), root / 'backbone.pth')
+    return [str(root / 'config.py'), str(root / 'backbone.pth')]
+
+
+def test_knn_writes_what_it_prints(knn, files, tmp_path, capsys):
+    out = tmp_path / 'knn.json'
+    knn.main([*files, '--k', '1', '2', '--out', str(out), '--device', 'cpu'])
+    found = json.loads(out.read_text())
+    assert (found['num_train_images'], found['num_test_images']) == (12, 12)
+    assert found['num_classes'] == 4
+    # Each image is its own nearest neighbour, and outvotes another one.
+    assert found['results'] == [dict(k=1, top1=100.0), dict(k=2, top1=100.0)]
+    assert 'k 2       top1 100.0' in capsys.readouterr().out
+
+
+def test_knn_takes_options_of_the_config_and_of_the_votes(knn, files, tmp_path):
+    out = tmp_path / 'knn.json'
+    options = ['--out', str(out), '--device', 'cpu']
+    five = ['--cfg-options', 'train_dataloader.dataset.dataset.indices=5']
+    knn.main([*files, '--k', '5', '--temperature', '1e6', *options, *five])
+    found = json.loads(out.read_text())
+    # Three birds and two cats, all of whom vote alike: everything is a bird.
+    assert found['num_train_images'] == 5
+    assert found['results'] == [dict(k=5, top1=25.0)]
+    with pytest.raises(ConfigError, match='k is 20, but must be between 1 and .* 12'):
+        knn.main([*files, *options])
+
+
+def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
+    command = [sys.executable, str(TOOLS / 'knn.py'), files[0], 'absent.pth']
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'CheckpointError: There is no checkpoint absent.pth' in done.stderr
+    assert 'Traceback' not in done.stderr

@@ -1,0 +1,105 @@
+#!/usr/bin/env python
+"""Classify images by the nearest neighbours of their frozen features.
+
+    python tools/analysis_tools/knn.py \
+        configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth
+
+Of the config, the labelled training images and the test images are used, both with the
+test pipeline. Backbone, mean and std are the checkpoint's. Prints a table; writes a
+JSON.
+"""
+
+import argparse
+import json
+import os.path as osp
+import sys
+from importlib.util import find_spec
+
+if find_spec('mmlgd') is None:  # not installed: run from the repository
+    sys.path.insert(0, osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__)))))
+
+import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
+import torch
+from mmpretrain.evaluation import Accuracy
+
+from mmlgd.apis import (
+    build_preprocessor,
+    evaluation_loaders,
+    extract_features,
+    load_backbone,
+)
+from mmlgd.evaluation import weighted_knn
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.tool import add_config_options, read_config, run_tool
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config with labelled data sets')
+    parser.add_argument('checkpoint', help='training checkpoint, or backbone.pth')
+    parser.add_argument(
+        '--k', type=int, nargs='+', default=[20], help='neighbours; default 20'
+    )
+    parser.add_argument(
+        '--temperature', type=float, default=0.07, help='of the votes; default 0.07'
+    )
+    parser.add_argument('--out', help='JSON; default work_dirs/CONFIG/knn.json')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default: %(default)s',
+    )
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def evaluate(args: argparse.Namespace) -> dict:
+    """Extract the features and classify them, for every k."""
+    cfg = read_config(args.config, args.cfg_options, ['train_dataloader'])
+    loaders = evaluation_loaders(cfg)
+    preprocessor = build_preprocessor(args.checkpoint)
+    backbone = load_backbone(args.checkpoint)
+    (bank, labels), (queries, targets) = (
+        extract_features(backbone, loader, preprocessor, args.device)
+        for loader in loaders
+    )
+    num_classes = int(max(labels.max(), targets.max())) + 1
+    tensors = [part.to(args.device) for part in (queries, bank, labels)]
+    results = []
+    for k in args.k:
+        scores = weighted_knn(*tensors, num_classes, k, args.temperature).cpu()
+        topk = [best for best in (1, 5) if best <= num_classes]
+        # A class without a vote is no hit, whatever its rank: hence mmpretrain's
+        # threshold of 0, which a score must exceed.
+        hits = Accuracy.calculate(scores, targets, topk=topk, thrs=(0.0,))
+        accuracies = {f'top{n}': round(hit[0].item(), 2) for n, hit in zip(topk, hits)}
+        results.append(dict(k=k, **accuracies))
+    return dict(
+        config=args.config,
+        checkpoint=args.checkpoint,
+        num_train_images=len(bank),
+        num_test_images=len(queries),
+        num_classes=num_classes,
+        temperature=args.temperature,
+        results=results,
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Evaluate from the command line."""
+    args = parse_args(argv)
+    summary = evaluate(args)
+    stem = osp.splitext(osp.basename(args.config))[0]
+    out = args.out or osp.join('work_dirs', stem, 'knn.json')
+    write_atomically(out, json.dumps(summary, indent=2) + '\n')
+    print('weighted k-NN, accuracy in percent')
+    for row in summary['results']:
+        print('  '.join(f'{name} {value:<6}' for name, value in row.items()))
+    print(f'Written: {out}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
