@@ -95,9 +95,9 @@ def test_published_optimizer(name):
     assert backbone == dict(lr_mult=0.1)
 
 
-@pytest.mark.parametrize('name', ['mask-rcnn_mbv2_fpn_1x_coco'])
-def test_published_three_maps_of_mobilenetv2(name):
-    model = stock('detection', name).model
+@pytest.mark.parametrize('data', ['coco', 'lvis-v1'])
+def test_published_three_maps_of_mobilenetv2(data):
+    model = stock('detection', f'mask-rcnn_mbv2_fpn_1x_{data}').model
     assert model.neck.in_channels == [32, 96, 320]
     assert model.neck.num_outs == 3
     heads = model.roi_head
