@@ -1,0 +1,30 @@
+# The labelled images of the demo at 64 x 64, for configs based on mmpretrain's, where
+# only names with a prefix reach mmlgd. `prepare_demo_data` of
+# mmlgd.datasets.fashion_mnist unpacks them; tools/demo.py and tools/demo_probe.py do.
+fashion_mnist = dict(type='mmpretrain.FashionMNIST', data_root='work_dirs/demo/data')
+fashion_mnist_train = dict(
+    **fashion_mnist,
+    split='train',
+    pipeline=[
+        dict(type='mmlgd.GrayToBGR'),
+        dict(
+            type='RandomResizedCrop',
+            scale=64,
+            crop_ratio_range=(0.5, 1.0),
+            interpolation='bilinear',
+        ),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PackInputs'),
+    ],
+)
+fashion_mnist_test = dict(
+    **fashion_mnist,
+    split='test',
+    # Without it mmpretrain reads the training files, whatever the split says.
+    test_mode=True,
+    pipeline=[
+        dict(type='mmlgd.GrayToBGR'),
+        dict(type='Resize', scale=(64, 64), interpolation='bilinear'),
+        dict(type='PackInputs'),
+    ],
+)
