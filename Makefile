@@ -5,15 +5,16 @@
 #   BOOTSTRAP    the Python (3.10 or newer) that creates .venv
 #   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
 #   DEMO_ARGS    passed to tools/demo.py, e.g. DEMO_ARGS=--short
+#   PROBE_ARGS   passed to tools/demo_probe.py, e.g. PROBE_ARGS=--short
 
 BOOTSTRAP ?= $(or $(PYTHON),python3)
 RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env test lint format demo clean
+.PHONY: help env test lint format demo demo-probe clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 env:  ## Set up the environment (.venv, or PYTHON=...); a second call takes seconds
 	@$(BOOTSTRAP) tools/setup_env.py $(if $(PYTHON),--python '$(PYTHON)')
@@ -31,6 +32,13 @@ format: env  ## Mend what lint would complain of, where that is safe
 
 demo: env  ## Distil a small CLIP into MobileNetV3 on embedded data; print the table
 	$(RUN) tools/demo.py $(DEMO_ARGS)
+
+# The last file that the demo's run writes.
+work_dirs/demo/summary.json: | env
+	$(RUN) tools/demo.py $(DEMO_ARGS)
+
+demo-probe: env work_dirs/demo/summary.json  ## Probe the distilled backbone with few and all labels
+	$(RUN) tools/demo_probe.py $(PROBE_ARGS)
 
 clean:  ## Remove build and test leftovers; the environment and work_dirs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
