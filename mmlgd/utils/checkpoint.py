@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import torch
 from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
@@ -25,11 +26,12 @@ def read_checkpoint(path: str | Path) -> dict:
     if '://' not in path and not os.path.isfile(path):
         raise CheckpointError(f'There is no checkpoint {path}; check the path.')
     try:
-        checkpoint = _load_checkpoint(path, map_location='cpu')
+        checkpoint = _load_safely(path)
     except Exception as error:
         raise CheckpointError(
             f'{path} cannot be read as a checkpoint ({type(error).__name__}: {error}); it '
-            'may be truncated, or a web page saved under this name. Fetch or write it anew.'
+            'may be truncated, a web page saved under this name, or hold objects that are '
+            'more than weights. Fetch or write it anew.'
         ) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
@@ -39,6 +41,21 @@ def read_checkpoint(path: str | Path) -> dict:
         checkpoint = dict(state_dict=checkpoint)
     checkpoint.setdefault('meta', {})
     return checkpoint
+
+
+def _load_safely(path: str) -> dict:
+    """Load weights-only where mmengine tells what its checkpoints may hold.
+
+    mmengine's own loader falls back to unpickling anything.
+    """
+    try:
+        from mmengine.runner.checkpoint import get_torch_safe_globals
+    except ImportError:  # OpenMMLab's own 0.10 has no such list.
+        return _load_checkpoint(path, map_location='cpu')
+    if '://' in path or not hasattr(torch.serialization, 'safe_globals'):
+        return _load_checkpoint(path, map_location='cpu')
+    with torch.serialization.safe_globals(get_torch_safe_globals()):
+        return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) -> None:

@@ -11,6 +11,11 @@ from tests.toys import NAMES, ToyTeacher
 SORTED = sorted(NAMES)
 
 
+class Trap:
+    def __reduce__(self):
+        return (exec, ('raise RuntimeError("unpickled")',))
+
+
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     root = write_images(tmp_path_factory.mktemp('images'))
@@ -47,6 +52,10 @@ def test_files_that_are_no_checkpoint_are_refused(run, tmp_path):
     (tmp_path / 'page.pth').write_text('<!DOCTYPE html><html></html>')
     with pytest.raises(CheckpointError, match='web page saved under this name'):
         load_backbone(tmp_path / 'page.pth')
+    # Unpickling it would run code; mmengine's own loader would do so after a warning.
+    torch.save(dict(state_dict={}, extra=Trap()), tmp_path / 'trap.pth')
+    with pytest.raises(CheckpointError, match='more than weights'):
+        load_backbone(tmp_path / 'trap.pth')
     torch.save(dict(state_dict={'encoder.w': torch.ones(1)}), tmp_path / 'other.pth')
     with pytest.raises(
         CheckpointError, match='no key under `backbone.`, only under encoder.'
