@@ -6,12 +6,13 @@
 #   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
 #   DEMO_ARGS    passed to tools/demo.py, e.g. DEMO_ARGS=--short
 #   PROBE_ARGS   passed to tools/demo_probe.py, e.g. PROBE_ARGS=--short
+#   TRANSFER_ARGS  passed to tools/demo_transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
 
 BOOTSTRAP ?= $(or $(PYTHON),python3)
 RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env test lint format demo demo-probe clean
+.PHONY: help env test lint format demo demo-probe demo-transfer clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +40,9 @@ work_dirs/demo/summary.json: | env
 
 demo-probe: env work_dirs/demo/summary.json  ## Probe the distilled backbone with few and all labels
 	$(RUN) tools/demo_probe.py $(PROBE_ARGS)
+
+demo-transfer: env work_dirs/demo/summary.json  ## Train detector and segmenter from it and from scratch
+	$(RUN) tools/demo_transfer.py $(TRANSFER_ARGS)
 
 clean:  ## Remove build and test leftovers; the environment and work_dirs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

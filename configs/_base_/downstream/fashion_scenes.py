@@ -22,7 +22,7 @@ channels = [16, 24, 48, 96]
 # The last convolution (96 -> 576) lies behind the last map and gets no gradient.
 find_unused_parameters = True
 
-data_root = 'work_dirs/demo/scenes/'
+data_root = 'work_dirs/demo_transfer/scenes/'
 item_classes = (
     'T-shirt or top',
     'Trouser',
@@ -43,8 +43,8 @@ item_palette = [
     (148, 103, 189),
     (140, 86, 75),
     (227, 119, 194),
-    (240, 220, 60),
-    (188, 189, 34),
+    (255, 235, 0),
+    (120, 255, 60),
     (23, 190, 207),
 ]
 # The ground is a class of its own: the outlines count.
@@ -67,9 +67,7 @@ param_scheduler = [
         end=max_iters,
     ),
 ]
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
-)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

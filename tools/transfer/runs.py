@@ -1,0 +1,112 @@
+"""One training of the transfer demo: its config, its process, its predictions."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint, load_checkpoint
+
+from mmlgd.errors import MMLGDError
+from mmlgd.registry import DATASETS, MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = dict(
+    detection='configs/demo/scenes_mask-rcnn_mbv3_small.py',
+    segmentation='configs/demo/scenes_fpn_mbv3_small.py',
+)
+
+
+def load_config(
+    task: str, checkpoint: str | None, seed: int, work_dir: Path, short: bool
+) -> Config:
+    """The config of one run.
+
+    Args:
+        task (str): 'detection' or 'segmentation'.
+        checkpoint (str | None): Where the backbone starts from; None for its own
+            random initialisation, the only difference.
+        seed (int): Of the run.
+        work_dir (Path): Its folder, beside which the scenes lie.
+        short (bool): Whether to stop after two iterations.
+    """
+    cfg = Config.fromfile(CONFIGS[task])
+    cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=seed)
+    scenes = str(work_dir.parent / 'scenes')
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.data_root = scenes
+    if task == 'detection':
+        for split in ('val', 'test'):
+            cfg[f'{split}_evaluator'].ann_file = f'{scenes}/annotations/val.json'
+    if checkpoint is None:
+        del cfg.model.backbone['init_cfg']
+    else:
+        cfg.model.backbone.init_cfg.checkpoint = checkpoint
+    if short:
+        shorten(cfg)
+    return cfg
+
+
+def shorten(cfg: Config) -> None:
+    """Two iterations of two scenes."""
+    cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.default_hooks.checkpoint.interval = 2
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].update(
+            batch_size=2, num_workers=0, persistent_workers=False
+        )
+
+
+def train(cfg: Config, threads: int) -> dict:
+    """Run tools/train.py in a process of its own.
+
+    Args:
+        cfg (Config): Its ``work_dir`` is made anew.
+        threads (int): Threads of the process.
+
+    Returns:
+        dict: What the last validation logged, and ``seconds`` of the whole.
+
+    Raises:
+        MMLGDError: The process failed.
+    """
+    folder = Path(cfg.work_dir)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    cfg.dump(folder / 'run.py')
+    begin = time.monotonic()
+    with open(folder / 'output.txt', 'w', encoding='utf-8') as output:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / 'tools/train.py'), str(folder / 'run.py')],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, OMP_NUM_THREADS=str(threads)),
+        )
+    if done.returncode:
+        raise MMLGDError(
+            f'A training failed; {folder}/output.txt ends with the reason.'
+        )
+    (scalars,) = folder.glob('*/vis_data/scalars.json')
+    logged = json.loads(scalars.read_text(encoding='utf-8').splitlines()[-1])
+    return dict(logged, seconds=time.monotonic() - begin)
+
+
+@torch.no_grad()
+def predict(cfg: Config, count: int) -> list:
+    """The first validation scenes, RGB, with data samples of truth and predictions."""
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    load_checkpoint(model, find_latest_checkpoint(cfg.work_dir), map_location='cpu')
+    model.eval()
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    batch = pseudo_collate([dataset[i] for i in range(min(count, len(dataset)))])
+    images = [image.flip(0).permute(1, 2, 0).numpy() for image in batch['inputs']]
+    return list(zip(images, model.test_step(batch)))
