@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.show_dir:
         draw_into(cfg, args.show_dir)
     metric = dump_metric(cfg, args.out) if args.out else None
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, ['test_dataloader'])
     if metric:
         runner.test_evaluator.metrics.append(METRICS.build(metric))
     runner.test()

@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
     apply_options(cfg, args)
-    build_runner(cfg).train()
+    build_runner(cfg, ['train_dataloader', 'val_dataloader']).train()
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from torch import distributed
 
 from mmlgd.errors import ConfigError, MMLGDError
 
+from .annotation_files import check_annotation_files
 from .launch import set_up_distributed
 
 
@@ -85,8 +86,18 @@ def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
     return cfg
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build the Runner of a config, after :func:`set_up_distributed`."""
+def build_runner(cfg: Config, dataloaders: Sequence[str]) -> Runner:
+    """Build the Runner of a config, after :func:`set_up_distributed`.
+
+    Args:
+        cfg (Config): Full config.
+        dataloaders (Sequence[str]): Those the tool uses; their annotation files must
+            be there.
+
+    Raises:
+        DataError: An annotation file is not there.
+    """
+    check_annotation_files(cfg, dataloaders)
     set_up_distributed(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 

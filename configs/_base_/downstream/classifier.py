@@ -23,4 +23,7 @@ auto_scale_lr = dict(base_batch_size=256, enable=False)
 
 # Stops the run if not every tensor of the checkpoint arrives in the backbone; takes
 # mean and std from the checkpoint.
-custom_hooks = [dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take')]
+custom_hooks = [
+    dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take'),
+    dict(type='mmlgd.DatasetCheckHook'),
+]

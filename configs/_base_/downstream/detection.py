@@ -13,4 +13,7 @@ optim_wrapper = dict(
 
 # Stops the run if not every tensor of the checkpoint arrives in the backbone; takes
 # mean and std from the checkpoint.
-custom_hooks = [dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take')]
+custom_hooks = [
+    dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take'),
+    dict(type='mmlgd.DatasetCheckHook'),
+]

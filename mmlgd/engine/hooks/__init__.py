@@ -5,6 +5,7 @@ from .backbone_load_check_hook import BackboneLoadCheckHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_meta_hook import CheckpointMetaHook
+from .dataset_check_hook import DatasetCheckHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
@@ -18,6 +19,7 @@ __all__ = [
     'BrokenImagesHook',
     'ChannelsLastHook',
     'CheckpointMetaHook',
+    'DatasetCheckHook',
     'ExportBackboneHook',
     'NonFiniteLossHook',
     'ProgressBarHook',

@@ -1,0 +1,76 @@
+"""Looks at annotation files before a data set is built."""
+
+import json
+import os
+import os.path as osp
+from collections.abc import Iterator, Sequence
+
+from mmengine.config import Config
+
+from mmlgd.errors import DataError
+
+# A COCO file without annotations is small; a large one is not read twice.
+_MAX_READ_BYTES = 64 * 2**20
+
+
+def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
+    """Stop where a data set's annotation file is not on disk, or annotates nothing.
+
+    The libraries train on without a word, or fail at a place far from the cause.
+
+    Args:
+        cfg (Config): Full config.
+        dataloaders (Sequence[str]): Keys that are about to be used; one that is
+            None or absent is passed over. An ``ann_file`` on an object store is, too.
+
+    Raises:
+        DataError: A file is absent, or a COCO-format file for training or validation
+            is no JSON or has no annotations. Names the key, the file and the mend.
+    """
+    for key in dataloaders:
+        for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
+            path = dataset.get('ann_file')
+            if not path or dataset.get('backend_args') or '://' in path:
+                continue
+            path = osp.join(dataset.get('data_root') or '', path)
+            if not osp.exists(path):
+                raise DataError(
+                    f'{key} ({dataset.get("type")}) needs the annotation file {path}, which '
+                    f'is not there (the current folder is {osp.abspath(".")}). Set data_root '
+                    'and ann_file, or see what is missing, and how to get it, with '
+                    '`python tools/dataset_converters/check_datasets.py`.'
+                )
+            # A test set without annotations is legitimate: its results are submitted.
+            if path.endswith('.json') and key != 'test_dataloader':
+                _check_annotated(key, path)
+
+
+def _check_annotated(key: str, path: str) -> None:
+    if os.path.getsize(path) > _MAX_READ_BYTES:
+        return
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except ValueError as error:
+        raise DataError(
+            f'The annotation file {path} of {key} is no JSON ({error}): truncated, or a web '
+            'page saved under this name? Fetch it again.'
+        ) from error
+    if (
+        isinstance(content, dict)
+        and 'images' in content
+        and not content.get('annotations')
+    ):
+        raise DataError(
+            f'The COCO file {path} of {key} lists {len(content["images"])} images but has no '
+            'annotations; use the `instances_*.json` that belongs to them.'
+        )
+
+
+def _datasets(dataset: dict | None) -> Iterator[dict]:
+    """The data set, or those that wrappers hold."""
+    if dataset is None:
+        return
+    yield dataset
+    for inner in (dataset.get('dataset'), *dataset.get('datasets', ())):
+        yield from _datasets(inner)

@@ -1,0 +1,78 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmdet.datasets import CocoDataset
+from torch import nn
+
+from mmlgd.engine.hooks import DatasetCheckHook
+from mmlgd.errors import ConfigError, DataError
+from tests.downstream_data import WORDS, write_coco
+
+
+class Head(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.num_classes = num_classes
+
+
+class EmptyView(torch.utils.data.Subset):
+    def __init__(self, dataset):
+        super().__init__(dataset, [])
+
+
+def detector(num_classes):
+    model = nn.Module()
+    model.rpn_head = Head(1)
+    model.roi_head = nn.Module()
+    model.roi_head.bbox_head = Head(num_classes)
+    return model
+
+
+def coco(root, classes=WORDS):
+    return CocoDataset(
+        data_root=str(root),
+        ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'),
+        metainfo=dict(classes=tuple(classes)),
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=[],
+    )
+
+
+def check(dataset, num_classes=3):
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(
+        model=detector(num_classes), train_dataloader=loader, val_loop=None
+    )
+    DatasetCheckHook().before_train(runner)
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_coco(tmp_path, WORDS)
+    return tmp_path
+
+
+def test_what_belongs_together_passes(root):
+    check(coco(root))
+    check(torch.utils.data.Subset(coco(root), [0, 1]))
+
+
+def test_names_that_the_file_has_not_are_named(root):
+    with pytest.raises(
+        DataError, match=r"lacks 1 of the 3 class names, first \['wolf'\]"
+    ):
+        check(coco(root, ['a', 'b', 'wolf']))
+
+
+def test_data_set_without_a_usable_image_is_refused(root):
+    with pytest.raises(DataError, match='holds no image .*instances_train2017.json'):
+        check(EmptyView(coco(root)))
+
+
+def test_head_of_other_size_is_refused(root):
+    with pytest.raises(
+        ConfigError, match='roi_head.bbox_head tells 80 classes .* has 3'
+    ):
+        check(coco(root), num_classes=80)
