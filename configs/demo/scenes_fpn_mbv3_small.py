@@ -26,7 +26,6 @@ model = dict(
         loss_decode=dict(class_weight=[1.0] * 10 + [0.2]),
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

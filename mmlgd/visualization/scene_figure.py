@@ -16,7 +16,7 @@ def draw_detections(
     scenes: Mapping[str, Sequence[tuple]],
     colours: Mapping[str, tuple[int, int, int]],
     path: str | Path,
-    score_thr: float = 0.5,
+    score_thr: float = 0.3,
 ) -> None:
     """Draw scenes, their instances, and those that several detectors find.
 
@@ -26,7 +26,7 @@ def draw_detections(
             ``gt_instances`` and ``pred_instances``.
         colours (Mapping): Category to RGB colour, 0 to 255, in the order of labels.
         path (str | Path): File to write, in a format that matplotlib writes.
-        score_thr (float): Score from which a prediction is drawn. Defaults to 0.5.
+        score_thr (float): Score from which a prediction is drawn. Defaults to 0.3.
     """
     palette = list(colours.values())
     rows = _rows(

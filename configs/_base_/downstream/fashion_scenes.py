@@ -54,7 +54,7 @@ scene_palette = [*item_palette, (64, 64, 64)]
 max_iters = 400
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
