@@ -36,7 +36,7 @@ demo: env  ## Distil a small CLIP into MobileNetV3 on embedded data; print the t
 
 # The last file that the demo's run writes.
 work_dirs/demo/summary.json: | env
-	$(RUN) tools/demo.py $(DEMO_ARGS)
+	$(RUN) tools/demo.py
 
 demo-probe: env work_dirs/demo/summary.json  ## Probe the distilled backbone with few and all labels
 	$(RUN) tools/demo_probe.py $(PROBE_ARGS)

@@ -28,9 +28,7 @@ CONFIG = 'configs/demo/fashion_mnist_mbv3_small.py'
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--config', default=CONFIG, help=f'default: {CONFIG}')
-    parser.add_argument(
-        '--work-dir', default='work_dirs/demo', help='default: %(default)s'
-    )
+    parser.add_argument('--work-dir', help='default: work_dirs/demo, or demo_short')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     parser.add_argument(
         '--short',
@@ -43,7 +41,6 @@ def parse_args() -> argparse.Namespace:
 def load_config(args: argparse.Namespace) -> Config:
     """The demo's config with the options of the command line."""
     cfg = Config.fromfile(args.config)
-    cfg.work_dir = args.work_dir
     cfg.randomness.seed = args.seed
     if args.short:
         cfg.train_cfg.update(max_epochs=2, val_interval=2)
@@ -92,14 +89,16 @@ def print_table(summary: dict) -> None:
 def main() -> None:
     args = parse_args()
     os.chdir(ROOT)
-    work_dir = Path(args.work_dir)
+    # A short run must not pass for the backbone that other demos start from.
+    work_dir = Path(args.work_dir or f'work_dirs/demo{"_short" if args.short else ""}')
     cfg = load_config(args)
+    cfg.work_dir = str(work_dir)
     prepare_demo_data(cfg.data_root)
     runner, summary = distil(cfg)
-    write_atomically(work_dir / 'summary.json', json.dumps(summary, indent=2) + '\n')
     draw_similarities(
         runner.model, runner.val_dataloader.dataset, work_dir / 'similarities.png'
     )
+    write_atomically(work_dir / 'summary.json', json.dumps(summary, indent=2) + '\n')
     print_table(summary)
     print(f'Written: {work_dir}/summary.json, similarities.png, backbone.pth')
 
