@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from mmlgd.errors import ConfigError
+from tests.backbone_files import R18, write_backbone
+from tests.downstream_data import COUNT, write_imagenet
 from tests.runs import toy_run_cfg, write_images
 from tests.toys import ToyBackbone, ToyTeacher
 
@@ -74,3 +76,18 @@ def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
     assert done.returncode == 2
     assert 'CheckpointError: There is no checkpoint absent.pth' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_knn_takes_the_stock_config_of_a_linear_probe(knn, tmp_path, monkeypatch):
+    root = TOOLS.parents[1]
+    monkeypatch.chdir(tmp_path)
+    write_imagenet(tmp_path / 'data/imagenet')
+    write_backbone(tmp_path / 'backbone.pth', R18)
+    config = root / 'configs/classification/r18_linear_8xb32-100e_in1k-1percent.py'
+    workers = ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=0']
+    options = ['--k', '1', '--device', 'cpu', '--cfg-options', *workers]
+    knn.main([str(config), 'backbone.pth', *options])
+    found = json.loads(Path(f'work_dirs/{config.stem}/knn.json').read_text())
+    # The lists hold the same pictures with the same labels.
+    assert found['results'] == [dict(k=1, top1=100.0, top5=100.0)]
+    assert found['num_train_images'] == found['num_test_images'] == COUNT
