@@ -7,20 +7,10 @@ from mmengine.config import ConfigDict
 
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.atomic import replace_file
-from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint import ORIGIN_KEYS, read_checkpoint
 from mmlgd.utils.key_maps import Target, find_target
 
 from .load_backbone import load_backbone, told_backbone
-
-_META_KEYS = (
-    'mmlgd_version',
-    'teacher',
-    'category_names',
-    'image_mean',
-    'image_std',
-    'image_size',
-    'to_rgb',
-)
 
 
 def export_backbone(
@@ -64,7 +54,7 @@ def export_backbone(
     state = load_backbone(checkpoint, backbone).state_dict()
     names = target.rename(state)
     told = dict(library=target.library, model=target.model, arguments=target.arguments)
-    kept = {key: meta[key] for key in _META_KEYS if key in meta}
+    kept = {key: meta[key] for key in ORIGIN_KEYS if key in meta}
     contents = dict(
         state_dict={new: state[old] for old, new in names.items()},
         meta=dict(kept, backbone=backbone, target=told),

@@ -9,6 +9,17 @@ from torch import nn
 
 from mmlgd.errors import CheckpointError
 
+#: Keys of ``meta`` that tell where a backbone comes from and how images are normalised.
+ORIGIN_KEYS = (
+    'mmlgd_version',
+    'teacher',
+    'category_names',
+    'image_mean',
+    'image_std',
+    'image_size',
+    'to_rgb',
+)
+
 
 def read_checkpoint(path: str | Path) -> dict:
     """Read a training checkpoint or an exported backbone.

@@ -9,19 +9,9 @@ from mmengine.runner import Runner
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import HOOKS
 from mmlgd.utils.atomic import replace_file
+from mmlgd.utils.checkpoint import ORIGIN_KEYS
 
-_META_KEYS = (
-    'mmlgd_version',
-    'teacher',
-    'category_names',
-    'image_mean',
-    'image_std',
-    'image_size',
-    'to_rgb',
-    'backbone',
-    'epoch',
-    'iter',
-)
+_META_KEYS = (*ORIGIN_KEYS, 'backbone', 'epoch', 'iter')
 
 
 @HOOKS.register_module()

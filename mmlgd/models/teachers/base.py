@@ -1,6 +1,7 @@
 """What every teacher is: a frozen encoder of unit rows, always in eval mode."""
 
 import hashlib
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -14,7 +15,7 @@ from .text_tower import TextTower
 _HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
-class BaseTeacher(nn.Module):
+class BaseTeacher(nn.Module, metaclass=ABCMeta):
     """A frozen teacher of images, and of text where it has a text tower.
 
     A subclass builds its image modules, assigns the attributes below and, where
@@ -118,9 +119,9 @@ class BaseTeacher(nn.Module):
         """What the image tower's autocast casts to on a device; None for float32."""
         return _HALF_DTYPES.get(self.precision) if device_type == 'cuda' else None
 
+    @abstractmethod
     def image_features(self, inputs: Tensor) -> Tensor:
         """Features (B, D) of normalised images (B, 3, H, W), not yet unit rows."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def encode_image(self, inputs: Tensor) -> Tensor:
