@@ -35,6 +35,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# The published 30 overfits on 8,000 images: on a quarter of them, held out, 0.3 is
-# 2 points better.
+# Not the published 30: fitted without augmentation on 1,200 training images, with the
+# features of an early checkpoint, 30 reached 81.5 % of 2,000 held-out training images
+# and 0.3 reached 84.1 %. It was not tuned on this run.
 optim_wrapper = dict(optimizer=dict(lr=0.3))
