@@ -1,0 +1,68 @@
+"""A first-in, first-out queue of teacher embeddings."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_world_size
+from torch import nn
+
+from mmlgd.errors import ConfigError
+from mmlgd.registry import MODELS
+
+
+@MODELS.register_module()
+class EmbeddingQueue(nn.Module):
+    """The latest teacher embeddings of all ranks, the same on each of them.
+
+    Rows start as unit-length Gaussian noise. They and the position are saved
+    with the checkpoint and resumed.
+
+    Args:
+        size (int): K, the number of rows kept, at least 1.
+        embed_dims (int): D.
+
+    Attributes:
+        embeddings (torch.Tensor): Q, (K, D) float32. :meth:`update` writes in
+            place, so a loss whose backward pass comes after the update takes a
+            ``clone()``.
+        position (torch.Tensor): Scalar int64, the row written next, which is
+            the oldest.
+
+    Raises:
+        ConfigError: The size is no whole number above 0.
+
+    Source: arXiv 2101.04731 (SEED), after MoCo's dictionary, arXiv 1911.05722.
+    """
+
+    def __init__(self, size: int, embed_dims: int) -> None:
+        super().__init__()
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ConfigError(
+                f'EmbeddingQueue.size must be a whole number above 0, but is {size!r}; '
+                'set it in the model section of the config.'
+            )
+        self.size = size
+        noise = F.normalize(torch.randn(size, embed_dims), dim=1)
+        self.register_buffer('embeddings', noise)
+        self.register_buffer('position', torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, embeddings: torch.Tensor) -> None:
+        """Put a batch of all ranks in the place of the oldest rows.
+
+        The queue is a ring: a batch that reaches its end goes on at its start,
+        so the size need not be a multiple of the batch. Of a batch with more
+        rows than the queue, the last ones stay. Nothing waits for the device.
+
+        Args:
+            embeddings (torch.Tensor): (B, D) rows of this rank; every rank must
+                bring the same B. The order is by rank, then by row.
+        """
+        rows = embeddings.detach().float()
+        if get_world_size() > 1:
+            rows = torch.cat(all_gather(rows.contiguous()))
+        kept = rows[-self.size :]
+        # Where the kept rows would stand, had the others been written before.
+        first = self.position + (len(rows) - len(kept))
+        offsets = torch.arange(len(kept), device=rows.device)
+        self.embeddings[(first + offsets) % self.size] = kept
+        self.position.add_(len(rows)).remainder_(self.size)
