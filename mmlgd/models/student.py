@@ -11,9 +11,6 @@ from mmlgd.registry import MODELS
 # A neck of None means none: for backbones that give vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
 
-# A neck must be chosen: None is a choice, for backbones that give vectors.
-GLOBAL_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
-
 
 class Student(BaseModel):
     """A lightweight backbone that embeds images in the teacher's space.

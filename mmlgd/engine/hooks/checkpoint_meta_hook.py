@@ -2,10 +2,10 @@
 
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmlgd.registry import HOOKS
+from mmlgd.utils.model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -20,7 +20,7 @@ class CheckpointMetaHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the keys; see ARCHITECTURE of mmlgd for their list."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         checkpoint['meta'].update(model.checkpoint_meta)
         backbone = runner.cfg.get('model', {}).get('backbone')
         if backbone is not None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from mmengine.fileio import load
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.model import unwrap_model
 
 # Heads that tell the data set's classes apart; a region proposal head has one class.
 _HEADS = {'bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head'}
@@ -33,7 +33,7 @@ class DatasetCheckHook(Hook):
         datasets = [('train_dataloader', runner.train_dataloader.dataset)]
         if runner.val_loop is not None:
             datasets.append(('val_dataloader', runner.val_dataloader.dataset))
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         for key, dataset in datasets:
             _check_names(key, _innermost(dataset))
             _check_size(key, dataset)

@@ -2,11 +2,11 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import find_latest_checkpoint
 
 from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.model import unwrap_model
 
 _MEND = (
     'Try a lower learning rate or a longer warm-up, clip the gradients '
@@ -96,7 +96,7 @@ class NonFiniteLossHook(Hook):
 
 
 def _first_non_finite(runner, state: dict) -> str | None:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     # Buffers stay out: masks may hold infinities on purpose.
     for name, _ in model.named_parameters():
         if name in state and not state[name].isfinite().all():

@@ -1,31 +1,30 @@
 """Prepares the semantics banks and reports how they are used."""
 
-import math
-
 import torch
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.model import unwrap_model
 
 DEFAULT_CACHE_DIR = '~/.cache/mmlgd/text_banks'
 
 
 @HOOKS.register_module()
 class SemanticsBankHook(Hook):
-    """Builds or loads the textual bank before training, and logs statistics.
+    """Builds or loads the textual banks before training, and logs statistics.
 
-    Before the first iteration the bank comes, in this order, from the resumed
-    checkpoint, from ``bank_file``, from the cache, or from the teacher's text
-    tower, which is then released from memory. All ranks end with rank 0's bank.
+    Before the first iteration a bank comes, in this order, from the resumed
+    checkpoint, from ``bank_file`` (the first bank of the model), from the cache,
+    or from the teacher's text tower, which is then released from memory. All ranks
+    end with rank 0's banks. A distiller without any bank only loses the tower.
 
-    While training it logs, at every ``interval``, ``categories_hit`` (how many
-    visual anchors were ever hit), ``assignment_entropy`` (nats) and
-    ``teacher_student_agreement`` (share of images whose most similar name is
-    the same for both).
+    While training it logs, at every ``interval``, the model's ``statistics()``;
+    of LGD: ``categories_hit`` (how many visual anchors were ever hit),
+    ``assignment_entropy`` (nats) and ``teacher_student_agreement`` (share of
+    images whose most similar name is the same for both).
 
     Args:
         bank_file (str, optional): A file written by tools/build_text_bank.py.
@@ -58,7 +57,9 @@ class SemanticsBankHook(Hook):
         self._prepare(runner)
         if runner.val_loop is not None:
             _check_classes(
-                _model(runner), runner.val_dataloader.dataset, 'val_dataloader'
+                unwrap_model(runner.model),
+                runner.val_dataloader.dataset,
+                'val_dataloader',
             )
 
     def before_val(self, runner: Runner) -> None:
@@ -69,7 +70,9 @@ class SemanticsBankHook(Hook):
         """Prepare the banks where a run only tests."""
         self._prepare(runner)
         _check_classes(
-            _model(runner), runner.test_dataloader.dataset, 'test_dataloader'
+            unwrap_model(runner.model),
+            runner.test_dataloader.dataset,
+            'test_dataloader',
         )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -81,7 +84,7 @@ class SemanticsBankHook(Hook):
             BankError: The teachers differ.
         """
         found = checkpoint.get('meta', {}).get('teacher')
-        wanted = _model(runner).teacher.identity
+        wanted = unwrap_model(runner.model).teacher.identity
         if found not in (None, wanted):
             raise BankError(
                 f'The checkpoint was distilled from {found}, but the config has the teacher '
@@ -99,16 +102,14 @@ class SemanticsBankHook(Hook):
         """Log the statistics of the interval."""
         if not self.every_n_train_iters(runner, self.interval):
             return
-        model = _model(runner)
-        statistics = model.bank_statistics.compute()
-        model.bank_statistics.reset()
-        statistics['categories_hit'] = int(model.visual_bank.seen.sum())
-        for name, value in statistics.items():
+        for name, value in unwrap_model(runner.model).statistics().items():
             runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train(self, runner: Runner) -> None:
         """Name the categories to which no image was ever assigned."""
-        model = _model(runner)
+        model = unwrap_model(runner.model)
+        if not hasattr(model, 'visual_bank'):
+            return
         seen = model.visual_bank.seen.tolist()
         missed = [
             n for n, hit in zip(model.textual_bank.category_names, seen) if not hit
@@ -123,36 +124,42 @@ class SemanticsBankHook(Hook):
         if self._ready:
             return
         self._ready = True
-        model = _model(runner)
+        model = unwrap_model(runner.model)
         if is_main_process():
             self._fill(model, runner)
-        for bank in (model.textual_bank, model.zero_shot_bank):
-            if bank is not None:
-                broadcast(bank.embeddings)
-                bank.built = True
+        for bank in model.text_banks:
+            broadcast(bank.embeddings)
+            bank.built = True
+            names = len(bank.category_names)
+            runner.logger.info(f'Textual semantics bank ready: {names} names.')
         model.teacher.release_text_tower()
-        hits = int(model.visual_bank.seen.sum())
-        names = len(model.textual_bank.category_names)
-        runner.logger.info(
-            f'Semantics banks ready: {names} names, {hits} visual anchors seen so far, '
-            f'assignment entropy at most {math.log(names):.2f} nats.'
-        )
 
     def _fill(self, model: torch.nn.Module, runner: Runner) -> None:
-        if not model.textual_bank.built and self.bank_file is not None:
-            model.textual_bank.load(self.bank_file, model.teacher)
-            runner.logger.info(f'Textual semantics bank loaded from {self.bank_file}.')
+        if self.bank_file is not None:
+            if not model.text_banks:
+                raise ConfigError(
+                    f'SemanticsBankHook.bank_file is {self.bank_file}, but '
+                    f'{type(model).__name__} has no textual bank to load it into; set '
+                    'model.zero_shot_bank, or leave bank_file out.'
+                )
+            bank = model.text_banks[0]
+            if not bank.built:
+                bank.load(self.bank_file, model.teacher)
+                runner.logger.info(f'Textual bank loaded from {self.bank_file}.')
         model.build_text_banks(self.cache_dir)
-
-
-def _model(runner: Runner) -> torch.nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _check_classes(model: torch.nn.Module, dataset: object, place: str) -> None:
     """Compare the number of the data set's classes with that of the names."""
     classes = getattr(dataset, 'metainfo', {}).get('classes')
-    names = model.prediction_bank.category_names
+    bank = model.prediction_bank
+    if bank is None:
+        raise ConfigError(
+            f'{place} is set, but {type(model).__name__} has no names to predict; set '
+            "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), or "
+            'pass --no-validate.'
+        )
+    names = bank.category_names
     if classes is not None and len(classes) != len(names):
         raise ConfigError(
             f'{place} has {len(classes)} classes, but zero-shot prediction chooses from '

@@ -1,7 +1,7 @@
 """Language-guided distillation."""
 
 import torch
-from mmpretrain.structures import DataSample
+from torch import nn
 
 from mmlgd.models.banks import BankStatistics
 from mmlgd.models.losses import lgd_loss
@@ -28,17 +28,11 @@ class LGD(BaseDistiller):
             filled in.
         alpha (float): Weight of the visual loss against the textual one, in
             [0, 1]. Defaults to 0.5.
-        student_temperature (float): Above 0. Defaults to 0.2.
-        teacher_temperature (float): Above 0. Defaults to 0.01.
-        zero_shot_bank (dict, optional): Config of a textual bank with the names
-            to predict. Defaults to None: those of ``textual_bank``.
-        predict_teacher (bool): Whether predictions carry the teacher's scores
-            too, at the cost of its forward pass. Defaults to True.
-        **kwargs: ``neck``, ``projector``, ``data_preprocessor``, ``init_cfg``;
-            see :class:`BaseDistiller`.
+        **kwargs: The other options of :class:`BaseDistiller`. ``zero_shot_bank``
+            has names to predict other than those of ``textual_bank``.
 
     Raises:
-        ConfigError: Alpha or a temperature is out of range.
+        ConfigError: Alpha is out of range; see also :class:`BaseDistiller`.
 
     Source: arXiv 2406.11689, L = alpha L_VIS + (1 - alpha) L_TEX.
     """
@@ -50,26 +44,12 @@ class LGD(BaseDistiller):
         textual_bank: dict,
         visual_bank: dict,
         alpha: float = 0.5,
-        student_temperature: float = 0.2,
-        teacher_temperature: float = 0.01,
-        zero_shot_bank: dict | None = None,
-        predict_teacher: bool = True,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
         check_in_range('LGD.alpha', alpha, 0, 1)
-        for name, value in (
-            ('student', student_temperature),
-            ('teacher', teacher_temperature),
-        ):
-            check_in_range(
-                f'LGD.{name}_temperature', value, 0, float('inf'), low_open=True
-            )
         super().__init__(teacher, backbone, **kwargs)
         self.alpha = alpha
-        self.student_temperature = student_temperature
-        self.teacher_temperature = teacher_temperature
-        self.predict_teacher = predict_teacher
 
         embed_dims = self.teacher.embed_dims
         self.textual_bank = MODELS.build(dict(textual_bank, embed_dims=embed_dims))
@@ -78,11 +58,6 @@ class LGD(BaseDistiller):
             dict(visual_bank, num_categories=num_categories, embed_dims=embed_dims)
         )
         self.bank_statistics = BankStatistics(num_categories)
-        self.zero_shot_bank = (
-            MODELS.build(dict(zero_shot_bank, embed_dims=embed_dims, persistent=False))
-            if zero_shot_bank
-            else None
-        )
 
     @property
     def checkpoint_meta(self) -> dict:
@@ -92,15 +67,25 @@ class LGD(BaseDistiller):
         )
 
     @property
-    def prediction_bank(self) -> torch.nn.Module:
+    def text_banks(self) -> list[nn.Module]:
+        """See :attr:`BaseDistiller.text_banks`."""
+        return [self.textual_bank, *super().text_banks]
+
+    @property
+    def prediction_bank(self) -> nn.Module:
         """The textual bank whose names :meth:`predict` chooses from."""
         return self.zero_shot_bank or self.textual_bank
 
-    def build_text_banks(self, cache_dir: str | None = None) -> None:
-        """Build every textual bank that is still empty, see its ``build``."""
-        for bank in (self.textual_bank, self.zero_shot_bank):
-            if bank is not None and not bank.built:
-                bank.build(self.teacher, cache_dir)
+    def statistics(self) -> dict[str, float]:
+        """How the banks were used since the last call.
+
+        Returns:
+            dict[str, float]: See :meth:`BankStatistics.compute`; and
+            ``categories_hit``, the visual anchors that were ever hit.
+        """
+        found = self.bank_statistics.compute()
+        self.bank_statistics.reset()
+        return dict(found, categories_hit=int(self.visual_bank.seen.sum()))
 
     def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
         """Both losses of one batch, weighted; then the visual bank is updated.
@@ -134,37 +119,3 @@ class LGD(BaseDistiller):
             loss_textual=(1 - self.alpha) * losses.textual,
             loss_visual=self.alpha * losses.visual,
         )
-
-    @torch.no_grad()
-    def predict(self, inputs: torch.Tensor, data_samples: list | None = None) -> list:
-        """Classify images zero-shot, by their similarity to the names.
-
-        Args:
-            inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Take the predictions, and
-                keep what they hold. Defaults to None.
-
-        Returns:
-            list[DataSample]: With ``pred_score`` (C,), the softmax over s . T_c
-            at the student's temperature, and ``pred_label``; where
-            ``predict_teacher`` is set, ``teacher_pred_score`` (C,) at the
-            teacher's.
-        """
-        self.build_text_banks()
-        data_samples = data_samples or [DataSample() for _ in range(len(inputs))]
-        scores = self._name_scores(self.embed(inputs), self.student_temperature)
-        for sample, score in zip(data_samples, scores):
-            sample.set_pred_score(score).set_pred_label(score.argmax())
-        if self.predict_teacher:
-            teacher = self.teacher.encode_image(inputs)
-            scores = self._name_scores(teacher, self.teacher_temperature)
-            for sample, score in zip(data_samples, scores):
-                sample.set_field(score, 'teacher_pred_score')
-        return data_samples
-
-    def _name_scores(
-        self, embeddings: torch.Tensor, temperature: float
-    ) -> torch.Tensor:
-        with torch.autocast(embeddings.device.type, enabled=False):
-            logits = embeddings @ self.prediction_bank.embeddings.T
-            return (logits / temperature).softmax(dim=1)
