@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
 
+from .spatial import SpatialEncoder
 from .text_tower import TextTower
 
 _HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
-class BaseTeacher(nn.Module, metaclass=ABCMeta):
+class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
     """A frozen teacher of images, and of text where it has a text tower.
 
     A subclass builds its image modules, assigns the attributes below and, where
@@ -124,11 +125,25 @@ class BaseTeacher(nn.Module, metaclass=ABCMeta):
         """Features (B, D) of normalised images (B, 3, H, W), not yet unit rows."""
 
     @torch.no_grad()
-    def encode_image(self, inputs: Tensor) -> Tensor:
-        """Encodes images under the teacher's own precision.
+    def encode_features(self, inputs: Tensor) -> Tensor:
+        """Features before normalisation, under the teacher's own precision.
 
         The caller's autocast context does not reach in: the CPU computes in
         float32 even under bfloat16 autocast.
+
+        Args:
+            inputs (Tensor): As of :meth:`encode_image`.
+
+        Returns:
+            Tensor: (B, D) float32, without gradient.
+        """
+        kind = inputs.device.type
+        dtype = self.half_dtype(kind)
+        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+            return self.image_features(inputs.float()).float()
+
+    def encode_image(self, inputs: Tensor) -> Tensor:
+        """Encodes images, see :meth:`encode_features`.
 
         Args:
             inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
@@ -137,12 +152,8 @@ class BaseTeacher(nn.Module, metaclass=ABCMeta):
         Returns:
             Tensor: (B, D) float32, unit rows, without gradient.
         """
-        kind = inputs.device.type
-        dtype = self.half_dtype(kind)
-        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
-            features = self.image_features(inputs.float())
-        with torch.autocast(kind, enabled=False):
-            return F.normalize(features.float(), dim=-1)
+        with torch.autocast(inputs.device.type, enabled=False):
+            return F.normalize(self.encode_features(inputs), dim=-1)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Encodes texts in float32.
