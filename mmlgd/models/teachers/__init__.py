@@ -3,5 +3,6 @@
 from .base import BaseTeacher
 from .mmpretrain_teacher import MMPretrainTeacher
 from .open_clip_teacher import OpenCLIPTeacher
+from .spatial import SpatialFeatures
 
-__all__ = ['BaseTeacher', 'MMPretrainTeacher', 'OpenCLIPTeacher']
+__all__ = ['BaseTeacher', 'MMPretrainTeacher', 'OpenCLIPTeacher', 'SpatialFeatures']

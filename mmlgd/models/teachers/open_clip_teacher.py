@@ -6,6 +6,7 @@ from mmlgd.errors import TeacherError
 from mmlgd.registry import MODELS
 
 from .base import BaseTeacher
+from .open_clip_maps import embed_places, features_and_map, has_map
 from .open_clip_source import OpenCLIPSource
 from .text_tower import TextTower
 
@@ -86,12 +87,30 @@ class OpenCLIPTeacher(BaseTeacher):
         Raises:
             TeacherError: Images of another size.
         """
+        self._check_size(inputs)
+        features = self.visual(inputs)
+        # Some towers (CoCa's) return tokens beside the pooled features.
+        return features[0] if isinstance(features, tuple) else features
+
+    def map_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, D) and feature map (B, C, h, w) of images.
+
+        Raises:
+            TeacherError: Images of another size, or an image tower without a map.
+        """
+        self._check_size(inputs)
+        if not has_map(self.visual):
+            return super().map_features(inputs)
+        return features_and_map(self.visual, inputs)
+
+    def dense_features(self, feature_map: Tensor) -> Tensor:
+        """Embeddings (B, D, h, w) of the places; see :func:`embed_places`."""
+        return embed_places(self.visual, feature_map, self._name)
+
+    def _check_size(self, inputs: Tensor) -> None:
         if tuple(inputs.shape[-2:]) != (self.image_size, self.image_size):
             raise TeacherError(
                 f'{self._name} takes images of {self.image_size}x{self.image_size} '
                 f'pixels, but got {tuple(inputs.shape)}. Crop to that size in the '
                 'pipeline, or set image_size of the teacher.'
             )
-        features = self.visual(inputs)
-        # Some towers (CoCa's) return tokens beside the pooled features.
-        return features[0] if isinstance(features, tuple) else features
