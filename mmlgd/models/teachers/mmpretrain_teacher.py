@@ -1,19 +1,19 @@
 """Teachers that are backbones of mmpretrain, with or without text."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.logging import print_log
+from mmpretrain.models.necks import GlobalAveragePooling
 from torch import Tensor
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.registry import MODELS
 
-from .base import BaseTeacher
+from .base import BaseTeacher, fingerprint
 from .open_clip_teacher import OpenCLIPTeacher
-from .weight_files import load_whole, read_state_dict
+from .projection import build_projection, check_target, check_teacher, warn_random
+from .weight_files import load_whole, read_weights_and_meta
 
 
 @MODELS.register_module()
@@ -27,10 +27,12 @@ class MMPretrainTeacher(BaseTeacher):
         projection (dict | str, optional): Maps the pooled features into the text
             tower's space: a config (type 'LinearProjection' unless named; its
             ``in_channels`` is found, its ``checkpoint`` is loaded), or the path of
-            a linear map's state dict. Defaults to None.
+            a linear map's state dict. A file that ``tools/align_teacher.py`` wrote
+            knows the models it was fitted for; others are refused. Computed in
+            float32 under any ``precision``. Defaults to None.
         checkpoint (str, optional): An mmpretrain checkpoint, file or URL: its
-            ``backbone.*`` and ``neck.*`` must fit whole. None leaves random weights
-            and warns. Defaults to None.
+            ``backbone.*`` must fit whole, and so must ``neck.*`` where the neck has
+            weights. None leaves random weights and warns. Defaults to None.
         text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher`
             whose text tower is taken. Defaults to None: no text.
         image_mean (Sequence[float]): Mean of R, G and B, 0 to 255. Defaults to
@@ -43,7 +45,8 @@ class MMPretrainTeacher(BaseTeacher):
     Raises:
         ConfigError: Options that contradict one another.
         TeacherError: Weights that cannot be read or do not fit, features that are
-            not (B, C), or a width that is not the text tower's.
+            not (B, C), a width that is not the text tower's, or a projection that
+            was fitted for other models.
     """
 
     def __init__(
@@ -70,30 +73,74 @@ class MMPretrainTeacher(BaseTeacher):
         self._name = f'mmpretrain/{kind}/{label}'
         self._load(checkpoint)
         self.embed_dims = self._probe()
+        meta = {}
         if projection is not None:
-            self.projection = _build_projection(projection, self.embed_dims)
+            self.projection, meta = build_projection(projection, self.embed_dims)
+            check_teacher(meta, self)
             self.embed_dims = self._probe()
         if text_encoder is not None:
-            self.text = MODELS.build({'type': OpenCLIPTeacher, **text_encoder}).text
+            encoder = MODELS.build({'type': OpenCLIPTeacher, **text_encoder})
+            self.text = encoder.text
             self._check_widths()
+            check_target(meta, encoder)
         self.freeze()
+
+    @property
+    def feature_identity(self) -> str:
+        """As ``identity``, without the projection: what one is fitted for."""
+        tensors = [
+            (key, value)
+            for key, value in self._image_tensors()
+            if not key.startswith('projection.')
+        ]
+        return f'{self._name}#{fingerprint(tensors)[:8]}'
 
     def image_features(self, inputs: Tensor) -> Tensor:
         """Features (B, D) of images (B, 3, H, W)."""
-        features = self.backbone(inputs)
-        if self.neck is not None:
-            features = self.neck(features)
-        while isinstance(features, (tuple, list)):
-            features = features[-1]
-        return features if self.projection is None else self.projection(features)
+        return self._pool(self.backbone(inputs))
+
+    def map_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, D) and the backbone's last feature map (B, C, h, w).
+
+        Raises:
+            TeacherError: The backbone gives vectors.
+        """
+        outputs = self.backbone(inputs)
+        feature_map = _last(outputs)
+        if feature_map.dim() != 4:
+            return super().map_features(inputs)
+        return self._pool(outputs), feature_map
+
+    def dense_features(self, feature_map: Tensor) -> Tensor:
+        """Embeddings (B, D, h, w) of the places, whose mean is the image's.
+
+        Raises:
+            TeacherError: The neck does not just average, or the projection is
+                not linear.
+        """
+        projection = self.projection
+        linear = projection is None or isinstance(projection, torch.nn.Linear)
+        if not (linear and isinstance(self.neck, GlobalAveragePooling)):
+            return super().dense_features(feature_map)
+        if projection is None:
+            return feature_map
+        return projection(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _pool(self, outputs: Tensor | tuple | list) -> Tensor:
+        features = _last(outputs if self.neck is None else self.neck(outputs))
+        if self.projection is None:
+            return features
+        # A fitted map may have entries that cancel: half precision would show.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.projection(features.float())
 
     def _load(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             if getattr(self.backbone, 'init_cfg', None):
                 _refuse_pretrained(self.backbone.init_cfg)
-            _warn_random(self._name)
+            warn_random(self._name)
             return
-        weights = read_state_dict(checkpoint)
+        weights, _ = read_weights_and_meta(checkpoint)
         for part in ('backbone', 'neck'):
             module = getattr(self, part)
             prefix = f'{part}.'
@@ -102,7 +149,9 @@ class MMPretrainTeacher(BaseTeacher):
                 for key, value in weights.items()
                 if key.startswith(prefix)
             }
-            if module is not None:
+            # A pooling neck has none, while a self-supervised checkpoint holds the
+            # neck of its own pretext task.
+            if module is not None and module.state_dict():
                 load_whole(module, own, f'{part} of {self._name} from {checkpoint}')
 
     @torch.no_grad()
@@ -129,30 +178,10 @@ class MMPretrainTeacher(BaseTeacher):
         )
 
 
-def _build_projection(projection: dict | str, width: int) -> torch.nn.Module:
-    """Builds the projection for features of a width, and loads its weights."""
-    if isinstance(projection, str):
-        projection = dict(checkpoint=projection)
-    cfg = {'type': 'LinearProjection', 'in_channels': width, **projection}
-    if cfg['in_channels'] != width:
-        raise ConfigError(
-            f'projection.in_channels is {cfg["in_channels"]}, but the features are '
-            f'{width} wide. Leave it out: it is found.'
-        )
-    checkpoint = cfg.pop('checkpoint', None)
-    if checkpoint is None:
-        _warn_random('The projection of MMPretrainTeacher')
-        return MODELS.build(cfg)
-    weights = {
-        key.removeprefix('projection.'): value
-        for key, value in read_state_dict(checkpoint).items()
-    }
-    if cfg['type'] == 'LinearProjection' and 'weight' in weights:
-        cfg.setdefault('out_channels', weights['weight'].shape[0])
-        cfg.setdefault('bias', 'bias' in weights)
-    module = MODELS.build(cfg)
-    load_whole(module, weights, f'projection from {checkpoint}')
-    return module
+def _last(outputs: Tensor | tuple | list) -> Tensor:
+    while isinstance(outputs, (tuple, list)):
+        outputs = outputs[-1]
+    return outputs
 
 
 def _refuse_pretrained(init_cfg: dict | list) -> None:
@@ -162,11 +191,3 @@ def _refuse_pretrained(init_cfg: dict | list) -> None:
             'A teacher is never initialised, so backbone.init_cfg=Pretrained would be '
             'ignored. Give the file as checkpoint of MMPretrainTeacher.'
         )
-
-
-def _warn_random(name: str) -> None:
-    print_log(
-        f'{name} has random weights, since no checkpoint is set: good for tests only.',
-        logger='current',
-        level=logging.WARNING,
-    )

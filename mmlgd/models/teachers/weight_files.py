@@ -72,11 +72,15 @@ def first_lines(error: Exception, count: int = 6, width: int = 300) -> str:
     return '\n'.join(lines[:count]) or type(error).__name__
 
 
-def read_state_dict(path: str) -> dict[str, Tensor]:
+def read_weights_and_meta(path: str) -> tuple[dict[str, Tensor], dict]:
     """Reads a checkpoint of mmengine, or a plain state dict, onto the CPU.
 
     Args:
         path (str): A local file, or a URL that mmengine knows ('https://...').
+
+    Returns:
+        tuple[dict[str, Tensor], dict]: The tensors, and the checkpoint's ``meta``: {}
+        where it has none.
 
     Raises:
         TeacherError: The file cannot be had or read, or holds no tensors.
@@ -89,12 +93,13 @@ def read_state_dict(path: str) -> dict[str, Tensor]:
             f'Weights {source} cannot be read: {first_lines(error)}\nIf the file is '
             'cut off, copy it again; without network, give a local file.'
         ) from error
-    weights = checkpoint
-    if isinstance(checkpoint, dict):
-        weights = checkpoint.get('state_dict', checkpoint)
+    weights, meta = checkpoint, {}
+    if isinstance(checkpoint, dict) and 'state_dict' in checkpoint:
+        weights, meta = checkpoint['state_dict'], checkpoint.get('meta') or {}
     if not isinstance(weights, dict) or not weights:
         raise TeacherError(f'{source} holds no state dict. Give a checkpoint file.')
-    return {key: value for key, value in weights.items() if isinstance(value, Tensor)}
+    tensors = {key: item for key, item in weights.items() if isinstance(item, Tensor)}
+    return tensors, meta
 
 
 def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> None:

@@ -9,7 +9,7 @@ from mmlgd.models.teachers.weight_files import (
     check_weight_file,
     is_torchscript,
     load_whole,
-    read_state_dict,
+    read_weights_and_meta,
 )
 
 
@@ -24,7 +24,7 @@ def test_a_good_file(saved, monkeypatch):
     monkeypatch.chdir(saved.parent)
 
     assert check_weight_file('net.pth') == saved
-    assert read_state_dict('net.pth').keys() == {'weight', 'bias'}
+    assert read_weights_and_meta('net.pth')[0].keys() == {'weight', 'bias'}
     assert not is_torchscript(saved)
 
 
@@ -64,7 +64,7 @@ def test_a_truncated_file(saved):
     saved.write_bytes(saved.read_bytes()[:-500])
 
     with pytest.raises(TeacherError, match='net.pth is truncated'):
-        read_state_dict(str(saved))
+        read_weights_and_meta(str(saved))
 
 
 def test_a_missing_file_says_where_it_was_sought(tmp_path, monkeypatch):
@@ -78,14 +78,14 @@ def test_bytes_that_are_no_checkpoint(tmp_path):
     (tmp_path / 'noise.pth').write_bytes(bytes(range(256)) * 4)
 
     with pytest.raises(TeacherError, match='noise.pth cannot be read'):
-        read_state_dict(str(tmp_path / 'noise.pth'))
+        read_weights_and_meta(str(tmp_path / 'noise.pth'))
 
 
 def test_a_checkpoint_without_state_dict(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
 
     with pytest.raises(TeacherError, match='holds no state dict'):
-        read_state_dict(str(tmp_path / 'list.pth'))
+        read_weights_and_meta(str(tmp_path / 'list.pth'))
 
 
 def test_load_whole_names_each_kind_of_fault():

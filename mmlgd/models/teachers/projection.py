@@ -1,0 +1,126 @@
+"""The projection of an MMPretrainTeacher, and the pair of models it was fitted for."""
+
+import logging
+from collections.abc import Mapping
+
+import torch
+from mmengine.logging import print_log
+from torch import nn
+
+from mmlgd.errors import ConfigError, TeacherError
+from mmlgd.registry import MODELS
+
+from .weight_files import load_whole, read_weights_and_meta
+
+
+def build_projection(projection: dict | str, width: int) -> tuple[nn.Module, dict]:
+    """Builds a projection for features of a width, and loads its weights.
+
+    Args:
+        projection (dict | str): See :class:`MMPretrainTeacher`.
+        width (int): Width C of the features.
+
+    Returns:
+        tuple[nn.Module, dict]: The projection, and the ``meta`` of its file: {}
+        where there is none.
+
+    Raises:
+        ConfigError: ``in_channels`` is given and is not C.
+        TeacherError: The file cannot be read, or does not fit.
+    """
+    if isinstance(projection, str):
+        projection = dict(checkpoint=projection)
+    cfg = {'type': 'LinearProjection', 'in_channels': width, **projection}
+    if cfg['in_channels'] != width:
+        raise ConfigError(
+            f'projection.in_channels is {cfg["in_channels"]}, but the features are '
+            f'{width} wide. Leave it out: it is found.'
+        )
+    checkpoint = cfg.pop('checkpoint', None)
+    if checkpoint is None:
+        warn_random('The projection of MMPretrainTeacher')
+        return MODELS.build(cfg), {}
+    weights, meta = read_weights_and_meta(checkpoint)
+    weights = {key.removeprefix('projection.'): value for key, value in weights.items()}
+    if cfg['type'] == 'LinearProjection' and 'weight' in weights:
+        cfg.setdefault('out_channels', weights['weight'].shape[0])
+        cfg.setdefault('bias', 'bias' in weights)
+    module = MODELS.build(cfg)
+    load_whole(module, weights, f'projection from {checkpoint}')
+    return module, meta
+
+
+def normalisation_of(teacher: nn.Module) -> dict:
+    """What a teacher's features depend on beside its weights, for a ``meta``."""
+    return dict(
+        image_mean=list(teacher.image_mean),
+        image_std=list(teacher.image_std),
+        image_size=teacher.image_size,
+    )
+
+
+def check_teacher(meta: Mapping, teacher: nn.Module) -> None:
+    """Refuses a projection that was fitted to other features.
+
+    Args:
+        meta (Mapping): Of the projection's file; a foreign one tells nothing.
+        teacher (MMPretrainTeacher): Its weights and its normalisation count, not
+            the name of its checkpoint file.
+
+    Raises:
+        TeacherError: The features are of another backbone, or of images that were
+            normalised in another way.
+    """
+    fitted = meta.get('aligned_teacher')
+    if fitted is None:
+        return
+    found = teacher.feature_identity
+    if _weights(fitted) != _weights(found):
+        raise TeacherError(
+            f'The projection was fitted for the features of {fitted}, but the backbone '
+            f'of this MMPretrainTeacher is {found}. Give that backbone and checkpoint, '
+            'or fit a projection for this one with tools/align_teacher.py.'
+        )
+    for name, value in normalisation_of(teacher).items():
+        wanted = torch.tensor(meta[name], dtype=torch.float32)
+        if not torch.allclose(wanted, torch.tensor(value, dtype=torch.float32)):
+            raise TeacherError(
+                f'The projection was fitted with {name}={meta[name]}, but this '
+                f'MMPretrainTeacher has {value}. Set {name} of the teacher to the '
+                'former, or fit it anew with tools/align_teacher.py.'
+            )
+
+
+def check_target(meta: Mapping, text_encoder: nn.Module) -> None:
+    """Refuses a projection into the space of another image-text model.
+
+    Args:
+        meta (Mapping): Of the projection's file; a foreign one tells nothing.
+        text_encoder (OpenCLIPTeacher): Its image side is what was fitted to.
+
+    Raises:
+        TeacherError: It is another one, or has other weights.
+    """
+    fitted = meta.get('alignment_target')
+    if fitted is None or _weights(fitted) == _weights(text_encoder.identity):
+        return
+    raise TeacherError(
+        f'The projection was fitted to the image embeddings of {fitted}, but '
+        f'text_encoder is {text_encoder.identity}: its text lies in another space. Set '
+        'text_encoder to that model and image_size, or fit a projection to this one '
+        'with tools/align_teacher.py.'
+    )
+
+
+def warn_random(name: str) -> None:
+    """Says that a module has random weights."""
+    print_log(
+        f'{name} has random weights, since no checkpoint is set: good for tests only.',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _weights(identity: str) -> str:
+    """The fingerprint alone: a copied file may have another name."""
+    return identity.rsplit('#', 1)[-1]
