@@ -11,6 +11,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .semantics_bank_hook import SemanticsBankHook
 from .stateless_seed_hook import StatelessSeedHook
+from .training_cost_hook import TrainingCostHook
 from .true_color_visualization_hook import TrueColorVisualizationHook
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     'ProgressBarHook',
     'SemanticsBankHook',
     'StatelessSeedHook',
+    'TrainingCostHook',
     'TrueColorVisualizationHook',
 ]
