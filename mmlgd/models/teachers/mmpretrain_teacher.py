@@ -118,16 +118,16 @@ class MMPretrainTeacher(BaseTeacher):
             TeacherError: The neck does not just average, or the projection is
                 not linear.
         """
-        projection = self.projection
-        linear = projection is None or isinstance(projection, torch.nn.Linear)
+        linear = isinstance(self.projection, (torch.nn.Linear, type(None)))
         if not (linear and isinstance(self.neck, GlobalAveragePooling)):
             return super().dense_features(feature_map)
-        if projection is None:
-            return feature_map
-        return projection(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self._project(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _pool(self, outputs: Tensor | tuple | list) -> Tensor:
         features = _last(outputs if self.neck is None else self.neck(outputs))
+        return self._project(features)
+
+    def _project(self, features: Tensor) -> Tensor:
         if self.projection is None:
             return features
         # A fitted map may have entries that cancel: half precision would show.
