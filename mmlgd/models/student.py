@@ -65,10 +65,7 @@ class Student(BaseModel):
 
     def extract_feat(self, inputs: torch.Tensor) -> torch.Tensor:
         """Pooled features (B, h) of normalised images (B, 3, H, W)."""
-        features = self.backbone(inputs)
-        if self.neck is not None:
-            features = self.neck(features)
-        return features[-1] if isinstance(features, (tuple, list)) else features
+        return self.pool(self.backbone(inputs))
 
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         """Embed images.
@@ -79,7 +76,16 @@ class Student(BaseModel):
         Returns:
             torch.Tensor: s, (B, D) float32, each row of unit length.
         """
-        embeddings = self.projector(self.extract_feat(inputs))
+        return self.project(self.extract_feat(inputs))
+
+    def pool(self, outputs: torch.Tensor | tuple) -> torch.Tensor:
+        """Pooled features (B, h) of what the backbone gave, the last of several."""
+        features = outputs if self.neck is None else self.neck(outputs)
+        return features[-1] if isinstance(features, (tuple, list)) else features
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, D), float32 unit rows, of pooled features (B, h)."""
+        embeddings = self.projector(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.normalize(embeddings.float(), dim=1)
 
