@@ -37,3 +37,22 @@ def check_in_range(
             'model section of the config.'
         )
     return value
+
+
+def check_count(name: str, value: int, low: int) -> int:
+    """Return ``value`` if it is a whole number of at least ``low``.
+
+    Args:
+        name (str): Option as the user wrote it, e.g. ``SEED.queue_size``.
+        value (int): Its value.
+        low (int): The least that is taken.
+
+    Raises:
+        ConfigError: ``value`` is no whole number, or below ``low``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ConfigError(
+            f'{name} must be a whole number of at least {low}, but is {value!r}; set it '
+            'in the model section of the config.'
+        )
+    return value

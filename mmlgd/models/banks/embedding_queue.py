@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from mmengine.dist import all_gather, get_world_size
 from torch import nn
 
-from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_count
 
 
 @MODELS.register_module()
@@ -35,12 +35,7 @@ class EmbeddingQueue(nn.Module):
 
     def __init__(self, size: int, embed_dims: int) -> None:
         super().__init__()
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ConfigError(
-                f'EmbeddingQueue.size must be a whole number above 0, but is {size!r}; '
-                'set it in the model section of the config.'
-            )
-        self.size = size
+        self.size = check_count('EmbeddingQueue.size', size, 1)
         noise = F.normalize(torch.randn(size, embed_dims), dim=1)
         self.register_buffer('embeddings', noise)
         self.register_buffer('position', torch.zeros((), dtype=torch.int64))

@@ -2,5 +2,6 @@
 
 from .base import BaseDistiller
 from .lgd import LGD
+from .seed import SEED
 
-__all__ = ['LGD', 'BaseDistiller']
+__all__ = ['LGD', 'SEED', 'BaseDistiller']

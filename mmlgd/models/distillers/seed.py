@@ -1,0 +1,158 @@
+"""Self-supervised distillation with a queue of teacher embeddings."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmlgd.errors import ConfigError
+from mmlgd.models.banks import EmbeddingQueue
+from mmlgd.models.losses import seed_loss
+from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_count
+
+from .base import BaseDistiller
+
+
+@MODELS.register_module()
+class SEED(BaseDistiller):
+    """Distillation of the similarities to a queue of teacher embeddings.
+
+    The student's similarities to the image's own teacher embedding and to the
+    queue are drawn to the teacher's; then the batch enters the queue.
+
+    With ``num_patches`` above 0 the pipeline gives each image as a full view and
+    that many small patches (``MultiView``). The patches have a loss of their own,
+    which is added, over a queue of their own, which only the first patch of each
+    image enters.
+
+    Args:
+        teacher (dict | nn.Module): Config of a teacher, or one.
+        backbone (dict): Config of an mmpretrain backbone, the student.
+        queue_size (int): K, the rows of each queue. Defaults to 65536.
+        num_patches (int): Small patches of each image. Defaults to 0.
+        teacher_patch_size (int, optional): Side to which patches are resized for
+            the teacher, in pixels; the student takes them as they come. Defaults
+            to None: the teacher's ``image_size``, since many teachers take no
+            other. The published teachers took patches as they come (96).
+        data_preprocessor (dict | nn.Module, optional): See
+            :class:`BaseDistiller`. With patches, defaults to mmpretrain's
+            ``SelfSupDataPreprocessor``, which normalises every view.
+        **kwargs: The other options of :class:`BaseDistiller`.
+
+    Raises:
+        ConfigError: An option is out of range; see also :class:`BaseDistiller`.
+
+    Source: arXiv 2101.04731; the patches and their queue as in the authors'
+    training code, save for the resizing.
+    """
+
+    def __init__(
+        self,
+        teacher: dict,
+        backbone: dict,
+        queue_size: int = 65536,
+        num_patches: int = 0,
+        teacher_patch_size: int | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        **kwargs,
+    ) -> None:
+        # Checked before the teacher is loaded, which may take a while.
+        check_count('SEED.queue_size', queue_size, 1)
+        check_count('SEED.num_patches', num_patches, 0)
+        if teacher_patch_size is not None:
+            check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
+        if num_patches and not isinstance(data_preprocessor, nn.Module):
+            data_preprocessor = {
+                'type': 'mmpretrain.SelfSupDataPreprocessor',
+                **(data_preprocessor or {}),
+            }
+        super().__init__(
+            teacher, backbone, data_preprocessor=data_preprocessor, **kwargs
+        )
+        self.num_patches = num_patches
+        self.teacher_patch_size = teacher_patch_size or self.teacher.image_size
+        self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
+        self.patch_queue = (
+            EmbeddingQueue(queue_size, self.teacher.embed_dims) if num_patches else None
+        )
+
+    def loss(
+        self,
+        inputs: torch.Tensor | Sequence[torch.Tensor],
+        data_samples: list | None = None,
+    ) -> dict:
+        """The losses of one batch; then the queues are updated.
+
+        Args:
+            inputs (torch.Tensor | Sequence[torch.Tensor]): Normalised images
+                (B, 3, H, W); with patches a list, the images first, then each
+                patch of all images (B, 3, h, w).
+            data_samples (list, optional): Not used: no label takes part.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_similarity`` and, with patches,
+            ``loss_patch_similarity``, scalars.
+
+        Raises:
+            ConfigError: Not as many views as ``num_patches`` says.
+        """
+        images, *patches = self._check_views(inputs)
+        losses = dict(
+            loss_similarity=self._distil(
+                self.queue, self.embed(images), self.teacher.encode_image(images)
+            )
+        )
+        if patches:
+            # One patch after the other: N times the batch may not fit.
+            teacher = [
+                self.teacher.encode_image(self._resize(each)) for each in patches
+            ]
+            losses['loss_patch_similarity'] = self._distil(
+                self.patch_queue,
+                self.embed(torch.cat(patches)),
+                torch.cat(teacher),
+                num_queued=len(images),
+            )
+        return losses
+
+    def _distil(
+        self,
+        queue: EmbeddingQueue,
+        student: torch.Tensor,
+        teacher: torch.Tensor,
+        num_queued: int | None = None,
+    ) -> torch.Tensor:
+        """Loss over a queue, which then takes the first rows of the teacher."""
+        loss = seed_loss(
+            student,
+            teacher,
+            # The backward pass needs the rows that the update overwrites.
+            queue.embeddings.clone(),
+            self.student_temperature,
+            self.teacher_temperature,
+        )
+        queue.update(teacher[:num_queued])
+        return loss
+
+    def _resize(self, patches: torch.Tensor) -> torch.Tensor:
+        """Patches (B, 3, h, w) at the size that the teacher sees them."""
+        size = (self.teacher_patch_size, self.teacher_patch_size)
+        if patches.shape[-2:] == size:
+            return patches
+        return F.interpolate(patches, size=size, mode='bilinear', antialias=True)
+
+    def _check_views(
+        self, inputs: torch.Tensor | Sequence[torch.Tensor]
+    ) -> Sequence[torch.Tensor]:
+        views = [inputs] if isinstance(inputs, torch.Tensor) else inputs
+        if len(views) == 1 + self.num_patches and all(v.dim() == 4 for v in views):
+            return views
+        raise ConfigError(
+            f'SEED.num_patches is {self.num_patches}, so a batch should be '
+            f'{1 + self.num_patches} tensor(s) of four dimensions, but it has the shapes '
+            f'{[tuple(view.shape) for view in views]}; set num_patches to the number of '
+            "small patches in the pipeline (MultiView's num_views=[1, num_patches]; 0 "
+            'without MultiView) and leave data_preprocessor.type out.'
+        )
