@@ -8,14 +8,15 @@ def _softmax(x):
     return e / e.sum()
 
 
-def lgd_reference(s, t, text, visual, tau_s=0.2, tau_t=0.01):
+def lgd_reference(s, t, text, visual, tau_s=0.2, tau_t=0.01, self_logit=True):
     """Returns L_TEX, L_VIS and their gradients with respect to s."""
     s, t, text, visual = (np.asarray(x, dtype=np.float64) for x in (s, t, text, visual))
     batch = len(s)
     losses = np.zeros(2)
     grads = np.zeros((2, *s.shape))
     for b in range(batch):
-        anchor_sets = (text, np.concatenate([t[b : b + 1], visual]))
+        own = t[b : b + 1] if self_logit else t[:0]
+        anchor_sets = (text, np.concatenate([own, visual]))
         for which, anchors in enumerate(anchor_sets):
             q = _softmax(np.array([s[b] @ a for a in anchors]) / tau_s)
             p = _softmax(np.array([t[b] @ a for a in anchors]) / tau_t)
@@ -34,6 +35,21 @@ def lgka_reference(visual, seen, t, text, momentum):
         if len(rows) == 0:
             continue
         z = rows.mean(axis=0)
+        visual[c] = momentum * visual[c] + (1 - momentum) * z if seen[c] else z
+        seen[c] = True
+    return visual, seen
+
+
+def soft_lgka_reference(visual, seen, t, text, momentum, temperature):
+    """The same where every image is shared out among the categories."""
+    visual, seen = np.array(visual, dtype=np.float64), np.array(seen)
+    t, text = np.asarray(t, dtype=np.float64), np.asarray(text, dtype=np.float64)
+    shares = np.array([_softmax(text @ row / temperature) for row in t])
+    for c in range(len(text)):
+        total = sum(share[c] for share in shares)
+        if total < 0.5:
+            continue
+        z = sum(share[c] * row for share, row in zip(shares, t)) / total
         visual[c] = momentum * visual[c] + (1 - momentum) * z if seen[c] else z
         seen[c] = True
     return visual, seen

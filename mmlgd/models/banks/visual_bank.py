@@ -20,22 +20,38 @@ class VisualSemanticsBank(nn.Module):
         num_categories (int): C.
         embed_dims (int): D.
         momentum (float): Weight m of the old row, in [0, 1). Defaults to 0.999.
+        normalize (bool): Whether rows get unit length again after an update, an
+            ablation. Defaults to False, as published.
+        soft_temperature (float, optional): Above 0; shares every image out among
+            the categories by softmax(t . T_c / temperature), an ablation. A
+            category counts as hit where the batch brings it half an image or
+            more, and z_c is the weighted mean. Defaults to None: an image belongs
+            to the most similar category alone, as published.
 
     Attributes:
-        embeddings (torch.Tensor): V, (C, D) float32; rows are *not*
-            re-normalised after an update.
+        embeddings (torch.Tensor): V, (C, D) float32.
         seen (torch.Tensor): (C,) bool, whether a row was ever hit.
 
     Raises:
-        ConfigError: The momentum is out of range.
+        ConfigError: The momentum or the temperature is out of range.
 
     Source: arXiv 2406.11689, language-guided knowledge aggregation.
     """
 
     def __init__(
-        self, num_categories: int, embed_dims: int, momentum: float = 0.999
+        self,
+        num_categories: int,
+        embed_dims: int,
+        momentum: float = 0.999,
+        normalize: bool = False,
+        soft_temperature: float | None = None,
     ) -> None:
         super().__init__()
+        if soft_temperature is not None:
+            name = 'VisualSemanticsBank.soft_temperature'
+            check_in_range(name, soft_temperature, 0, float('inf'), low_open=True)
+        self.normalize = normalize
+        self.soft_temperature = soft_temperature
         self.momentum = check_in_range(
             'VisualSemanticsBank.momentum', momentum, 0, 1, high_open=True
         )
@@ -66,19 +82,31 @@ class VisualSemanticsBank(nn.Module):
                 rank must bring the same B.
             text_anchors (torch.Tensor): T, (C, D).
             assignment (torch.Tensor, optional): argmax_c t . T_c, (B,) int64,
-                where the caller has it already. Defaults to None.
+                where the caller has it already; not used under a
+                ``soft_temperature``. Defaults to None.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             rows = embeddings.detach().float()
             if assignment is None:
                 assignment = (rows @ text_anchors.float().T).argmax(dim=1)
-            category, means = _category_means(*_gather(rows, assignment))
-            old = self.embeddings[category]
-            blended = self.momentum * old + (1 - self.momentum) * means
-            seen = self.seen[category, None]
-            # A category hit k times is written k times, with the same bits.
-            self.embeddings[category] = torch.where(seen, blended, means)
-            self.seen[category] = True
+            rows, assignment = _gather(rows, assignment)
+            if self.soft_temperature is None:
+                # A category hit k times is written k times, with the same bits.
+                category, means = _category_means(rows, assignment)
+            else:
+                category, means = _weighted_means(
+                    rows, text_anchors.float(), self.soft_temperature
+                )
+            self._blend(category, means)
+
+    def _blend(self, category: torch.Tensor, means: torch.Tensor) -> None:
+        old, seen = self.embeddings[category], self.seen[category, None]
+        blended = self.momentum * old + (1 - self.momentum) * means
+        updated = torch.where(seen, blended, means)
+        if self.normalize:
+            updated = F.normalize(updated, dim=1)
+        self.embeddings[category] = updated
+        self.seen[category] = True
 
 
 def _gather(
@@ -107,3 +135,13 @@ def _category_means(
     )
     means = torch.segment_reduce(rows[order], 'mean', lengths=lengths, unsafe=True)
     return category, means[segment]
+
+
+def _weighted_means(
+    rows: torch.Tensor, text_anchors: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Categories with half an image or more, and the weighted means of all rows."""
+    weights = (rows @ text_anchors.T / temperature).softmax(dim=1)
+    mass = weights.sum(dim=0)
+    category = (mass >= 0.5).nonzero()[:, 0]
+    return category, (weights.T @ rows)[category] / mass[category, None]

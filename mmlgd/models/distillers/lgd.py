@@ -27,7 +27,10 @@ class LGD(BaseDistiller):
         visual_bank (dict): Config of a ``VisualSemanticsBank``; its shape is
             filled in.
         alpha (float): Weight of the visual loss against the textual one, in
-            [0, 1]. Defaults to 0.5.
+            [0, 1]: with 0 only the textual bank teaches, with 1 only the visual
+            one. Defaults to 0.5.
+        self_logit (bool): Whether the own teacher embedding is an anchor of the
+            visual loss. Defaults to True.
         **kwargs: The other options of :class:`BaseDistiller`. ``zero_shot_bank``
             has names to predict other than those of ``textual_bank``.
 
@@ -44,12 +47,14 @@ class LGD(BaseDistiller):
         textual_bank: dict,
         visual_bank: dict,
         alpha: float = 0.5,
+        self_logit: bool = True,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
         check_in_range('LGD.alpha', alpha, 0, 1)
         super().__init__(teacher, backbone, **kwargs)
         self.alpha = alpha
+        self.self_logit = self_logit
 
         embed_dims = self.teacher.embed_dims
         self.textual_bank = MODELS.build(dict(textual_bank, embed_dims=embed_dims))
@@ -109,6 +114,7 @@ class LGD(BaseDistiller):
             self.visual_bank.embeddings,
             self.student_temperature,
             self.teacher_temperature,
+            self.self_logit,
         )
         assignment = losses.teacher_text_logits.argmax(dim=1)
         self.visual_bank.update(teacher, text_anchors, assignment)

@@ -30,6 +30,7 @@ def lgd_loss(
     visual_anchors: torch.Tensor,
     student_temperature: float = 0.2,
     teacher_temperature: float = 0.01,
+    self_logit: bool = True,
 ) -> LGDLoss:
     """Cross-entropies over the textual and over the visual semantics bank.
 
@@ -45,6 +46,8 @@ def lgd_loss(
         visual_anchors (torch.Tensor): V, (C, D), as they stand.
         student_temperature (float): Defaults to 0.2.
         teacher_temperature (float): Defaults to 0.01.
+        self_logit (bool): Whether the visual logits are preceded by the similarity
+            with the own teacher embedding. Defaults to True.
 
     Returns:
         LGDLoss: Both losses and the textual logits they came from.
@@ -62,16 +65,15 @@ def lgd_loss(
         teacher_text, teacher_visual = (teacher @ anchors.T).split(
             num_categories, dim=1
         )
-        student_own = (student * teacher).sum(dim=1, keepdim=True)
-        teacher_own = (teacher * teacher).sum(dim=1, keepdim=True)
+        if self_logit:
+            student_own = (student * teacher).sum(dim=1, keepdim=True)
+            teacher_own = (teacher * teacher).sum(dim=1, keepdim=True)
+            student_visual = torch.cat([student_own, student_visual], dim=1)
+            teacher_visual = torch.cat([teacher_own, teacher_visual], dim=1)
         temperatures = (student_temperature, teacher_temperature)
         return LGDLoss(
             textual=soft_cross_entropy(student_text, teacher_text, *temperatures),
-            visual=soft_cross_entropy(
-                torch.cat([student_own, student_visual], dim=1),
-                torch.cat([teacher_own, teacher_visual], dim=1),
-                *temperatures,
-            ),
+            visual=soft_cross_entropy(student_visual, teacher_visual, *temperatures),
             student_text_logits=student_text,
             teacher_text_logits=teacher_text,
         )

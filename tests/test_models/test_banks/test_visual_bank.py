@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from mmlgd.errors import ConfigError
 from mmlgd.models.banks import VisualSemanticsBank
-from tests.reference import lgka_reference
+from tests.reference import lgka_reference, soft_lgka_reference
 
 
 def unit_rows(n, d, seed):
@@ -58,3 +58,45 @@ def test_given_assignment_is_used():
 def test_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(ConfigError, match='VisualSemanticsBank.momentum'):
         VisualSemanticsBank(2, 4, momentum=momentum)
+
+
+def test_soft_assignment_matches_a_loop_over_categories():
+    text = unit_rows(6, 16, 0)
+    bank = VisualSemanticsBank(6, 16, momentum=0.8, soft_temperature=0.1)
+    visual, seen = bank.embeddings.numpy().copy(), bank.seen.numpy().copy()
+    for step in range(4):
+        t = F.normalize(text[step] + 0.2 * unit_rows(5, 16, 20 + step), dim=1)
+        visual, seen = soft_lgka_reference(visual, seen, t, text, 0.8, 0.1)
+        bank.update(t, text)
+        np.testing.assert_allclose(bank.embeddings.numpy(), visual, atol=1e-6)
+        np.testing.assert_array_equal(bank.seen.numpy(), seen)
+    assert bank.seen.any() and not bank.seen.all()
+
+
+def test_a_cold_soft_assignment_is_the_hard_one():
+    text, t = unit_rows(6, 16, 0), unit_rows(9, 16, 1)
+    hard, soft = (
+        VisualSemanticsBank(6, 16, soft_temperature=value) for value in (None, 1e-5)
+    )
+    soft.load_state_dict(hard.state_dict())
+    for bank in (hard, soft):
+        bank.update(t, text)
+    torch.testing.assert_close(soft.embeddings, hard.embeddings)
+    assert torch.equal(soft.seen, hard.seen)
+
+
+def test_rows_get_unit_length_again_where_asked():
+    text = torch.eye(3)
+    bank = VisualSemanticsBank(3, 3, momentum=0.5, normalize=True)
+    bank.update(torch.tensor([[0.8, 0.6, 0.0], [0.8, 0.0, 0.6]]), text)
+    # The mean is (0.8, 0.3, 0.3), its length the root of 0.82.
+    first = torch.tensor([0.8, 0.3, 0.3]) / 0.82**0.5
+    torch.testing.assert_close(bank.embeddings[0], first)
+    bank.update(torch.tensor([[1.0, 0.0, 0.0]]), text)
+    blended = (first + torch.tensor([1.0, 0.0, 0.0])) / 2
+    torch.testing.assert_close(bank.embeddings[0], blended / blended.norm())
+
+
+def test_a_soft_temperature_of_zero_is_refused():
+    with pytest.raises(ConfigError, match='soft_temperature'):
+        VisualSemanticsBank(2, 4, soft_temperature=0)

@@ -13,16 +13,19 @@ def unit_rows(n, d, seed):
     )
 
 
+@pytest.mark.parametrize('self_logit', [True, False])
 @pytest.mark.parametrize('num_categories', [2, 10, 1203])
-def test_losses_and_gradients_match_float64(num_categories):
+def test_losses_and_gradients_match_float64(num_categories, self_logit):
     s, t = unit_rows(6, 32, 1).requires_grad_(), unit_rows(6, 32, 2)
     # Rows of a used bank are no unit rows.
     text, visual = (
         unit_rows(num_categories, 32, 3),
         0.7 * unit_rows(num_categories, 32, 4),
     )
-    got = lgd_loss(s, t, text, visual)
-    textual, vis, grad_textual, grad_visual = lgd_reference(s.detach(), t, text, visual)
+    got = lgd_loss(s, t, text, visual, self_logit=self_logit)
+    textual, vis, grad_textual, grad_visual = lgd_reference(
+        s.detach(), t, text, visual, self_logit=self_logit
+    )
     assert got.textual.item() == pytest.approx(textual, rel=1e-5, abs=1e-5)
     assert got.visual.item() == pytest.approx(vis, rel=1e-5, abs=1e-5)
     for loss, grad in ((got.textual, grad_textual), (got.visual, grad_visual)):
