@@ -16,7 +16,11 @@ def test_index_lists_every_runnable_config():
         for metafile in load(ROOT / 'model-index.yml')['Import']
         for model in load(ROOT / metafile)['Models']
     ]
-    present = [str(p.relative_to(ROOT)) for p in (ROOT / 'configs/lgd').glob('*.py')]
+    present = [
+        str(path.relative_to(ROOT))
+        for folder in ('lgd', 'baselines', 'ablations')
+        for path in (ROOT / 'configs' / folder).glob('*.py')
+    ]
     assert sorted(listed) == sorted(present)
 
 

@@ -1,0 +1,4 @@
+# More weight for the textual loss.
+_base_ = '../lgd/r50_r18_90e.py'
+
+model = dict(alpha=0.25)

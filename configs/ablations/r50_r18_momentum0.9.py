@@ -1,0 +1,4 @@
+# A visual bank that remembers some ten batches.
+_base_ = '../lgd/r50_r18_90e.py'
+
+model = dict(visual_bank=dict(momentum=0.9))

@@ -1,0 +1,10 @@
+# A thousand words that mean nothing instead of the categories' names. Validation
+# predicts the right names (tools/dataset_converters/write_random_names.py wrote these).
+_base_ = '../lgd/r50_r18_90e.py'
+
+model = dict(
+    textual_bank=dict(categories='{{ fileDirname }}/random_names_1000.txt'),
+    zero_shot_bank=dict(
+        type='TextualSemanticsBank', categories='imagenet', templates='imagenet'
+    ),
+)
