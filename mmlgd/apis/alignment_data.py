@@ -1,0 +1,123 @@
+"""The images that a projection is fitted to, as each of two models wants them."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.teachers import BaseTeacher
+from mmlgd.registry import DATASETS
+from mmlgd.utils.checks import check_in_range
+
+
+def split_loaders(
+    dataloader: dict, held_out: float, num_images: int | None, seed: int
+) -> tuple[DataLoader, DataLoader]:
+    """Build the loaders of the images to fit to and of those to hold out.
+
+    Args:
+        dataloader (dict): As of :func:`~mmlgd.apis.align_teacher.align_teacher`, and
+            so are the others.
+
+    Raises:
+        ConfigError: ``held_out`` or ``num_images`` is out of range.
+        DataError: Fewer than three images.
+    """
+    dataset = DATASETS.build(dataloader['dataset'])
+    changes = dict(
+        # Each image once, on whatever rank.
+        sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        drop_last=False,
+    )
+    fit, held = (
+        Runner.build_dataloader(
+            {**dataloader, 'dataset': Subset(dataset, part), **changes}, seed=seed
+        )
+        for part in split_indices(len(dataset), held_out, num_images, seed)
+    )
+    return fit, held
+
+
+def split_indices(
+    total: int, held_out: float, num_images: int | None, seed: int
+) -> tuple[list[int], list[int]]:
+    """Draw the images to fit to and those to hold out.
+
+    Args:
+        total (int): Size of the data set.
+        held_out (float): Their share, in (0, 1); at least one image.
+        num_images (int, optional): How many to draw, for both. None takes all.
+        seed (int): Of the drawing.
+
+    Returns:
+        tuple[list[int], list[int]]: Sorted and disjoint.
+
+    Raises:
+        ConfigError: ``held_out`` or ``num_images`` is out of range.
+        DataError: Fewer than three images.
+    """
+    check_in_range('held_out', held_out, 0, 1, low_open=True, high_open=True)
+    if num_images is not None and not 3 <= num_images <= total:
+        raise ConfigError(
+            f'num_images is {num_images}, but the data set has {total} images and a '
+            'fit needs 3. Leave it out to take all.'
+        )
+    if total < 3:
+        raise DataError(
+            f'The data set has {total} images; a fit needs at least 3, one of them held '
+            'out. Look at data_root of the dataloader.'
+        )
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(total, generator=generator)[:num_images].tolist()
+    count = min(max(1, round(held_out * len(drawn))), len(drawn) - 2)
+    return sorted(drawn[count:]), sorted(drawn[:count])
+
+
+def view_of(images: Tensor, teacher: BaseTeacher) -> Tensor:
+    """What a model takes of a batch of crops.
+
+    Args:
+        images (Tensor): (B, 3, H, W) in BGR order, 0 to 255.
+        teacher (BaseTeacher): Says size, mean and std.
+
+    Returns:
+        Tensor: (B, 3, image_size, image_size) float32, RGB, normalised.
+    """
+    pixels = images.flip(1).float()
+    size = (teacher.image_size, teacher.image_size)
+    if tuple(pixels.shape[-2:]) != size:
+        pixels = F.interpolate(
+            pixels, size, mode='bilinear', align_corners=False, antialias=True
+        )
+    mean = pixels.new_tensor(teacher.image_mean).view(3, 1, 1)
+    std = pixels.new_tensor(teacher.image_std).view(3, 1, 1)
+    return (pixels - mean) / std
+
+
+def stacked(inputs: Tensor | Sequence[Tensor]) -> Tensor:
+    """The images of a batch in one tensor, whatever collated them.
+
+    Args:
+        inputs (Tensor | Sequence[Tensor]): (B, 3, H, W), or B images (3, H, W).
+
+    Raises:
+        ConfigError: Several sizes, several views, or another number of channels.
+    """
+    if not isinstance(inputs, Tensor):
+        shapes = {tuple(image.shape) for image in inputs}
+        if len(shapes) > 1:
+            raise ConfigError(
+                f'The images of a batch have several sizes: {sorted(shapes)[:3]}. End '
+                'the pipeline of the dataloader with a crop to one size.'
+            )
+        inputs = torch.stack(list(inputs))
+    if inputs.dim() != 4 or inputs.shape[1] != 3:
+        raise ConfigError(
+            f'The dataloader gives images of shape {tuple(inputs.shape)}, not (B, 3, H, '
+            'W). Give one view in three channels; GrayToBGR makes them of gray images.'
+        )
+    return inputs

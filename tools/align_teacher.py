@@ -1,0 +1,110 @@
+#!/usr/bin/env python
+"""Fit the projection of a teacher without text into the space of a CLIP model.
+
+    python tools/align_teacher.py configs/alignment/mocov3-r50.py
+
+The config has `teacher` (an MMPretrainTeacher without projection), `target` (an
+OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model wants) and,
+if wanted, `alignment` (strengths, held_out, num_images, seed). The projection is fitted
+in closed form; its strength is chosen by the mean cosine on held-out images. Prints a
+table; writes the projection, and a JSON beside it. Use it as
+`teacher=dict(type='MMPretrainTeacher', ..., projection=FILE, text_encoder=...)`.
+"""
+
+import argparse
+import json
+import os.path as osp
+import sys
+import time
+from importlib.util import find_spec
+
+if find_spec('mmlgd') is None:  # not installed: run from the repository
+    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import init_dist, is_distributed, is_main_process
+from mmengine.registry import init_default_scope
+
+from mmlgd.apis.align_teacher import Alignment, align_teacher
+from mmlgd.registry import MODELS
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.launch import set_up_distributed
+from mmlgd.utils.tool import add_config_options, read_config, run_tool
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config with teacher, target and dataloader')
+    parser.add_argument(
+        '--out', help='projection file; default work_dirs/alignment/CONFIG.pth'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what starts the ranks',
+    )
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def start_ranks(cfg: Config) -> None:
+    """Join the process group, where a launcher started this process."""
+    set_up_distributed(cfg)
+    if cfg.launcher != 'none' and not is_distributed():
+        options = cfg.get('env_cfg', {}).get('dist_cfg', dict(backend='nccl'))
+        init_dist(cfg.launcher, **options)
+
+
+def fit(cfg: Config) -> Alignment:
+    """Build both models and fit the projection."""
+    init_default_scope('mmlgd')
+    device = get_device()
+    teacher = MODELS.build(cfg.teacher).to(device)
+    target = MODELS.build(cfg.target).to(device)
+    target.release_text_tower()
+    return align_teacher(teacher, target, cfg.dataloader, **cfg.get('alignment', {}))
+
+
+def print_table(result: Alignment) -> None:
+    """Print the mean cosine on the held-out images for each strength."""
+    meta = result.meta
+    print(f'{meta["aligned_teacher"]} -> {meta["alignment_target"]}')
+    print(f'{meta["num_images"]} images fitted to, {meta["num_held_out"]} held out')
+    print(f'\n{"strength":<12}held-out cosine')
+    for row in result.table:
+        mark = '  <- taken' if row['strength'] == meta['strength'] else ''
+        print(f'{row["strength"]:<12g}{row["held_out_cosine"]:.4f}{mark}')
+    print(f'{"(constant)":<12}{meta["constant_cosine"]:.4f}\n')
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fit, print and write."""
+    args = parse_args(argv)
+    cfg = read_config(
+        args.config, args.cfg_options, needed=('teacher', 'target', 'dataloader')
+    )
+    cfg.launcher = args.launcher
+    start_ranks(cfg)
+    start = time.monotonic()
+    result = fit(cfg)
+    seconds = round(time.monotonic() - start, 1)
+    if not is_main_process():
+        return
+    stem = osp.splitext(osp.basename(args.config))[0]
+    out = args.out or osp.join('work_dirs', 'alignment', f'{stem}.pth')
+    report = dict(result.meta, config=args.config, seconds=seconds, table=result.table)
+    result.save(out)
+    write_atomically(
+        f'{osp.splitext(out)[0]}.json', json.dumps(report, indent=2) + '\n'
+    )
+    print_table(result)
+    print(f'Written: {out}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
