@@ -1,19 +1,26 @@
+from .bag_pairs import BagPairs
+from .bags import Bags, image_list_digest
 from .category_names import (
     available_category_sets,
     available_template_sets,
     load_category_names,
     load_templates,
 )
+from .neighbours import nearest_neighbours
 from .seeded_views import SeededViews
 from .unlabeled import UnlabeledImages
 from .view_sampler import ViewSampler
 
 __all__ = [
+    'BagPairs',
+    'Bags',
     'SeededViews',
     'UnlabeledImages',
     'ViewSampler',
     'available_category_sets',
     'available_template_sets',
+    'image_list_digest',
     'load_category_names',
     'load_templates',
+    'nearest_neighbours',
 ]

@@ -1,0 +1,105 @@
+"""Pairs of an image and one of its teacher's nearest neighbours."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmlgd.errors import ConfigError
+from mmlgd.registry import DATASETS
+
+from .bags import Bags
+
+
+@DATASETS.register_module()
+class BagPairs:
+    """A data set that gives with each image a mate, drawn from the image's bag.
+
+    The mate is drawn from torch's global generator, after the anchor's transforms.
+    Within :class:`SeededViews` it is thus a function of (seed, view, image) like
+    the pixels, and the anchor is the view that the other methods train on::
+
+        dict(type='SeededViews',
+             dataset=dict(type='BagPairs', bags='bags.pth', dataset=...))
+
+    Args:
+        dataset: The data set to wrap, or its config; its items have one image as
+            ``inputs``.
+        bags: File written by tools/build_bags.py for these images.
+        separate_teacher_views: Whether the teacher gets views of its own, which
+            takes two more. Defaults to False: both models see the same.
+        lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
+
+    Attributes:
+        bags (Bags): Read by ``full_init``.
+        bags_path (str): Where from.
+
+    Raises:
+        ConfigError: ``dataset`` has no length or no items.
+        DataError: The file is absent or broken, or was made of other images.
+
+    Source: arXiv 2107.01691, section 3.2.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        bags: str | Path,
+        separate_teacher_views: bool = False,
+        lazy_init: bool = False,
+    ) -> None:
+        if isinstance(dataset, dict):
+            dataset = DATASETS.build(dataset)
+        if not (hasattr(dataset, '__len__') and hasattr(dataset, '__getitem__')):
+            raise ConfigError(
+                'BagPairs.dataset must be a data set with a length and items (or its '
+                f'config), but is {type(dataset).__name__}.'
+            )
+        self.dataset = dataset
+        self.bags_path = str(bags)
+        self.separate_teacher_views = separate_teacher_views
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Let the wrapped data set load its list, then read the bags of it."""
+        if self._fully_initialized:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        self.bags = Bags.read(self.bags_path)
+        self.bags.check_images(self.bags_path, self.dataset)
+        self._fully_initialized = True
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the wrapped data set."""
+        return getattr(self.dataset, 'metainfo', {})
+
+    def get_data_info(self, index: int) -> dict:
+        """What the wrapped data set knows about the anchor, before the pipeline."""
+        return self.dataset.get_data_info(index)
+
+    def __getitem__(self, index: int) -> dict:
+        """The anchor's item, with a list of views as ``inputs``.
+
+        Args:
+            index: Of the anchor, in [0, N).
+
+        Returns:
+            dict: ``inputs`` is [anchor, mate], each (3, H, W); with
+            ``separate_teacher_views`` [anchor, mate, anchor, mate], of which the
+            last two are the teacher's. Everything else is the anchor's.
+        """
+        item = self.dataset[index]
+        place = int(torch.randint(self.bags.k, ()))
+        mate = int(self.bags.neighbours[index, place])
+        views = [item['inputs'], self.dataset[mate]['inputs']]
+        if self.separate_teacher_views:
+            views += [self.dataset[one]['inputs'] for one in (index, mate)]
+        return {**item, 'inputs': views}
+
+    def __len__(self) -> int:
+        """N, the number of anchors."""
+        return len(self.dataset)

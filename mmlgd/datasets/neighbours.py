@@ -1,0 +1,107 @@
+"""Exact nearest neighbours of every row among the others."""
+
+import torch
+import torch.nn.functional as F
+
+from mmlgd.errors import ConfigError, DataError
+
+# Rows that the float32 product may rank wrongly are looked at again in float64:
+# this many more than asked for, or all within the band where more are that close.
+_SPARE = 8
+_BAND = 1e-5
+
+
+@torch.no_grad()
+def nearest_neighbours(
+    features: torch.Tensor, k: int, chunk_bytes: int = 2**29
+) -> torch.Tensor:
+    """The k rows most similar to each row, the row itself left out.
+
+    Similarity is the cosine; of unit rows its order is that of the Euclidean
+    distance. Candidates come from float32 products, their order from float64
+    sums. Of rows equally near, such as copies of one image, those of lower index
+    come first; so the result depends neither on the chunks nor on the device.
+
+    Args:
+        features (torch.Tensor): (N, D) float, rows of any length but zero.
+        k (int): Neighbours, in [1, N - 1].
+        chunk_bytes (int): Memory for the similarities of one chunk of rows with
+            all N, which bounds the chunk; it is one row at least. Defaults to
+            512 MiB.
+
+    Returns:
+        torch.Tensor: (N, k) int32 on the CPU, nearest first.
+
+    Raises:
+        ConfigError: ``k`` is out of range.
+        DataError: ``features`` are no matrix, or have a row that is zero or not
+            finite.
+
+    Source: the bags of arXiv 2107.01691, section 3.2.
+    """
+    _check(features, k)
+    # Lest lengths overflow; what is still off one in float32, _rank takes out.
+    features = F.normalize(features.float(), dim=1)
+    size = len(features)
+    # The products, their copy in top-k, and the mask.
+    rows = max(1, chunk_bytes // (8 * size))
+    chunks = [
+        _neighbours_of(features, start, min(start + rows, size), k)
+        for start in range(0, size, rows)
+    ]
+    return torch.cat(chunks)
+
+
+def _neighbours_of(
+    features: torch.Tensor, start: int, end: int, k: int
+) -> torch.Tensor:
+    """Neighbours of the rows from ``start`` to ``end``."""
+    similarities = features[start:end] @ features.T
+    own = torch.arange(start, end, device=features.device)
+    similarities[own - start, own] = -torch.inf
+    spare = min(k + _SPARE, len(features) - 1)
+    best, candidates = similarities.topk(spare, dim=1)
+    found = _rank(features, own, candidates, k)
+    if spare < len(features) - 1:
+        # Here a row beyond the candidates may be as near as the k-th.
+        crowded = best[:, -1] >= best[:, k - 1] - _BAND
+        for row in crowded.nonzero().flatten().tolist():
+            near = similarities[row] >= best[row, k - 1] - _BAND
+            near = near.nonzero().flatten()[None]
+            found[row] = _rank(features, own[row : row + 1], near, k)[0]
+    return found.to('cpu', torch.int32)
+
+
+def _rank(
+    features: torch.Tensor, own: torch.Tensor, candidates: torch.Tensor, k: int
+) -> torch.Tensor:
+    """The k nearest of the candidates (R, M) of each row, in float64."""
+    # Ascending, so that the stable order below puts lower indices first.
+    candidates = candidates.sort(dim=1).values
+    rows = features[candidates].double()
+    # Not a matrix product: there equal rows may give sums that differ in a bit. The
+    # row's own length would scale all its cosines alike.
+    exact = (features[own, None].double() * rows).sum(dim=2) / rows.norm(dim=2)
+    order = exact.argsort(dim=1, descending=True, stable=True)
+    return candidates.gather(1, order[:, :k])
+
+
+def _check(features: torch.Tensor, k: int) -> None:
+    if features.ndim != 2:
+        raise DataError(
+            f'features of shape {tuple(features.shape)} have no neighbours: give a '
+            'matrix (images, width).'
+        )
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < len(features):
+        raise ConfigError(
+            f'k is {k!r}, but must be a whole number from 1 to one less than the '
+            f'{len(features)} images.'
+        )
+    usable = features.isfinite().all(dim=1) & (features != 0).any(dim=1)
+    if not usable.all():
+        first = int((~usable).nonzero()[0])
+        raise DataError(
+            f'{int((~usable).sum())} of {len(features)} features are zero or not '
+            f'finite, first that of image {first}: the weights of the teacher, or the '
+            'images, are broken.'
+        )
