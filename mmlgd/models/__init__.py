@@ -6,18 +6,21 @@ from .banks import (
     TextualSemanticsBank,
     VisualSemanticsBank,
 )
-from .distillers import LGD, SEED, BaseDistiller
+from .data_preprocessor import MultiViewDataPreprocessor
+from .distillers import BINGO, LGD, SEED, BaseDistiller
 from .necks import Projector
 from .student import Student
 from .teachers import BaseTeacher, MMPretrainTeacher, OpenCLIPTeacher
 
 __all__ = [
+    'BINGO',
     'BankStatistics',
     'BaseDistiller',
     'BaseTeacher',
     'EmbeddingQueue',
     'LGD',
     'MMPretrainTeacher',
+    'MultiViewDataPreprocessor',
     'OpenCLIPTeacher',
     'Projector',
     'SEED',

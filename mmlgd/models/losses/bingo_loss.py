@@ -1,0 +1,71 @@
+"""The three losses of bag-of-instances distillation."""
+
+from typing import NamedTuple
+
+import torch
+
+from .info_nce import info_nce
+
+
+class BINGOLoss(NamedTuple):
+    """What one step of BINGO computes; the loss is the mean of the three.
+
+    Attributes:
+        anchor (torch.Tensor): L_a, scalar.
+        mate (torch.Tensor): L_b, scalar.
+        mix (torch.Tensor): L_mix, scalar.
+    """
+
+    anchor: torch.Tensor
+    mate: torch.Tensor
+    mix: torch.Tensor
+
+
+def bingo_loss(
+    anchor: torch.Tensor,
+    mate: torch.Tensor,
+    mixed: torch.Tensor,
+    anchor_target: torch.Tensor,
+    mate_target: torch.Tensor,
+    queue: torch.Tensor,
+    mixing: float,
+    temperature: float = 0.2,
+    intra_only: bool = False,
+) -> BINGOLoss:
+    """Contrast anchor, mate and their mixture with the teacher of both images.
+
+    With N of :func:`info_nce` against the queue, in the mean over the batch::
+
+        L_a   = 1/2 N(a, t_a) + 1/2 N(a, t_b)     intra only: N(a, t_a)
+        L_b   = 1/2 N(b, t_b) + 1/2 N(b, t_a)     intra only: N(b, t_b)
+        L_mix = mixing N(m, t_a) + (1 - mixing) N(m, t_b)
+
+    Args:
+        anchor (torch.Tensor): a, the student's unit rows (B, D).
+        mate (torch.Tensor): b, (B, D), of images from the anchors' bags.
+        mixed (torch.Tensor): m, (B, D), of both images in one.
+        anchor_target (torch.Tensor): t_a, the teacher's unit rows (B, D).
+        mate_target (torch.Tensor): t_b, (B, D).
+        queue (torch.Tensor): Q, (K, D), earlier targets of anchors.
+        mixing (float): Share of the anchor in the mixture, in [0, 1].
+        temperature (float): Defaults to 0.2.
+        intra_only (bool): Whether anchor and mate learn from their own target
+            alone, as at the start of training. Defaults to False.
+
+    Returns:
+        BINGOLoss: The three, not yet weighted.
+
+    Source: arXiv 2107.01691, section 3.3; CutMix and the start with one's own
+    target as in the authors' training code.
+    """
+    # One product with the queue for all.
+    students = torch.cat([anchor, mate, mixed])
+    targets = torch.stack([anchor_target.repeat(3, 1), mate_target.repeat(3, 1)])
+    losses = info_nce(students, targets, queue, temperature)
+    to_anchor, to_mate = losses.view(2, 3, len(anchor)).mean(dim=2)
+    own = 1.0 if intra_only else 0.5
+    return BINGOLoss(
+        anchor=own * to_anchor[0] + (1 - own) * to_mate[0],
+        mate=own * to_mate[1] + (1 - own) * to_anchor[1],
+        mix=mixing * to_anchor[2] + (1 - mixing) * to_mate[2],
+    )

@@ -1,0 +1,38 @@
+"""Contrast of embeddings with targets, against negatives."""
+
+import torch
+
+
+def info_nce(
+    embeddings: torch.Tensor,
+    targets: torch.Tensor,
+    negatives: torch.Tensor,
+    temperature: float = 0.2,
+) -> torch.Tensor:
+    r"""How badly each embedding picks its target out of the negatives.
+
+    .. math::
+        N(x, y) = -\log \frac{\exp(x \cdot y / \tau)}
+            {\exp(x \cdot y / \tau) + \sum_k \exp(x \cdot q_k / \tau)}
+
+    With several targets for each embedding, every one is contrasted for itself,
+    and the sum over the negatives is computed once. Always float32, also under
+    autocast.
+
+    Args:
+        embeddings (torch.Tensor): x, (B, D) unit rows, with gradient.
+        targets (torch.Tensor): y, (B, D) or (P, B, D) unit rows.
+        negatives (torch.Tensor): q, (K, D) rows.
+        temperature (float): :math:`\tau`, above 0. Defaults to 0.2.
+
+    Returns:
+        torch.Tensor: N for each pair, (B,) or (P, B) float32.
+
+    Source: arXiv 1807.03748; with teacher embeddings as in arXiv 2107.01691,
+    equation 4.
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        embeddings, targets = embeddings.float(), targets.float()
+        positive = (embeddings * targets).sum(dim=-1) / temperature
+        negative = embeddings @ negatives.float().T / temperature
+        return torch.logaddexp(positive, negative.logsumexp(dim=1)) - positive

@@ -1,0 +1,44 @@
+import torch
+from mmpretrain.structures import DataSample
+
+from mmlgd.models import MultiViewDataPreprocessor
+
+MEAN, STD = [10.0, 20.0, 30.0], [1.0, 2.0, 4.0]
+
+
+def preprocessor():
+    return MultiViewDataPreprocessor(mean=MEAN, std=STD, to_rgb=True)
+
+
+def batch(size, seed, number=3):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (number, 3, size, size)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+
+
+def by_hand(images):
+    blue, green, red = images.float().unbind(1)
+    return torch.stack([red - 10, (green - 20) / 2, (blue - 30) / 4], dim=1)
+
+
+def test_every_view_is_normalised():
+    # Three images a batch: a batch must not be taken for one image.
+    views = [batch(6, 0), batch(4, 1)]
+    samples = [DataSample(img_path=str(i)) for i in range(3)]
+    found = preprocessor()(dict(inputs=views, data_samples=samples), training=True)
+    assert len(found['inputs']) == 2
+    for view, wanted in zip(found['inputs'], views):
+        torch.testing.assert_close(view, by_hand(wanted))
+    assert [sample.img_path for sample in found['data_samples']] == ['0', '1', '2']
+
+
+def test_one_view_comes_out_as_a_batch():
+    images = batch(6, 0)
+    found = preprocessor()(dict(inputs=images))['inputs']
+    torch.testing.assert_close(found, by_hand(images))
+
+
+def test_list_of_images_is_one_batch():
+    images = batch(6, 0)
+    found = preprocessor()(dict(inputs=list(images)))['inputs']
+    torch.testing.assert_close(found, by_hand(images))
