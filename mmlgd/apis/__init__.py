@@ -4,6 +4,7 @@ from .export_backbone import export_backbone
 from .export_onnx import export_backbone_onnx, export_classifier_onnx
 from .features import build_preprocessor, evaluation_loaders, extract_features
 from .load_backbone import load_backbone
+from .teacher_features import teacher_features, unlabeled_loader
 from .zero_shot import ZeroShotClassifier
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     'export_classifier_onnx',
     'extract_features',
     'load_backbone',
+    'teacher_features',
+    'unlabeled_loader',
 ]

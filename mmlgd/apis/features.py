@@ -107,7 +107,10 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
             'the config must have train_dataloader, and test_dataloader or '
             'val_dataloader, to give labelled images and images to classify.'
         )
-    train_set, test_set = _innermost(train.dataset), _innermost(test.dataset)
+    train_set, test_set = (
+        innermost_config(train.dataset),
+        innermost_config(test.dataset),
+    )
     for name, dataset in (('training', train_set), ('test', test_set)):
         if 'pipeline' not in dataset:
             raise ConfigError(
@@ -119,7 +122,8 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
     return tuple(Runner.build_dataloader(copy.deepcopy(part)) for part in (train, test))
 
 
-def _innermost(dataset: dict) -> dict:
+def innermost_config(dataset: dict) -> dict:
+    """The config of the data set within all wrappers, which repeat or augment."""
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     return dataset

@@ -2,6 +2,7 @@
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .backbone_load_check_hook import BackboneLoadCheckHook
+from .bags_hook import BagsHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_meta_hook import CheckpointMetaHook
@@ -17,6 +18,7 @@ from .true_color_visualization_hook import TrueColorVisualizationHook
 __all__ = [
     'AtomicCheckpointHook',
     'BackboneLoadCheckHook',
+    'BagsHook',
     'BrokenImagesHook',
     'ChannelsLastHook',
     'CheckpointMetaHook',

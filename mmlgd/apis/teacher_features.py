@@ -1,0 +1,87 @@
+"""Embeddings of a distillation's images by its teacher."""
+
+import copy
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.teachers import BaseTeacher
+from mmlgd.registry import MODELS
+
+from .features import innermost_config
+
+
+def unlabeled_loader(cfg: Config) -> DataLoader:
+    """Build a loader of a config's training images, once each, in their order.
+
+    Wrappers around the training set, which augment or pair, are taken off. The
+    images go through the pipeline of ``val_dataloader``, or ``test_dataloader``
+    where there is none, in its batches.
+
+    Args:
+        cfg (Config): With ``train_dataloader`` and one of the two others.
+
+    Raises:
+        ConfigError: A loader is missing, or its data set has no pipeline.
+    """
+    train = cfg.get('train_dataloader')
+    test = cfg.get('val_dataloader') or cfg.get('test_dataloader')
+    if train is None or test is None:
+        raise ConfigError(
+            'the config must have train_dataloader, whose images are embedded, and '
+            'val_dataloader or test_dataloader, whose pipeline prepares them.'
+        )
+    images, prepared = (innermost_config(part.dataset) for part in (train, test))
+    if 'pipeline' not in images or 'pipeline' not in prepared:
+        raise ConfigError(
+            f'{images.get("type")} or {prepared.get("type")} has no pipeline: give '
+            'train_dataloader and val_dataloader one data set each with a pipeline '
+            'that ends with PackInputs, no concatenation.'
+        )
+    init_default_scope(cfg.get('default_scope', 'mmlgd'))
+    loader = dict(
+        test,
+        dataset=dict(images, pipeline=prepared.pipeline),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        drop_last=False,
+    )
+    return Runner.build_dataloader(copy.deepcopy(loader))
+
+
+@torch.no_grad()
+def teacher_features(
+    teacher: BaseTeacher, dataloader: DataLoader, device: str | torch.device = 'cpu'
+) -> torch.Tensor:
+    """Embed all images of a loader, normalised as the teacher was trained.
+
+    Args:
+        teacher (BaseTeacher): Is moved to ``device``.
+        dataloader (DataLoader): E.g. from :func:`unlabeled_loader`.
+        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
+
+    Returns:
+        torch.Tensor: (N, D) float32 unit rows on the CPU, in the loader's order.
+
+    Raises:
+        DataError: There is no image.
+    """
+    preprocessor = MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            mean=teacher.image_mean,
+            std=teacher.image_std,
+            to_rgb=True,
+        )
+    ).to(device)
+    teacher.to(device)
+    rows = [
+        teacher.encode_image(preprocessor(batch)['inputs']).cpu()
+        for batch in dataloader
+    ]
+    if not rows:
+        raise DataError('the data loader gives no image: check its data set.')
+    return torch.cat(rows)

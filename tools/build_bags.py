@@ -1,0 +1,103 @@
+#!/usr/bin/env python
+"""Write the bags that BINGO trains on: each image's nearest neighbours.
+
+    python tools/build_bags.py configs/baselines/bingo_r50_r18.py \
+        --out data/imagenet/bags_rn50.pth
+
+The config's teacher embeds the images of its train_dataloader, with the pipeline of its
+val_dataloader; neighbours are exact. Prints a JSON summary. Training reads the file
+through `BagPairs`, and refuses it for other images or another teacher.
+"""
+
+import argparse
+import json
+import os.path as osp
+import sys
+import time
+from importlib.util import find_spec
+
+if find_spec('mmlgd') is None:  # not installed: run from the repository
+    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
+import torch
+from mmengine.registry import init_default_scope
+
+from mmlgd.apis import teacher_features, unlabeled_loader
+from mmlgd.datasets import Bags, image_list_digest, nearest_neighbours
+from mmlgd.errors import ConfigError
+from mmlgd.registry import MODELS
+from mmlgd.utils.annotation_files import check_annotation_files
+from mmlgd.utils.tool import add_config_options, read_config, run_tool
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='distillation config file')
+    parser.add_argument('--out', required=True, help='bag file to write')
+    parser.add_argument(
+        '--k', type=int, default=5, help='images in a bag; default %(default)s'
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default: %(default)s',
+    )
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def build(args: argparse.Namespace) -> tuple[Bags, dict]:
+    """Embed the images and find their neighbours.
+
+    Returns:
+        tuple[Bags, dict]: The bags, and numbers for the summary.
+
+    Raises:
+        ConfigError: The config has no teacher, or ``k`` does not fit its images.
+    """
+    cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
+    if 'teacher' not in cfg.model:
+        raise ConfigError(
+            f'The model of {args.config!r} has no teacher; give a distillation config.'
+        )
+    init_default_scope('mmlgd')
+    check_annotation_files(cfg, ['train_dataloader'])
+    loader = unlabeled_loader(cfg)
+    teacher = MODELS.build(cfg.model.teacher)
+    features = teacher_features(teacher, loader, args.device).to(args.device)
+    neighbours = nearest_neighbours(features, args.k)
+    # Of all pairs, as a measure of how much nearer the neighbours are.
+    mean = features.mean(dim=0)
+    found = (features[neighbours[:, 0].to(args.device).long()] * features).sum(dim=1)
+    numbers = dict(
+        embed_dims=features.shape[1],
+        similarity_nearest=round(found.mean().item(), 4),
+        similarity_all=round((mean @ mean).item(), 4),
+    )
+    images = image_list_digest(loader.dataset)
+    return Bags(neighbours, teacher.identity, images), numbers
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Build and write the bags."""
+    args, start = parse_args(argv), time.perf_counter()
+    bags, numbers = build(args)
+    bags.save(args.out)
+    summary = dict(
+        out=args.out,
+        images=len(bags.neighbours),
+        k=bags.k,
+        teacher=bags.teacher,
+        image_list=bags.images,
+        **numbers,
+        seconds=round(time.perf_counter() - start, 1),
+    )
+    print(json.dumps(summary))
+
+
+if __name__ == '__main__':
+    run_tool(main)
