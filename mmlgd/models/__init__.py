@@ -7,7 +7,15 @@ from .banks import (
     VisualSemanticsBank,
 )
 from .data_preprocessor import MultiViewDataPreprocessor
-from .distillers import BINGO, LGD, SEED, BaseDistiller
+from .distillers import (
+    BINGO,
+    LGD,
+    SEED,
+    BaseDistiller,
+    FeatureMimicry,
+    RelationalKD,
+    SpatialMimicry,
+)
 from .necks import Projector
 from .student import Student
 from .teachers import BaseTeacher, MMPretrainTeacher, OpenCLIPTeacher
@@ -18,12 +26,15 @@ __all__ = [
     'BaseDistiller',
     'BaseTeacher',
     'EmbeddingQueue',
+    'FeatureMimicry',
     'LGD',
     'MMPretrainTeacher',
     'MultiViewDataPreprocessor',
     'OpenCLIPTeacher',
     'Projector',
+    'RelationalKD',
     'SEED',
+    'SpatialMimicry',
     'Student',
     'TextualSemanticsBank',
     'VisualSemanticsBank',

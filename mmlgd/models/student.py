@@ -30,6 +30,7 @@ class Student(BaseModel):
 
     Attributes:
         feature_dims (int): h, the width of the pooled features.
+        map_dims (list[int]): Channels of each feature map that the backbone gives.
 
     Raises:
         ConfigError: Backbone and neck give no vectors, or a projector is
@@ -49,7 +50,7 @@ class Student(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
-        self.feature_dims = self._find_feature_dims(image_size)
+        self._probe(image_size)
         projector = {'type': 'Projector', **(projector or {})}
         for name, width in (
             ('in_channels', self.feature_dims),
@@ -107,12 +108,13 @@ class Student(BaseModel):
         return self.embed(inputs)
 
     @torch.no_grad()
-    def _find_feature_dims(self, image_size: int) -> int:
-        """Width of the pooled features, from one black picture in eval mode."""
+    def _probe(self, image_size: int) -> None:
+        """Finds the widths of features, from one black picture in eval mode."""
         image_size = getattr(self.backbone, 'img_size', image_size)
         # Some backbones' train() and eval() return None: not to be chained.
         self.eval()
-        features = self.extract_feat(torch.zeros(1, 3, *_pair(image_size)))
+        outputs = self.backbone(torch.zeros(1, 3, *_pair(image_size)))
+        features = self.pool(outputs)
         self.train()
         if features.dim() != 2:
             raise ConfigError(
@@ -120,7 +122,14 @@ class Student(BaseModel):
                 "set neck=dict(type='mmpretrain.GlobalAveragePooling') for feature maps, "
                 'neck=None for vectors.'
             )
-        return features.shape[1]
+        self.feature_dims = features.shape[1]
+        self.map_dims = [each.shape[1] for each in as_maps(outputs)]
+
+
+def as_maps(outputs: torch.Tensor | tuple) -> list[torch.Tensor]:
+    """The feature maps (B, C, h, w) among what a backbone gave, in its order."""
+    outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+    return [each for each in outputs if torch.is_tensor(each) and each.dim() == 4]
 
 
 def _pair(size) -> tuple:

@@ -2,7 +2,20 @@
 
 from .base import BaseDistiller
 from .bingo import BINGO
+from .feature_mimicry import FeatureMimicry
 from .lgd import LGD
+from .lgd_plus import LGDPlus
+from .relational import RelationalKD
 from .seed import SEED
+from .spatial import SpatialMimicry
 
-__all__ = ['BINGO', 'BaseDistiller', 'LGD', 'SEED']
+__all__ = [
+    'BINGO',
+    'BaseDistiller',
+    'FeatureMimicry',
+    'LGD',
+    'LGDPlus',
+    'RelationalKD',
+    'SEED',
+    'SpatialMimicry',
+]

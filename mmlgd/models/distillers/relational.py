@@ -1,0 +1,94 @@
+"""Relational distillation: images shall relate as they do for the teacher."""
+
+import torch
+
+from mmlgd.errors import ConfigError
+from mmlgd.models.losses import mimicry_loss, relational_loss
+from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.gather import gather_rows
+
+from .base import BaseDistiller
+
+
+@MODELS.register_module()
+class RelationalKD(BaseDistiller):
+    """Distillation of the similarities between the images of a batch.
+
+    The batch is that of all ranks, so the loss is the same on each of them and
+    does not depend on how the batch is split.
+
+    Similarities say nothing of where in the teacher's space the embeddings lie:
+    any rotation keeps them. Zero-shot accuracy is therefore at chance unless
+    ``mimicry_weight`` holds the student to the teacher's space.
+
+    Args:
+        teacher (dict | nn.Module): Config of a teacher, or one.
+        backbone (dict): Config of an mmpretrain backbone, the student.
+        temperature (float): Of both softmaxes over similarities, above 0. In
+            CLIP-KD, where each model learns its own over image-text pairs, it
+            starts from the default. Defaults to 0.07.
+        loss_weight (float): Of the relational loss, above 0. Defaults to 1.
+        mimicry_weight (float): Of the squared error between embeddings, see
+            :class:`FeatureMimicry`; 2000 in CLIP-KD. Defaults to 0: left out.
+        **kwargs: The other options of :class:`BaseDistiller`.
+
+    Raises:
+        ConfigError: An option is out of range; see also :class:`BaseDistiller`.
+
+    Source: CLIP-KD, arXiv 2307.12732, contrastive relational distillation (CRD);
+    see :func:`~mmlgd.models.losses.relational_loss` for what differs without text.
+    """
+
+    def __init__(
+        self,
+        teacher: dict,
+        backbone: dict,
+        temperature: float = 0.07,
+        loss_weight: float = 1.0,
+        mimicry_weight: float = 0.0,
+        **kwargs,
+    ) -> None:
+        # Checked before the teacher is loaded, which may take a while.
+        for name, value in (('temperature', temperature), ('loss_weight', loss_weight)):
+            place = f'RelationalKD.{name}'
+            check_in_range(place, value, 0, float('inf'), low_open=True)
+        check_in_range('RelationalKD.mimicry_weight', mimicry_weight, 0, float('inf'))
+        super().__init__(teacher, backbone, **kwargs)
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+        self.mimicry_weight = mimicry_weight
+
+    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+        """The loss of one batch of all ranks.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W); every rank must
+                bring the same B.
+            data_samples (list, optional): Not used: no label takes part.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_relational`` and, where it has a
+            weight, ``loss_mimicry``, weighted scalars.
+
+        Raises:
+            ConfigError: Fewer than three images over all ranks.
+        """
+        teacher = self.teacher.encode_image(inputs)
+        student = self.embed(inputs)
+        # Both through one collective.
+        rows = gather_rows(torch.cat([student, teacher], dim=1))
+        if len(rows) < 3:
+            raise ConfigError(
+                f'A batch of {len(rows)} images over all ranks has no relations to '
+                'compare: each image needs two others. Set train_dataloader.batch_size '
+                'to 3 or more.'
+            )
+        all_student, all_teacher = rows.split([student.shape[1], teacher.shape[1]], 1)
+        loss = relational_loss(all_student, all_teacher, self.temperature)
+        losses = dict(loss_relational=self.loss_weight * loss)
+        if self.mimicry_weight:
+            losses['loss_mimicry'] = self.mimicry_weight * mimicry_loss(
+                student, teacher
+            )
+        return losses
