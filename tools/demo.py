@@ -93,7 +93,7 @@ def main() -> None:
     work_dir = Path(args.work_dir or f'work_dirs/demo{"_short" if args.short else ""}')
     cfg = load_config(args)
     cfg.work_dir = str(work_dir)
-    prepare_demo_data(cfg.data_root)
+    prepare_demo_data(cfg.val_dataloader.dataset.data_root)
     runner, summary = distil(cfg)
     draw_similarities(
         runner.model, runner.val_dataloader.dataset, work_dir / 'similarities.png'

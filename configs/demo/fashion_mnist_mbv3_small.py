@@ -4,11 +4,9 @@
 _base_ = [
     '../_base_/models/lgd.py',
     '../_base_/students/mbv3_small.py',
+    '../_base_/datasets/fashion_mnist.py',
     '../_base_/default_runtime.py',
 ]
-
-image_size = 64
-data_root = 'work_dirs/demo/data'
 
 model = dict(
     teacher=dict(
@@ -31,24 +29,6 @@ model = dict(
     visual_bank=dict(momentum=0.99),
 )
 
-# The images are gray and centred: colour jitter and blur have nothing to teach.
-train_pipeline = [
-    dict(type='GrayToBGR'),
-    dict(
-        type='mmpretrain.RandomResizedCrop',
-        scale=image_size,
-        crop_ratio_range=(0.5, 1.0),
-        interpolation='bilinear',
-    ),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='mmpretrain.PackInputs'),
-]
-test_pipeline = [
-    dict(type='GrayToBGR'),
-    dict(type='Resize', scale=(image_size, image_size), interpolation='bilinear'),
-    dict(type='mmpretrain.PackInputs'),
-]
-
 train_dataloader = dict(
     batch_size=128,
     num_workers=2,
@@ -59,12 +39,7 @@ train_dataloader = dict(
     # The labels that this data set reads are used by nothing in the run.
     dataset=dict(
         type='SeededViews',
-        dataset=dict(
-            type='mmpretrain.FashionMNIST',
-            data_root=data_root,
-            split='train',
-            pipeline=train_pipeline,
-        ),
+        dataset=_base_.fashion_mnist_train,
     ),
 )
 val_dataloader = dict(
@@ -73,14 +48,7 @@ val_dataloader = dict(
     persistent_workers=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmpretrain.FashionMNIST',
-        data_root=data_root,
-        split='test',
-        # Without it mmpretrain reads the training files, whatever the split says.
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=_base_.fashion_mnist_test,
 )
 val_evaluator = dict(type='ZeroShotAccuracy', topk=(1, 5))
 test_dataloader = val_dataloader
@@ -112,3 +80,5 @@ val_cfg = dict()
 test_cfg = dict()
 
 default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=1))
+# Convolutions of two CPU cores are nearly twice as fast in this memory format.
+custom_hooks = [*_base_.custom_hooks, dict(type='ChannelsLastHook')]

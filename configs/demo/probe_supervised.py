@@ -1,6 +1,8 @@
-# The demo's student trained from scratch with all 8,000 labels: what a linear probe of
-# the distilled one is compared with (`make demo-probe`). Views, batch, schedule and
-# optimizer are the distillation's (fashion_mnist_mbv3_small.py).
+# The demo's student trained from scratch with all 8,000 labels: the upper bound for the
+# probes of the distilled one (`make demo-probe`). Views and batch are the distillation's;
+# optimizer and schedule suit supervised training: of AdamW with 2e-3 and 4e-3 for 10 and
+# 20 epochs, this was the best on 1,600 held-out training images (89.4 % against 85.2 to
+# 88.8 %).
 _base_ = [
     '../_base_/downstream/classifier.py',
     '../_base_/datasets/fashion_mnist.py',
@@ -32,27 +34,28 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='SGD', lr=0.24, momentum=0.9, weight_decay=1e-4)
+    optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 param_scheduler = [
     dict(
         type='LinearLR',
-        start_factor=0.125,
+        start_factor=0.01,
         by_epoch=True,
         begin=0,
-        end=1,
+        end=2,
         convert_to_iter_based=True,
     ),
     dict(
         type='CosineAnnealingLR',
-        T_max=9,
+        T_max=18,
         by_epoch=True,
-        begin=1,
-        end=10,
+        begin=2,
+        end=20,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(max_epochs=10, val_interval=10)
-default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=1))
+train_cfg = dict(max_epochs=20, val_interval=20)
+default_hooks = dict(checkpoint=dict(interval=20, max_keep_ckpts=1))
 # Nothing is loaded, so there is nothing to check.
-custom_hooks = []
+custom_hooks = [dict(type='mmlgd.ChannelsLastHook')]

@@ -1,20 +1,22 @@
-# The labelled images of the demo at 64 x 64, for configs based on mmpretrain's, where
-# only names with a prefix reach mmlgd. `prepare_demo_data` of
-# mmlgd.datasets.fashion_mnist unpacks them; tools/demo.py and tools/demo_probe.py do.
+# The demo's images at 64 x 64, for the distillation and for configs based on
+# mmpretrain's alike: with prefixes, the names resolve under either scope.
+# `prepare_demo_data` of mmlgd.datasets.fashion_mnist unpacks the images; tools/demo.py
+# and tools/demo_probe.py do.
 fashion_mnist = dict(type='mmpretrain.FashionMNIST', data_root='work_dirs/demo/data')
 fashion_mnist_train = dict(
     **fashion_mnist,
     split='train',
+    # The images are gray and centred: colour jitter and blur have nothing to teach.
     pipeline=[
         dict(type='mmlgd.GrayToBGR'),
         dict(
-            type='RandomResizedCrop',
+            type='mmpretrain.RandomResizedCrop',
             scale=64,
             crop_ratio_range=(0.5, 1.0),
             interpolation='bilinear',
         ),
         dict(type='RandomFlip', prob=0.5),
-        dict(type='PackInputs'),
+        dict(type='mmpretrain.PackInputs'),
     ],
 )
 fashion_mnist_test = dict(
@@ -25,6 +27,6 @@ fashion_mnist_test = dict(
     pipeline=[
         dict(type='mmlgd.GrayToBGR'),
         dict(type='Resize', scale=(64, 64), interpolation='bilinear'),
-        dict(type='PackInputs'),
+        dict(type='mmpretrain.PackInputs'),
     ],
 )

@@ -11,9 +11,9 @@ class ChannelsLastHook(Hook):
     """Keeps the model's weights as ``torch.channels_last``.
 
     Convolutions hand this format on to their outputs, so the images need no
-    conversion. It pays with AMP on GPUs that have tensor cores; keys, shapes and
-    (up to rounding) values stay, and checkpoints load into either format. A teacher
-    that its model moves along in ``Module.to`` is converted with it.
+    conversion. It pays on CPUs, and with AMP on GPUs that have tensor cores; keys,
+    shapes and (up to rounding) values stay, and checkpoints load into either format.
+    A teacher that its model moves along in ``Module.to`` is converted with it.
     """
 
     def before_train(self, runner) -> None:
