@@ -10,7 +10,7 @@ from mmlgd.datasets import load_category_names
 from mmlgd.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from tests.test_configs.shrink import CONFIGS, distillation_configs, with_tiny_teacher
 
-PUBLISHED = [name for name in distillation_configs() if name.startswith('lgd/')]
+PUBLISHED = [name for name in distillation_configs() if name.startswith('lgd/r50_')]
 RN50 = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained='openai')
 STUDENTS = (
     'mbv3 mbv2 r18 effb0 r34 mbv3_small shufflenetv2 mobileone_s0 repvgg_a0 '

@@ -1,0 +1,1 @@
+_base_ = ['../_base_/teachers/dinov2_vits14.py', '../_base_/alignment.py']

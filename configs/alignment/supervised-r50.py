@@ -1,0 +1,1 @@
+_base_ = ['../_base_/teachers/supervised_r50.py', '../_base_/alignment.py']
