@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,34 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     # The new file is in place; some network file systems refuse to flush a folder.
     with suppress(OSError):
         _flush_to_disk(path.parent)
+
+
+@contextmanager
+def replace_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder under another name first, then rename it.
+
+    When the body raises, the old folder stays and the part is removed. Between the
+    removal of the old one and the renaming there is, for an instant, none.
+
+    Args:
+        path: The folder to make or replace.
+
+    Yields:
+        Path: The folder to fill, made, beside ``path`` (a rename works only within
+        one file system).
+
+    Raises:
+        OSError: When the disk is full, or the parent folder cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}')
+    try:
+        part.mkdir(parents=True)
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> None:

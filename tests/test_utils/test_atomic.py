@@ -3,7 +3,12 @@ import os
 
 import pytest
 
-from mmlgd.utils.atomic import remove_leftovers, replace_file, write_atomically
+from mmlgd.utils.atomic import (
+    remove_leftovers,
+    replace_file,
+    replace_folder,
+    write_atomically,
+)
 
 
 def test_replaces_the_content_and_leaves_no_part(tmp_path):
@@ -35,6 +40,26 @@ def test_failure_while_flushing_keeps_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, b'new')
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['bank.pth']
+
+
+def test_folder_is_replaced_whole(tmp_path):
+    folder = tmp_path / 'new' / 'images'
+    for name in ('a', 'b'):
+        with replace_folder(folder) as part:
+            (part / name).touch()
+            assert os.listdir(folder) == ['a'] if name == 'b' else not folder.exists()
+    assert os.listdir(folder) == ['b']
+    assert os.listdir(folder.parent) == ['images']
+
+
+def test_failure_while_filling_keeps_the_old_folder(tmp_path):
+    with replace_folder(tmp_path / 'images') as part:
+        (part / 'a').touch()
+    with pytest.raises(KeyError), replace_folder(tmp_path / 'images') as part:
+        (part / 'b').touch()
+        raise KeyError('stopped')
+    assert os.listdir(tmp_path / 'images') == ['a']
+    assert os.listdir(tmp_path) == ['images']
 
 
 def test_new_file_gets_the_usual_permissions(tmp_path):

@@ -10,9 +10,7 @@ Layout::
 """
 
 import json
-import shutil
 import tempfile
-import uuid
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +19,7 @@ import cv2
 import numpy as np
 
 from mmlgd.errors import DataError
+from mmlgd.utils.atomic import replace_folder
 from mmlgd.utils.rng import mix_seed
 
 from ..fashion_mnist import prepare_demo_data, read_split
@@ -68,15 +67,9 @@ def prepare_fashion_scenes(
     )
     if _is_up_to_date(out_dir, summary):
         return out_dir
-    # Beside the target: a rename works only within one file system.
-    partial = out_dir.with_name(f'.{out_dir.name}.{uuid.uuid4().hex[:8]}.partial')
-    try:
+    with replace_folder(out_dir) as partial:
         _write_splits(partial, settings, source)
         _write_json(partial / 'scenes.json', summary)
-        shutil.rmtree(out_dir, ignore_errors=True)
-        partial.rename(out_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out_dir
 
 
