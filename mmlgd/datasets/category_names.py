@@ -18,7 +18,7 @@ sources where a text encoder needs it:
   and ``-101`` mark (taken over from Caltech-101) are dropped, hyphens are
   blanks, proper names and ambiguous words are spelled out ("bat (animal)").
 - ``fashion_mnist``: a slash is " or " ("T-shirt or top").
-- ``coco``, ``cityscapes``, ``ade20k``: as they are.
+- ``cifar10``, ``coco``, ``cityscapes``, ``ade20k``: as they are.
 
 A user's names are only stripped: underscores, slashes and case stay.
 """

