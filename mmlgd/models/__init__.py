@@ -13,6 +13,7 @@ from .distillers import (
     SEED,
     BaseDistiller,
     FeatureMimicry,
+    LGDPlus,
     RelationalKD,
     SpatialMimicry,
 )
@@ -28,6 +29,7 @@ __all__ = [
     'EmbeddingQueue',
     'FeatureMimicry',
     'LGD',
+    'LGDPlus',
     'MMPretrainTeacher',
     'MultiViewDataPreprocessor',
     'OpenCLIPTeacher',

@@ -103,9 +103,19 @@ class LGD(BaseDistiller):
             dict[str, torch.Tensor]: ``loss_textual`` = (1 - alpha) L_TEX and
             ``loss_visual`` = alpha L_VIS, scalars.
         """
+        return self.guide(self.embed(inputs), self.teacher.encode_image(inputs))
+
+    def guide(self, student: torch.Tensor, teacher: torch.Tensor) -> dict:
+        """The losses of embeddings that are there already; then the bank's update.
+
+        Args:
+            student (torch.Tensor): s, unit rows (B, D), with gradient.
+            teacher (torch.Tensor): t, unit rows (B, D), without gradient.
+
+        Returns:
+            dict[str, torch.Tensor]: See :meth:`loss`.
+        """
         self.build_text_banks()
-        teacher = self.teacher.encode_image(inputs)
-        student = self.embed(inputs)
         text_anchors = self.textual_bank.embeddings
         losses = lgd_loss(
             student,

@@ -1,0 +1,101 @@
+"""Language-guided distillation, and what makes it better."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmlgd.models.losses import soft_cross_entropy
+from mmlgd.models.student import as_maps
+from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_in_range
+
+from .lgd import LGD
+
+
+@MODELS.register_module()
+class LGDPlus(LGD):
+    """LGD whose student also mimics the teacher, and reads the map with language.
+
+    The banks say how an image lies to the categories; the mimicry term keeps what
+    else the teacher sees in it. The dense term asks the textual loss of every place:
+    the student's last map, through a 1 x 1 convolution (``dense_projector``),
+    against the teacher's embeddings of places.
+
+    Args:
+        teacher (dict | nn.Module): See :class:`LGD`.
+        backbone (dict): See :class:`LGD`.
+        mimicry_weight (float): Of 1 - s . t, at least 0. Defaults to 4.
+        dense_weight (float): Of the dense term, at least 0; above it, the teacher
+            must give embeddings of places. Defaults to 0.
+        **kwargs: The other options of :class:`LGD`.
+
+    Raises:
+        ConfigError: A weight is out of range; see also :class:`LGD`.
+        TeacherError: The dense term is asked of a teacher without embeddings of
+            places.
+    """
+
+    def __init__(
+        self,
+        teacher: dict,
+        backbone: dict,
+        mimicry_weight: float = 4.0,
+        dense_weight: float = 0.0,
+        **kwargs,
+    ) -> None:
+        # Checked before the teacher is loaded, which may take a while.
+        for name, value in (('mimicry', mimicry_weight), ('dense', dense_weight)):
+            check_in_range(f'LGDPlus.{name}_weight', value, 0, float('inf'))
+        super().__init__(teacher, backbone, **kwargs)
+        self.mimicry_weight = mimicry_weight
+        self.dense_weight = dense_weight
+        if dense_weight > 0:
+            self.dense_projector = nn.Conv2d(
+                self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
+            )
+
+    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+        """The losses of one batch, weighted; then the visual bank is updated.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
+            data_samples (list, optional): Not used: no label takes part.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_textual`` and ``loss_visual`` of
+            :meth:`LGD.loss`, ``loss_mimicry`` and, where it is asked for,
+            ``loss_dense``: scalars.
+        """
+        outputs = self.backbone(inputs)
+        student = self.project(self.pool(outputs))
+        if self.dense_weight == 0:
+            teacher, places = self.teacher.encode_image(inputs), None
+        else:
+            teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
+        losses = self.guide(student, teacher)
+        gap = 1 - (student * teacher).sum(dim=1).mean()
+        losses['loss_mimicry'] = self.mimicry_weight * gap
+        if places is not None:
+            student_map = self.dense_projector(as_maps(outputs)[-1])
+            losses['loss_dense'] = self.dense_weight * self._dense_loss(
+                student_map, places
+            )
+        return losses
+
+    def _dense_loss(
+        self, student_map: torch.Tensor, places: torch.Tensor
+    ) -> torch.Tensor:
+        with torch.autocast(student_map.device.type, enabled=False):
+            grid = places.shape[-2:]
+            student_map = F.interpolate(student_map.float(), size=grid, mode='bilinear')
+            student_map = F.normalize(student_map, dim=1)
+            student_logits, teacher_logits = (
+                part.permute(0, 2, 3, 1).flatten(0, 2) @ self.textual_bank.embeddings.T
+                for part in (student_map, places)
+            )
+            return soft_cross_entropy(
+                student_logits,
+                teacher_logits,
+                self.student_temperature,
+                self.teacher_temperature,
+            )
