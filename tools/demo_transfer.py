@@ -19,7 +19,7 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
 
 import mmlgd  # noqa: F401, I001  (first: it makes `mmseg::` bases resolve)
 from mmengine.config import Config
-from transfer.runs import CONFIGS, load_config, predict, train
+from transfer.runs import CONFIGS, METRICS, load_config, predict, train
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.errors import CheckpointError
@@ -29,14 +29,6 @@ from mmlgd.visualization import draw_detections, draw_segmentations
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTS = ('distilled', 'scratch')
-# Name in the summary to (name in the log, title, factor to percent).
-METRICS = dict(
-    detection=dict(
-        box_ap=('coco/bbox_mAP', 'box AP', 100),
-        mask_ap=('coco/segm_mAP', 'mask AP', 100),
-    ),
-    segmentation=dict(mIoU=('mIoU', 'mIoU', 1), aAcc=('aAcc', 'aAcc', 1)),
-)
 SHORT = SceneSettings(num_train=4, num_val=4, size=96)
 # Runs at a time, each on its part of the cores: the operations of these small models
 # are too short to be spread over cores.

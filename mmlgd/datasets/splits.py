@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.atomic import write_atomically
@@ -86,6 +87,30 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
         )
     shuffled = shuffled_classes(classes, seed)
     return [images[:quota] for images, quota in zip(shuffled, quotas)]
+
+
+def draw_labelled(labels: torch.Tensor, percent: int, seed: int) -> torch.Tensor:
+    """Choose the images whose label may be used, every class in proportion.
+
+    Args:
+        labels: Class (N,) int64 of every image.
+        percent: Whole number, 1 to 100.
+        seed: Not negative.
+
+    Returns:
+        torch.Tensor: Their places (M,) int64, ascending.
+
+    Raises:
+        ConfigError: As :func:`take_percent`.
+    """
+    if percent == 100:
+        return torch.arange(len(labels))
+    classes = [
+        list(map(str, (labels == label).nonzero()[:, 0].tolist()))
+        for label in labels.unique()
+    ]
+    taken = take_percent(classes, percent, seed)
+    return torch.tensor(sorted(int(place) for places in taken for place in places))
 
 
 def train_test(

@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 from mmlgd.datasets.splits import (
     annotation_lines,
+    draw_labelled,
     shuffled_classes,
     take_percent,
     take_shots,
@@ -96,3 +98,16 @@ def test_annotation_lines_are_sorted_within_the_class(tmp_path):
     write_lines(tmp_path / 'meta' / 'train.txt', lines)
     written = (tmp_path / 'meta' / 'train.txt').read_text()
     assert written == 'a/1 b.jpg 0\na/2.jpg 0\nc/0.jpg 1\n'
+
+
+def test_labels_are_drawn_in_proportion_and_larger_parts_contain_smaller():
+    labels = torch.arange(4).repeat(200)
+    one, ten, other = (
+        set(draw_labelled(labels, percent, seed).tolist())
+        for percent, seed in ((1, 0), (10, 0), (10, 1))
+    )
+    assert labels[sorted(one)].bincount().tolist() == [2, 2, 2, 2]
+    assert labels[sorted(ten)].bincount().tolist() == [20, 20, 20, 20]
+    assert one < ten
+    assert other != ten
+    assert torch.equal(draw_labelled(labels, 100, 0), torch.arange(800))

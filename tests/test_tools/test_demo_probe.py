@@ -62,19 +62,6 @@ def test_a_missing_backbone_names_the_demo(tool, tmp_path):
         tool.main([str(tmp_path / 'none.pth')])
 
 
-def test_labels_are_drawn_in_proportion_and_larger_parts_contain_smaller(tool):
-    labels = torch.arange(4).repeat(200)
-    one, ten, other = (
-        set(tool.draw(labels, percent, seed).tolist())
-        for percent, seed in ((1, 0), (10, 0), (10, 1))
-    )
-    assert labels[sorted(one)].bincount().tolist() == [2, 2, 2, 2]
-    assert labels[sorted(ten)].bincount().tolist() == [20, 20, 20, 20]
-    assert one < ten
-    assert other != ten
-    assert torch.equal(tool.draw(labels, 100, 0), torch.arange(800))
-
-
 def corners(per_class: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(3).repeat(per_class)

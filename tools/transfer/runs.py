@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = dict(
     detection='configs/demo/scenes_mask-rcnn_mbv3_small.py',
     segmentation='configs/demo/scenes_fpn_mbv3_small.py',
+)
+# Name in a summary to (name in the log, title, factor to percent).
+METRICS = dict(
+    detection=dict(
+        box_ap=('coco/bbox_mAP', 'box AP', 100),
+        mask_ap=('coco/segm_mAP', 'mask AP', 100),
+    ),
+    segmentation=dict(mIoU=('mIoU', 'mIoU', 1), aAcc=('aAcc', 'aAcc', 1)),
 )
 
 
@@ -65,12 +74,13 @@ def shorten(cfg: Config) -> None:
         )
 
 
-def train(cfg: Config, threads: int) -> dict:
-    """Run tools/train.py in a process of its own.
+def train(cfg: Config, threads: int, keep_open: Sequence[int] = ()) -> dict:
+    """Train from the start and read what was logged.
 
     Args:
         cfg (Config): Its ``work_dir`` is made anew.
         threads (int): Threads of the process.
+        keep_open (Sequence[int]): As for :func:`run_process`.
 
     Returns:
         dict: What the last validation logged, and ``seconds`` of the whole.
@@ -80,23 +90,67 @@ def train(cfg: Config, threads: int) -> dict:
     """
     folder = Path(cfg.work_dir)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    cfg.dump(folder / 'run.py')
     begin = time.monotonic()
-    with open(folder / 'output.txt', 'w', encoding='utf-8') as output:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / 'tools/train.py'), str(folder / 'run.py')],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ, OMP_NUM_THREADS=str(threads)),
-        )
-    if done.returncode:
-        raise MMLGDError(
-            f'A training failed; {folder}/output.txt ends with the reason.'
-        )
+    run_training(cfg, threads, keep_open=keep_open)
     (scalars,) = folder.glob('*/vis_data/scalars.json')
     logged = json.loads(scalars.read_text(encoding='utf-8').splitlines()[-1])
     return dict(logged, seconds=time.monotonic() - begin)
+
+
+def run_training(
+    cfg: Config, threads: int, *options: str, keep_open: Sequence[int] = ()
+) -> None:
+    """Run tools/train.py of this repository in a process of its own.
+
+    Args:
+        cfg (Config): Written into its ``work_dir`` as run.py, where the output of the
+            process is appended to output.txt.
+        threads (int): Threads of the process.
+        *options (str): Of tools/train.py, e.g. ``--resume``.
+        keep_open (Sequence[int]): As for :func:`run_process`.
+
+    Raises:
+        MMLGDError: The process failed.
+    """
+    folder = Path(cfg.work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(folder / 'run.py')
+    command = [str(ROOT / 'tools/train.py'), str(folder / 'run.py'), *options]
+    run_process(command, threads, folder / 'output.txt', keep_open)
+
+
+def run_process(
+    command: list[str], threads: int, output: Path, keep_open: Sequence[int] = ()
+) -> None:
+    """Run a script of this repository, with this interpreter and this mmlgd.
+
+    Args:
+        command (list[str]): The script and its options.
+        threads (int): Threads of the process.
+        output (Path): Takes what it prints, after what it holds.
+        keep_open (Sequence[int]): File descriptors that it holds, too, so that a lock
+            on them outlives this process. Defaults to none.
+
+    Raises:
+        MMLGDError: The process failed.
+    """
+    # First in the path: a copy of the repository must not use an installed mmlgd.
+    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    environment = dict(
+        os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=os.pathsep.join(paths)
+    )
+    with open(output, 'a', encoding='utf-8') as stream:
+        done = subprocess.run(
+            [sys.executable, *command],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            pass_fds=keep_open,
+        )
+    if done.returncode:
+        raise MMLGDError(
+            f'{Path(command[0]).name} failed; {output} ends with the reason.'
+        )
 
 
 @torch.no_grad()

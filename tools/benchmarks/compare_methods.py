@@ -1,0 +1,154 @@
+"""Trains and evaluates the methods of a benchmark file, and compares them.
+
+Each method and seed is a run with a folder of its own. Finished parts are not
+repeated, killed trainings go on from their checkpoint; a changed config makes a run
+anew, and so does a changed package if told so. The table holds what there is.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
+from benchmarks import report
+from benchmarks.plan import EVALUATIONS, Benchmark, choose, load_benchmark
+from benchmarks.runs import CODE_CHANGES, Run
+from benchmarks.scene_transfer import prepare_scenes
+from transfer.runs import ROOT
+
+from mmlgd.errors import MMLGDError
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.tool import run_tool
+from mmlgd.visualization import draw_costs
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('benchmark', help='a file of configs/benchmarks/')
+    parser.add_argument('--methods', nargs='+', help='default: all')
+    parser.add_argument('--seeds', nargs='+', type=int, help='default: all')
+    parser.add_argument(
+        '--evaluations',
+        nargs='+',
+        help=f'some of {", ".join(EVALUATIONS)}; default: what the file asks for',
+    )
+    parser.add_argument(
+        '--split',
+        choices=('val', 'test'),
+        default='test',
+        help='images that are reported; choose settings on `val`; default: test',
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        help='runs at a time, one thread each; default: 1',
+    )
+    parser.add_argument(
+        '--code-change',
+        choices=CODE_CHANGES,
+        default=CODE_CHANGES[0],
+        help='what becomes of runs made with another state of mmlgd/; default: refuse',
+    )
+    parser.add_argument(
+        '--report-only', action='store_true', help='run nothing; say what there is'
+    )
+    parser.add_argument('--work-dir', help='default: the file says')
+    parser.add_argument(
+        '--publish', type=Path, help='folder that takes table and figure'
+    )
+    parser.add_argument(
+        '--short', action='store_true', help='two iterations, to see that it runs'
+    )
+    return parser.parse_args(argv)
+
+
+def shorten(benchmark: Benchmark) -> None:
+    """Settings that fit some dozens of images."""
+    probe = benchmark.settings['probe']
+    probe['percentages'] = {
+        percent: dict(options, epochs=2)
+        for percent, options in probe['percentages'].items()
+        if int(percent) >= 10
+    }
+    if 'transfer' in benchmark.settings:
+        scenes = dict(num_train=4, num_val=4, size=96)
+        benchmark.settings['transfer'].update(short=True, scenes=scenes)
+
+
+def run_all(benchmark: Benchmark, args: argparse.Namespace) -> list[str]:
+    """Do what is left of the runs asked for; returns what failed."""
+    evaluations = choose(
+        args.evaluations, benchmark.evaluations, 'evaluation', benchmark.path
+    )
+    runs = [
+        Run(benchmark, benchmark.methods[name], seed, args.short)
+        for seed in choose(args.seeds, benchmark.seeds, 'seed', benchmark.path)
+        for name in choose(args.methods, benchmark.methods, 'method', benchmark.path)
+        if benchmark.methods[name].role != 'teacher' or seed == benchmark.seeds[0]
+    ]
+    benchmark.prepare_data()
+    if 'transfer' in evaluations:
+        prepare_scenes(benchmark.work_dir / 'transfer', benchmark.settings['transfer'])
+
+    def complete(run: Run) -> str | None:
+        try:
+            run.complete(evaluations, args.split, args.code_change)
+        except MMLGDError as error:
+            print(f'{run.folder.name}: FAILED: {error}', flush=True)
+            return run.folder.name
+        print(f'{run.folder.name}: done', flush=True)
+        return None
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        return [name for name in pool.map(complete, runs) if name]
+
+
+def write_report(benchmark: Benchmark, args: argparse.Namespace) -> None:
+    """Write table, JSON and figure; print the table."""
+    rows = report.collect(benchmark, args.split, args.short)
+    made = report.provenance(['python', *sys.argv])
+    text = report.document(benchmark, rows, args.split, made)
+    told = dict(
+        benchmark=benchmark.name,
+        title=benchmark.title,
+        split=args.split,
+        seeds=benchmark.seeds,
+        settings=benchmark.settings,
+        **made,
+        rows=rows,
+    )
+    stem = benchmark.work_dir / f'{benchmark.name}_{args.split}'
+    files = [stem.with_suffix(suffix) for suffix in ('.md', '.json', '.png')]
+    write_atomically(files[0], text)
+    write_atomically(files[1], json.dumps(told, indent=2) + '\n')
+    titles = {name: title for _, name, title, _ in report.columns_of(benchmark)}
+    draw_costs(rows, titles, files[2])
+    if args.publish:
+        args.publish.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy(file, args.publish)
+    print(f'\n{text}\nWritten: {", ".join(map(str, files))}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    os.chdir(ROOT)
+    benchmark = load_benchmark(args.benchmark, args.work_dir)
+    if args.short:
+        shorten(benchmark)
+    failed = [] if args.report_only else run_all(benchmark, args)
+    write_report(benchmark, args)
+    if failed:
+        sys.exit(f'Failed: {", ".join(failed)}.')
+
+
+if __name__ == '__main__':
+    run_tool(main)
