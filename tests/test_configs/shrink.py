@@ -43,6 +43,19 @@ def with_tiny_teacher(cfg: Config) -> Config:
     return cfg
 
 
+def _shrink_data(cfg: ConfigDict | list, images: Path) -> None:
+    """Eight images of the folder, and crops by the share that the teacher's shrank."""
+    if isinstance(cfg, dict):
+        if 'data_root' in cfg:
+            cfg.update(data_root=str(images), indices=8)
+        if str(cfg.get('type')).endswith('RandomResizedCrop'):
+            cfg.scale = cfg.scale * IMAGE_SIZE // 224
+        cfg = list(cfg.values())
+    for part in cfg:
+        if isinstance(part, (dict, list)):
+            _shrink_data(part, images)
+
+
 def shrink(
     cfg: Config, images: Path, work_dir: Path, labelled: Path | None = None
 ) -> Config:
@@ -61,15 +74,17 @@ def shrink(
         Config: The same config.
     """
     with_tiny_teacher(cfg)
-    cfg.model.textual_bank.update(categories=NAMES, templates=['a photo of a {}.'])
-    cfg.model.pop('zero_shot_bank', None)
+    names = dict(categories=NAMES, templates=['a photo of a {}.'])
+    if 'textual_bank' in cfg.model:
+        cfg.model.textual_bank.update(names)
+        cfg.model.pop('zero_shot_bank', None)
+    else:
+        cfg.model.zero_shot_bank.update(names)
     loader = dict(
         batch_size=4, num_workers=0, persistent_workers=False, pin_memory=False
     )
     cfg.train_dataloader.update(loader)
-    dataset = cfg.train_dataloader.dataset.dataset
-    dataset.update(data_root=str(images), indices=8)
-    dataset.pipeline[1].scale = IMAGE_SIZE
+    _shrink_data(cfg.train_dataloader.dataset, images)
     cfg.train_cfg.update(max_epochs=1, val_interval=1)
     cfg.optim_wrapper.update(type='OptimWrapper')
     cfg.optim_wrapper.pop('dtype')

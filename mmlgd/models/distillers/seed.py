@@ -37,8 +37,8 @@ class SEED(BaseDistiller):
             to None: the teacher's ``image_size``, since many teachers take no
             other. The published teachers took patches as they come (96).
         data_preprocessor (dict | nn.Module, optional): See
-            :class:`BaseDistiller`. With patches, defaults to mmpretrain's
-            ``SelfSupDataPreprocessor``, which normalises every view.
+            :class:`BaseDistiller`. With patches, defaults to
+            ``MultiViewDataPreprocessor``, which normalises every view.
         **kwargs: The other options of :class:`BaseDistiller`.
 
     Raises:
@@ -65,7 +65,7 @@ class SEED(BaseDistiller):
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
         if num_patches and not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = {
-                'type': 'mmpretrain.SelfSupDataPreprocessor',
+                'type': 'MultiViewDataPreprocessor',
                 **(data_preprocessor or {}),
             }
         super().__init__(

@@ -156,11 +156,10 @@ def test_every_view_is_normalised_as_the_teacher_was_trained(num_patches):
     red = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     red[:, 2] = 240  # The images are BGR.
     wanted = torch.tensor([(240 - 120) / 60, -110 / 61, -100 / 62])
-    data = dict(inputs=red, data_samples=None)
-    single = model.data_preprocessor(data)['inputs']  # Validation
+    single = model.data_preprocessor(dict(inputs=red))['inputs']  # Validation
     batch = [single]
     if num_patches:
-        data = dict(inputs=[red, *[red[..., :2, :2]] * num_patches], data_samples=None)
+        data = dict(inputs=[red, *[red[..., :2, :2]] * num_patches])
         batch = [*model.data_preprocessor(data, training=True)['inputs'], single]
         assert len(batch) == 2 + num_patches
     for view in batch:
