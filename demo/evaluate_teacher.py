@@ -1,92 +1,61 @@
-"""Zero-shot accuracy of the demo's teacher on the embedded test images.
+"""Zero-shot accuracy of a teacher of this folder on its test images.
 
 The weights are loaded by open_clip as any others are, and the images come
-through the transforms of the demo's configs, so that the figure is the one that
-a distillation with this teacher starts from.
+through the transforms of the configs, so that the figure is the one that a
+distillation with this teacher starts from.
 
 Example:
     python demo/evaluate_teacher.py
+    python demo/evaluate_teacher.py --data cifar10
 """
 
 import argparse
 import json
 from pathlib import Path
 
-import mmcv.transforms  # noqa: F401  (registers Resize)
 import open_clip
 import torch
 from mmengine.dataset import default_collate
-from mmpretrain.datasets import FashionMNIST
 from mmpretrain.models import ClsDataPreprocessor
+from teacher_data import TEACHER_DATA, TeacherData
 from torch.utils.data import DataLoader
 
 from mmlgd.datasets.category_names import load_category_names, load_templates
-from mmlgd.datasets.fashion_mnist import prepare_demo_data
-
-TEACHER_DIR = Path(__file__).parent / 'teacher'
-MODEL_CONFIG = TEACHER_DIR / 'fashion-clip.json'
-WEIGHTS = TEACHER_DIR / 'fashion-clip.pt'
-RESULT = TEACHER_DIR / 'fashion-clip_accuracy.json'
-DATA = Path('work_dirs/demo/data')
 
 
-def create_teacher(weights: Path | None = None) -> open_clip.CLIP:
-    """Build the teacher through open_clip's factory.
+def create_teacher(data: TeacherData, weights: Path | None = None) -> open_clip.CLIP:
+    """Build a teacher through open_clip's factory.
 
     Args:
+        data: Whose teacher.
         weights: State dict to load; None for random weights.
 
     Returns:
         The model in train mode, float32.
     """
-    open_clip.add_model_config(MODEL_CONFIG)
-    return open_clip.create_model(
-        MODEL_CONFIG.stem, pretrained=weights and str(weights)
-    )
-
-
-def make_loader(data_dir: Path, image_size: int) -> DataLoader:
-    """Batches of the test split as the demo's student sees them.
-
-    Args:
-        data_dir: Folder with unpacked idx files.
-        image_size: Side of the teacher's input in pixels.
-
-    Returns:
-        Loader of dicts with ``inputs`` (uint8 BGR) and ``data_samples``.
-    """
-    pipeline = [
-        dict(type='mmlgd.GrayToBGR'),
-        dict(type='Resize', scale=(image_size, image_size), interpolation='bilinear'),
-        dict(type='mmpretrain.PackInputs'),
-    ]
-    # Without test_mode the class reads the training files, whatever the split.
-    dataset = FashionMNIST(
-        data_root=str(data_dir),
-        split='test',
-        test_mode=True,
-        pipeline=pipeline,
-        download=False,
-    )
-    return DataLoader(dataset, batch_size=250, collate_fn=default_collate)
+    open_clip.add_model_config(data.model_config)
+    return open_clip.create_model(data.stem, pretrained=weights and str(weights))
 
 
 @torch.no_grad()
-def zero_shot_accuracy(model: open_clip.CLIP, data_dir: Path) -> float:
+def zero_shot_accuracy(
+    model: open_clip.CLIP, data: TeacherData, data_dir: Path
+) -> tuple[float, int]:
     """Share of test images whose nearest category text is the right one.
 
     Args:
         model: Teacher; put into eval mode.
-        data_dir: Folder with unpacked idx files.
+        data: Whose test images.
+        data_dir: Their folder, filled if need be.
 
     Returns:
-        Top-1 accuracy in percent.
+        Top-1 accuracy in percent, and the number of images.
     """
     model.eval()
     classifier = open_clip.build_zero_shot_classifier(
         model,
-        tokenizer=open_clip.get_tokenizer(MODEL_CONFIG.stem),
-        classnames=load_category_names('fashion_mnist'),
+        tokenizer=open_clip.get_tokenizer(data.stem),
+        classnames=load_category_names(data.categories),
         templates=load_templates('imagenet'),
     )
     to_rgb = dict(
@@ -95,39 +64,45 @@ def zero_shot_accuracy(model: open_clip.CLIP, data_dir: Path) -> float:
         to_rgb=True,
     )
     preprocess = ClsDataPreprocessor(**to_rgb)
-    hits = total = 0
-    for batch in make_loader(data_dir, model.visual.image_size):
+    images = data.read_test(data_dir, model.visual.image_size)
+    hits = 0
+    for batch in DataLoader(images, batch_size=250, collate_fn=default_collate):
         batch = preprocess(batch)
         labels = torch.cat([sample.gt_label for sample in batch['data_samples']])
         scores = model.encode_image(batch['inputs'], normalize=True) @ classifier
         hits += (scores.argmax(1) == labels).sum().item()
-        total += len(labels)
-    return 100 * hits / total
+    return 100 * hits / len(images), len(images)
 
 
-def evaluate(weights: Path, data_dir: Path = DATA, out: Path | None = None) -> float:
+def evaluate(
+    data: TeacherData,
+    weights: Path,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+) -> float:
     """Measure a weight file, print the figure and write it as JSON.
 
     Args:
+        data: Whose teacher, and on which images.
         weights: State dict of the teacher.
-        data_dir: Where the embedded images are unpacked.
+        data_dir: Folder of the test images. Defaults to the usual one.
         out: JSON file. Defaults to ``<stem>_accuracy.json`` beside the weights.
 
     Returns:
         Top-1 accuracy in percent.
     """
-    model = create_teacher(weights)
-    top1 = zero_shot_accuracy(model, prepare_demo_data(data_dir))
+    model = create_teacher(data, weights)
+    top1, count = zero_shot_accuracy(model, data, data_dir or data.test_dir)
     result = dict(
         weights=weights.name,
-        categories='fashion_mnist',
+        categories=data.categories,
         templates='imagenet',
-        data='the 2,000 embedded test images of Fashion-MNIST',
+        data=data.tested_on,
         top1=round(top1, 2),
     )
     out = out or weights.with_name(f'{weights.stem}_accuracy.json')
     out.write_text(json.dumps(result, indent=4) + '\n', encoding='utf-8')
-    print(f'{weights}: zero-shot top-1 {top1:.2f} % of 2,000 test images ({out})')
+    print(f'{weights}: zero-shot top-1 {top1:.2f} % of {count:,} test images ({out})')
     return top1
 
 
@@ -136,11 +111,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('--weights', type=Path, default=WEIGHTS)
-    parser.add_argument('--data', type=Path, default=DATA)
+    parser.add_argument('--data', choices=TEACHER_DATA, default='fashion_mnist')
+    parser.add_argument('--weights', type=Path)
+    parser.add_argument('--data-dir', type=Path, help='folder of the test images')
     parser.add_argument('--out', type=Path)
     args = parser.parse_args()
-    evaluate(args.weights, args.data, args.out)
+    data = TEACHER_DATA[args.data]
+    evaluate(data, args.weights or data.weights, args.data_dir, args.out)
 
 
 if __name__ == '__main__':

@@ -1,11 +1,12 @@
-"""Train the demo's teacher: a small CLIP that knows Fashion-MNIST.
+"""Train a teacher: a small CLIP that knows Fashion-MNIST or CIFAR-10.
 
-open_clip's model and loss on all 60,000 training images, each with a caption
-made from its category's name and a random prompt template. One command, seeded:
+open_clip's model and loss on the training images, each with a caption made from its
+category's name and a random prompt template. One command, seeded:
 
     python demo/train_teacher.py
 
-writes the weights in half precision, measures them as
+or, for CIFAR-10, the one in demo/README.md. It writes the weights in half precision,
+measures them as
 ``demo/evaluate_teacher.py`` does, and prints how long it took.
 """
 
@@ -17,19 +18,19 @@ from pathlib import Path
 import open_clip
 import torch
 from contrastive import grouped_batches, grouped_clip_loss, random_views
-from evaluate_teacher import MODEL_CONFIG, WEIGHTS, create_teacher, evaluate
+from evaluate_teacher import create_teacher, evaluate
+from teacher_data import TEACHER_DATA, TeacherData
 
 from mmlgd.datasets.category_names import load_category_names, load_templates
-from mmlgd.datasets.fashion_mnist import prepare_full_data, read_split
 
 MAX_LOG_SCALE = math.log(100)  # as CLIP's own training bounds it
 
 
-def caption_tokens() -> torch.Tensor:
+def caption_tokens(data: TeacherData) -> torch.Tensor:
     """Tokens of every category in every template, (C, P, 77) int64."""
-    tokenizer = open_clip.get_tokenizer(MODEL_CONFIG.stem)
+    tokenizer = open_clip.get_tokenizer(data.stem)
     templates = load_templates('imagenet')
-    names = load_category_names('fashion_mnist')
+    names = load_category_names(data.categories)
     return torch.stack(
         [tokenizer([template.format(name) for template in templates]) for name in names]
     )
@@ -55,8 +56,8 @@ class CaptionEncoder:
     caption of its own; groups of a batch share ``sets`` captions a category.
     """
 
-    def __init__(self, sets: int = 5) -> None:
-        self.tokens = caption_tokens()
+    def __init__(self, data: TeacherData, sets: int = 5) -> None:
+        self.tokens = caption_tokens(data)
         self.sets = sets
 
     def __call__(self, model: open_clip.CLIP, groups: int) -> torch.Tensor:
@@ -70,12 +71,12 @@ class CaptionEncoder:
         return features[picked, torch.arange(categories)]
 
 
-def train(args: argparse.Namespace) -> open_clip.CLIP:
-    """Train on the full set and return the model."""
-    images, labels = read_split(prepare_full_data(args.full_data), 'train')
-    images, labels = torch.from_numpy(images)[:, None], torch.from_numpy(labels)
-    model = create_teacher()
-    encode_captions = CaptionEncoder()
+def train(data: TeacherData, args: argparse.Namespace) -> open_clip.CLIP:
+    """Train on the full training split and return the model."""
+    images, labels = data.read_train(args.train_dir or data.train_dir)
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    model = create_teacher(data).to(memory_format=layout)
+    encode_captions = CaptionEncoder(data)
     mean = torch.tensor(model.visual.image_mean)[:, None, None]
     std = torch.tensor(model.visual.image_std)[:, None, None]
     optimizer = make_optimizer(model, args.lr)
@@ -89,7 +90,8 @@ def train(args: argparse.Namespace) -> open_clip.CLIP:
             views = random_views(
                 images[batch.flatten()].float(), model.visual.image_size
             )
-            features = model.encode_image((views / 255 - mean) / std, normalize=True)
+            inputs = ((views / 255 - mean) / std).contiguous(memory_format=layout)
+            features = model.encode_image(inputs, normalize=True)
             loss = grouped_clip_loss(
                 features.view(*batch.shape, -1),
                 encode_captions(model, len(batch)),
@@ -113,7 +115,7 @@ def train(args: argparse.Namespace) -> open_clip.CLIP:
 def save_half(model: open_clip.CLIP, path: Path) -> None:
     """Write the state dict, floating-point tensors in half precision."""
     state = {
-        name: value.half() if value.is_floating_point() else value
+        name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in model.state_dict().items()
     }
     torch.save(state, path)
@@ -124,22 +126,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument('--data', choices=TEACHER_DATA, default='fashion_mnist')
     parser.add_argument('--epochs', type=int, default=4)
     parser.add_argument('--groups', type=int, default=25, help='groups in a batch')
     parser.add_argument('--lr', type=float, default=2e-3)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--full-data', type=Path, default='work_dirs/demo/full_data')
-    parser.add_argument('--out', type=Path, default=WEIGHTS)
+    parser.add_argument(
+        '--channels-last',
+        action='store_true',
+        help='faster if all widths are multiples of eight; rounds differently',
+    )
+    parser.add_argument('--train-dir', type=Path, help='folder of training images')
+    parser.add_argument('--out', type=Path, help='weights (default: in demo/teacher)')
     args = parser.parse_args()
+    data = TEACHER_DATA[args.data]
+    out = args.out or data.weights
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     start = time.time()
-    model = train(args)
+    model = train(data, args)
     print(f'trained in {time.time() - start:.0f} s')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_half(model, args.out)
-    evaluate(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_half(model, out)
+    evaluate(data, out)
 
 
 if __name__ == '__main__':

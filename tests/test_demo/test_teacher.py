@@ -1,28 +1,44 @@
-"""The demo's teacher: its weights, its accuracy, and how it was trained."""
+"""The teachers of demo/: their weights, their accuracy, and how they were trained."""
 
+import json
 from importlib import import_module
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from mmlgd.datasets import cifar10
 from mmlgd.datasets import fashion_mnist as fm
+from tests.cifar10_source import image, label, write_package
 
 DEMO = fm.DEMO_SOURCE.parents[1]
+TEACHERS = ('fashion_mnist', 'cifar10')
 
 
 @pytest.fixture(scope='module')
 def scripts():
     """The modules of demo/, which is no package."""
-    names = ('contrastive', 'evaluate_teacher', 'train_teacher')
+    names = ('contrastive', 'evaluate_teacher', 'teacher_data', 'train_teacher')
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(DEMO)
         yield SimpleNamespace(**{name: import_module(name) for name in names})
 
 
-def test_weights_are_small_half_precision_and_safe_to_load(scripts):
-    weights = scripts.evaluate_teacher.WEIGHTS
+@pytest.fixture
+def small_cifar10(scripts, tmp_path, monkeypatch):
+    """The reader of 40 training and 10 test images, numbered 0 to 59."""
+    tarball = tmp_path / 'package.tgz'
+    monkeypatch.setattr(cifar10, 'PACKAGE_SHA256', write_package(tarball))
+    cifar10.prepare_cifar10(tmp_path / 'out', tarball, val_per_class=1)
+    monkeypatch.setattr(scripts.teacher_data, 'prepare_cifar10', lambda folder: folder)
+    return scripts.teacher_data.TEACHER_DATA['cifar10'], tmp_path / 'out'
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_weights_are_small_half_precision_and_safe_to_load(scripts, name):
+    weights = scripts.teacher_data.TEACHER_DATA[name].weights
     assert weights.stat().st_size <= 6e6
 
     state = torch.load(weights, weights_only=True)
@@ -32,16 +48,70 @@ def test_weights_are_small_half_precision_and_safe_to_load(scripts):
     assert all(value.isfinite().all() for value in values)
 
 
+def read_accuracy(data):
+    path = data.weights.with_name(f'{data.stem}_accuracy.json')
+    return json.loads(path.read_text())['top1']
+
+
 @pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
 def test_zero_shot_accuracy_is_the_recorded_one(scripts, tmp_path):
-    evaluate = scripts.evaluate_teacher
-    recorded = evaluate.json.loads(evaluate.RESULT.read_text())['top1']
+    data = scripts.teacher_data.TEACHER_DATA['fashion_mnist']
+    recorded = read_accuracy(data)
 
-    measured = evaluate.evaluate(evaluate.WEIGHTS, tmp_path, tmp_path / 'result.json')
+    measured = scripts.evaluate_teacher.evaluate(
+        data, data.weights, tmp_path, tmp_path / 'result.json'
+    )
 
     assert measured >= 88
     # Other processors round differently: two images of 2,000 may change sides.
     assert measured == pytest.approx(recorded, abs=0.1)
+
+
+def test_recorded_accuracy_of_cifar10_is_useful(scripts):
+    assert read_accuracy(scripts.teacher_data.TEACHER_DATA['cifar10']) > 60
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_texts_of_different_categories_lie_apart(scripts, name):
+    data = scripts.teacher_data.TEACHER_DATA[name]
+    model = scripts.evaluate_teacher.create_teacher(data, data.weights).eval()
+    tokens = scripts.train_teacher.caption_tokens(data)
+
+    with torch.no_grad():
+        texts = model.encode_text(tokens[:, ::20].flatten(0, 1), normalize=True)
+
+    # In any template a name is closer to itself than to any other name.
+    similarity = (texts @ texts.T).view(10, 4, 10, 4).amin((1, 3))
+    others = (texts @ texts.T).view(10, 4, 10, 4).amax((1, 3))
+    others.fill_diagonal_(-1)
+    assert (similarity.diagonal() > others.amax(1)).all()
+
+
+def test_training_images_of_cifar10_are_rgb_without_validation(small_cifar10):
+    data, folder = small_cifar10
+
+    images, labels = data.read_train(folder)
+
+    assert images.shape == (40, 3, 32, 32)
+    assert images.dtype == labels.dtype == torch.uint8
+    numbered = {image(number).tobytes(): number for number in range(50)}
+    numbers = [numbered[i.permute(1, 2, 0).numpy().tobytes()] for i in images]
+    assert [label(number) for number in numbers] == labels.tolist()
+    held_out = (folder / 'meta' / 'val.txt').read_text().split()[::2]
+    assert {int(path[-9:-4]) for path in held_out} == {*range(50)} - {*numbers}
+
+
+def test_test_images_of_cifar10_are_bgr(small_cifar10):
+    data, folder = small_cifar10
+
+    samples = [*data.read_test(folder, 32)]
+
+    assert len(samples) == 10
+    for sample in samples:
+        number = 50 + int(sample['data_samples'].img_path[-9:-4])
+        assert sample['data_samples'].gt_label.tolist() == [label(number)]
+        pixels = sample['inputs'].permute(1, 2, 0).numpy()[..., ::-1]
+        assert np.array_equal(pixels, image(number))
 
 
 def test_groups_hold_every_category_once_and_an_epoch_every_image(scripts):
@@ -83,9 +153,14 @@ def test_views_are_crops_and_flips_within_the_image(scripts):
     assert span.abs().max() <= 50
 
 
-def test_captions_name_their_category(scripts):
-    tokens = scripts.train_teacher.caption_tokens()
+@pytest.mark.parametrize(
+    ('name', 'word', 'place'), [('fashion_mnist', 'sneaker', 7), ('cifar10', 'frog', 6)]
+)
+def test_captions_name_their_category(scripts, name, word, place):
+    data = scripts.teacher_data.TEACHER_DATA[name]
+    tokens = scripts.train_teacher.caption_tokens(data)
 
     assert tokens.shape == (10, 80, 77)
-    sneaker = scripts.train_teacher.open_clip.get_tokenizer('RN50')(['sneaker'])[0, 1]
-    assert (tokens == sneaker).any(-1).all(-1).tolist() == [i == 7 for i in range(10)]
+    token = scripts.train_teacher.open_clip.get_tokenizer('RN50')([word])[0, 1]
+    named = (tokens == token).any(-1).all(-1)
+    assert named.tolist() == [index == place for index in range(10)]
