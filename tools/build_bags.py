@@ -60,7 +60,7 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
         ConfigError: The config has no teacher, or ``k`` does not fit its images.
     """
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
-    if 'teacher' not in cfg.model:
+    if not cfg.model.get('teacher'):
         raise ConfigError(
             f'The model of {args.config!r} has no teacher; give a distillation config.'
         )

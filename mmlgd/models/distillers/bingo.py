@@ -62,7 +62,8 @@ class BINGO(BaseDistiller):
         check_count('BINGO.warmup_epochs', warmup_epochs, 0)
         if not isinstance(data_preprocessor, torch.nn.Module):
             data_preprocessor = {
-                'type': 'MultiViewDataPreprocessor',
+                # With its scope: mmengine builds it, whatever the default scope is.
+                'type': 'mmlgd.MultiViewDataPreprocessor',
                 **(data_preprocessor or {}),
             }
         super().__init__(

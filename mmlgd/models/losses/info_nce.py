@@ -1,6 +1,7 @@
 """Contrast of embeddings with targets, against negatives."""
 
 import torch
+import torch.nn.functional as F
 
 
 def info_nce(
@@ -35,4 +36,5 @@ def info_nce(
         embeddings, targets = embeddings.float(), targets.float()
         positive = (embeddings * targets).sum(dim=-1) / temperature
         negative = embeddings @ negatives.float().T / temperature
-        return torch.logaddexp(positive, negative.logsumexp(dim=1)) - positive
+        # Not a difference of two logarithms, which loses the digits of a small loss.
+        return F.softplus(negative.logsumexp(dim=1) - positive)
