@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+
+from mmlgd.errors import ConfigError
+from mmlgd.models import MultiViewDataPreprocessor
+from mmlgd.registry import MODELS
+from mmlgd.utils.cutmix import cutmix
+from tests.bingo_runs import toy_bingo_cfg
+from tests.reference_bingo import bingo_reference
+
+BATCH = 4
+
+
+def views(number=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(BATCH, 3, 16, 16, generator=generator) for _ in range(number)]
+
+
+def toy_bingo(**overrides):
+    torch.manual_seed(0)
+    model = MODELS.build(toy_bingo_cfg(**overrides))
+    model.epoch = 5
+    return model
+
+
+def step(model, inputs, seed=11):
+    torch.manual_seed(seed)
+    return model(inputs, mode='loss')
+
+
+def expected(model, inputs, queue, intra_only=False, seed=11):
+    """A third of the three losses, of what the model would see."""
+    torch.manual_seed(seed)
+    mixed, mixing = cutmix(*inputs[:2])
+    students = [model(images).detach() for images in (*inputs[:2], mixed)]
+    targets = [model.teacher.encode_image(images) for images in inputs[-2:]]
+    losses, _ = bingo_reference(
+        *students, *targets, queue, mixing, 0.2, intra_only=intra_only
+    )
+    return dict(zip(('loss_anchor', 'loss_mate', 'loss_mix'), losses / 3))
+
+
+def assert_same_losses(found, wanted):
+    assert set(found) == set(wanted)
+    for name, value in wanted.items():
+        assert found[name].item() == pytest.approx(value, rel=1e-5), name
+
+
+def test_losses_and_queue_match_float64_over_several_steps():
+    model = toy_bingo()
+    queue, place = model.queue.embeddings.numpy().copy(), 0
+    assert queue.shape == (7, 16)
+    for number in range(4):
+        inputs = views(seed=number)
+        wanted = expected(model, inputs, queue, seed=number)
+        assert_same_losses(step(model, inputs, seed=number), wanted)
+        # The anchors' targets enter after the loss, the mates' never.
+        for row in model.teacher.encode_image(inputs[0]).numpy():
+            queue[place % 7], place = row, place + 1
+        np.testing.assert_allclose(model.queue.embeddings, queue, atol=1e-6)
+
+
+@pytest.mark.parametrize('epoch, intra_only', [(0, True), (1, True), (2, False)])
+def test_first_epochs_leave_the_mate_out(epoch, intra_only):
+    model = toy_bingo(warmup_epochs=2)
+    model.epoch = epoch
+    wanted = expected(model, views(), model.queue.embeddings.clone(), intra_only)
+    assert_same_losses(step(model, views()), wanted)
+
+
+def test_epoch_must_be_told_where_it_matters():
+    model = toy_bingo()
+    model.epoch = None
+    with pytest.raises(ConfigError, match='BagsHook'):
+        step(model, views())
+    model = toy_bingo(warmup_epochs=0)
+    model.epoch = None
+    wanted = expected(model, views(), model.queue.embeddings.clone())
+    assert_same_losses(step(model, views()), wanted)
+
+
+def test_teacher_may_have_views_of_its_own():
+    model, inputs = toy_bingo(), views(4)
+    wanted = expected(model, inputs, model.queue.embeddings.clone())
+    assert_same_losses(step(model, inputs), wanted)
+    entered = model.teacher.encode_image(inputs[2])
+    torch.testing.assert_close(model.queue.embeddings[:BATCH], entered)
+
+
+def test_gradient_reaches_the_student_and_only_the_student():
+    model = toy_bingo()
+    sum(step(model, views()).values()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    assert all(p.grad is None for p in model.teacher.parameters())
+    assert not model.queue.embeddings.requires_grad
+
+
+def test_generator_alone_decides_on_the_mixture():
+    losses = [step(toy_bingo(), views(), seed)['loss_mix'] for seed in (3, 3, 4)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_queue_is_saved_and_resumed():
+    model, again = toy_bingo(), toy_bingo()
+    step(model, views())
+    roots = {key.split('.')[0] for key in model.state_dict()}
+    assert roots == {'backbone', 'projector', 'queue'}
+    again.load_state_dict(model.state_dict(), strict=True)
+    found, wanted = (step(each, views(seed=1)) for each in (again, model))
+    assert found == wanted
+
+
+def test_every_view_is_normalised_with_the_teachers_constants():
+    preprocessor = toy_bingo().data_preprocessor
+    assert isinstance(preprocessor, MultiViewDataPreprocessor)
+    black = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    wanted = torch.tensor([-120 / 60, -110 / 61, -100 / 62])
+    pair = preprocessor(dict(inputs=[black, black]))['inputs']
+    for images in (*pair, preprocessor(dict(inputs=black))['inputs']):
+        torch.testing.assert_close(images[1, :, 3, 3], wanted)
+
+
+def test_prediction_takes_one_view():
+    (sample, *_) = toy_bingo()(views()[0], mode='predict')
+    assert sample.pred_score.shape == (4,)
+
+
+@pytest.mark.parametrize(
+    'inputs, found',
+    [(views()[0], 'one'), (views(3), '3'), (views(1), '1')],
+    ids=['tensor', 'three', 'single'],
+)
+def test_what_is_no_pair_is_refused(inputs, found):
+    with pytest.raises(ConfigError, match=f'the batch has {found}; wrap .*BagPairs'):
+        step(toy_bingo(), inputs)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(queue_size=0), 'BINGO.queue_size'),
+        (dict(warmup_epochs=-1), 'BINGO.warmup_epochs'),
+        (dict(student_temperature=0), 'BINGO.student_temperature'),
+        (dict(data_preprocessor=dict(mean=[1, 2, 3])), 'data_preprocessor.mean'),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        toy_bingo(**options)
