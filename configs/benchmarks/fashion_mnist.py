@@ -6,13 +6,39 @@ data = dict(
     out_dir='work_dirs/benchmarks/fashion_mnist/data',
 )
 seeds = [0, 1, 2]
-evaluations = ['zero_shot', 'probe', 'knn']
+# Transfer takes minutes a run; it is made when asked for: `--evaluations transfer`.
+evaluations = ['zero_shot', 'probe', 'knn', 'transfer']
+default_evaluations = ['zero_shot', 'probe', 'knn']
 
 methods = dict(
     teacher=dict(
-        title='teacher (small CLIP)', config='fashion_mnist/lgd.py', role='teacher'
+        title='teacher (small CLIP)',
+        config='fashion_mnist/lgd.py',
+        role='teacher',
+        skip=['transfer'],
     ),
     lgd=dict(title='LGD', config='fashion_mnist/lgd.py'),
+    seed=dict(title='SEED', config='fashion_mnist/seed.py'),
+    bingo=dict(
+        title='BINGO',
+        config='fashion_mnist/bingo.py',
+        prepare=dict(
+            script='tools/build_bags.py',
+            option='train_dataloader.dataset.dataset.bags',
+        ),
+    ),
+    mimicry=dict(title='feature mimicry', config='fashion_mnist/mimicry.py'),
+    relational=dict(title='relational', config='fashion_mnist/relational.py'),
+    spatial_mse=dict(
+        title='spatial (MSE) + mimicry', config='fashion_mnist/spatial_mse.py'
+    ),
+    spatial_relations=dict(
+        title='spatial (relations) + mimicry',
+        config='fashion_mnist/spatial_relations.py',
+    ),
+    supervised=dict(
+        title='supervised, all labels', config='fashion_mnist/supervised.py'
+    ),
     untrained=dict(
         title='random weights', config='fashion_mnist/lgd.py', role='untrained'
     ),
@@ -30,4 +56,12 @@ settings = dict(
         },
     ),
     knn=dict(k=20),
+    transfer=dict(
+        tasks=['detection', 'segmentation'],
+        scenes=dict(num_train=400, num_val=100, size=160),
+        options=dict(
+            train_dataloader=dict(num_workers=0, persistent_workers=False),
+            val_dataloader=dict(num_workers=0, persistent_workers=False),
+        ),
+    ),
 )

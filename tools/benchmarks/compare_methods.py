@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 from benchmarks import report
 from benchmarks.plan import EVALUATIONS, Benchmark, choose, load_benchmark
+from benchmarks.preparation import prepare_method
 from benchmarks.runs import CODE_CHANGES, Run
 from benchmarks.scene_transfer import prepare_scenes
 from transfer.runs import ROOT
@@ -70,8 +71,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def shorten(benchmark: Benchmark) -> None:
-    """Settings that fit some dozens of images."""
+def shorten(benchmark: Benchmark, args: argparse.Namespace) -> Benchmark:
+    """The same in a folder of its own, with settings that fit some dozens of images."""
+    work_dir = args.work_dir or f'{benchmark.work_dir}_short'
+    benchmark = load_benchmark(args.benchmark, work_dir)
     probe = benchmark.settings['probe']
     probe['percentages'] = {
         percent: dict(options, epochs=2)
@@ -81,13 +84,13 @@ def shorten(benchmark: Benchmark) -> None:
     if 'transfer' in benchmark.settings:
         scenes = dict(num_train=4, num_val=4, size=96)
         benchmark.settings['transfer'].update(short=True, scenes=scenes)
+    return benchmark
 
 
 def run_all(benchmark: Benchmark, args: argparse.Namespace) -> list[str]:
     """Do what is left of the runs asked for; returns what failed."""
-    evaluations = choose(
-        args.evaluations, benchmark.evaluations, 'evaluation', benchmark.path
-    )
+    wanted = args.evaluations or benchmark.default_evaluations
+    evaluations = choose(wanted, benchmark.evaluations, 'evaluation', benchmark.path)
     runs = [
         Run(benchmark, benchmark.methods[name], seed, args.short)
         for seed in choose(args.seeds, benchmark.seeds, 'seed', benchmark.path)
@@ -95,6 +98,9 @@ def run_all(benchmark: Benchmark, args: argparse.Namespace) -> list[str]:
         if benchmark.methods[name].role != 'teacher' or seed == benchmark.seeds[0]
     ]
     benchmark.prepare_data()
+    for method in dict.fromkeys(run.method.name for run in runs):
+        if benchmark.methods[method].prepare:
+            prepare_method(benchmark, benchmark.methods[method], args.short)
     if 'transfer' in evaluations:
         prepare_scenes(benchmark.work_dir / 'transfer', benchmark.settings['transfer'])
 
@@ -143,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
     os.chdir(ROOT)
     benchmark = load_benchmark(args.benchmark, args.work_dir)
     if args.short:
-        shorten(benchmark)
+        benchmark = shorten(benchmark, args)
     failed = [] if args.report_only else run_all(benchmark, args)
     write_report(benchmark, args)
     if failed:

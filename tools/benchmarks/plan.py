@@ -25,6 +25,9 @@ class Method:
         role (str): 'student', what the training makes; 'untrained', its backbone
             before; 'teacher', the model it learns from.
         skip (tuple[str]): Evaluations that say nothing about it.
+        prepare (dict | None): ``script`` to run before the first training, with
+            ``arguments``; ``option``, the dotted key that takes the file it writes.
+        prepared (Path | None): That file.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Method:
     options: dict = field(default_factory=dict)
     role: str = 'student'
     skip: tuple[str, ...] = ()
+    prepare: dict | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Benchmark:
         data (dict): ``prepare``, the dotted name of a function, and its arguments.
         methods (dict[str, Method]): By name, in the order of the table.
         seeds (list[int]): One run a method and seed.
-        evaluations (list[str]): Some of :data:`EVALUATIONS`.
+        evaluations (list[str]): Columns of the table, some of :data:`EVALUATIONS`.
+        default_evaluations (list[str]): Those that are made without being asked for.
         settings (dict[str, dict]): Options of the evaluations, by name.
         work_dir (Path): Where runs and results go.
         path (Path): The file.
@@ -57,6 +63,7 @@ class Benchmark:
     methods: dict[str, Method]
     seeds: list[int]
     evaluations: list[str]
+    default_evaluations: list[str]
     settings: dict[str, dict]
     work_dir: Path
     path: Path
@@ -81,7 +88,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
             or work_dirs/benchmarks/<name>.
 
     Raises:
-        ConfigError: A field is absent, or a method, an evaluation or a role unknown.
+        ConfigError: A field or a config is absent, or an evaluation or a role unknown.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,11 +101,15 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
         raise ConfigError(f'benchmark file {path} has no {", ".join(absent)}; add it.')
     choose(cfg['evaluations'], EVALUATIONS, 'evaluation', path)
     default = Path('work_dirs/benchmarks', cfg['name'])
-    fields = {name: cfg[name] for name in _NEEDED}
-    fields['methods'] = {
-        name: _method(name, dict(entry), path) for name, entry in cfg['methods'].items()
-    }
     work_dir = Path(work_dir or cfg.get('work_dir', default))
+    fields = {name: cfg[name] for name in _NEEDED}
+    fields['default_evaluations'] = choose(
+        cfg.get('default_evaluations'), cfg['evaluations'], 'evaluation', path
+    )
+    fields['methods'] = {
+        name: _method(name, dict(entry), path, work_dir)
+        for name, entry in cfg['methods'].items()
+    }
     return Benchmark(**fields, work_dir=work_dir, path=path)
 
 
@@ -128,11 +139,6 @@ def run_config(method: Method, seed: int, folder: Path, short: bool = False) -> 
         folder (Path): Its work folder.
         short (bool): Whether two iterations of a few images do.
     """
-    if not method.config.is_file():
-        raise ConfigError(
-            f'method {method.name}: there is no config {method.config}; mend the '
-            'benchmark file.'
-        )
     cfg = Config.fromfile(method.config)
     cfg.merge_from_dict(method.options)
     cfg.work_dir = str(folder)
@@ -144,10 +150,18 @@ def run_config(method: Method, seed: int, folder: Path, short: bool = False) -> 
     return cfg
 
 
-def _method(name: str, entry: dict, path: Path) -> Method:
+def _method(name: str, entry: dict, path: Path, work_dir: Path) -> Method:
     choose([entry.get('role', ROLES[0])], ROLES, f'role of {name}', path)
     skip = tuple(choose(entry.pop('skip', []), EVALUATIONS, 'evaluation', path))
     config = path.parent / entry.pop('config')
+    if not config.is_file():
+        raise ConfigError(
+            f'{path}: method {name} has no config {config}; mend its path.'
+        )
+    if 'prepare' in entry:
+        made = work_dir / 'prepared' / f'{entry["prepare"].get("name", name)}.pth'
+        options = {**entry.get('options', {}), entry['prepare']['option']: str(made)}
+        entry.update(options=options, prepared=made)
     return Method(name=name, config=config, skip=skip, **entry)
 
 

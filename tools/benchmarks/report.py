@@ -77,10 +77,7 @@ def collect(benchmark: Benchmark, split: str, short: bool = False) -> list[dict]
             name: _measure(runs, evaluation, path, evaluation in method.skip)
             for evaluation, name, _, path in columns_of(benchmark)
         }
-        trained = [run['training'][COST[0]] for run in runs if 'training' in run]
-        measures[COST[0]] = summarize(trained) if trained else _lack(runs)
-        if method.role != 'student':
-            measures[COST[0]] = None
+        measures[COST[0]] = _cost(runs) if method.role == 'student' else None
         rows.append(
             dict(
                 method=method.name,
@@ -93,7 +90,9 @@ def collect(benchmark: Benchmark, split: str, short: bool = False) -> list[dict]
     return rows
 
 
-def _measure(runs: list[dict], evaluation: str, path: tuple, skipped: bool):
+def _measure(
+    runs: list[dict], evaluation: str, path: tuple, skipped: bool
+) -> dict | str | None:
     if skipped:
         return None
     found = [
@@ -108,6 +107,13 @@ def _measure(runs: list[dict], evaluation: str, path: tuple, skipped: bool):
     for key in path:
         found = [part[key] for part in found if key in part]
     return summarize(found) if found else None
+
+
+def _cost(runs: list[dict]) -> dict | str:
+    """Of training and, once for each run, of what its method prepares."""
+    trained = [run['training'] for run in runs if 'training' in run]
+    seconds = [part[COST[0]] + part['preparation_seconds'] for part in trained]
+    return summarize(seconds) if seconds else _lack(runs)
 
 
 def _lack(runs: list[dict]) -> str:
@@ -178,7 +184,8 @@ def document(benchmark: Benchmark, rows: list[dict], split: str, made: dict) -> 
         '',
         f'Top-1 accuracy and AP in percent, of the {images}; mean ± standard deviation '
         f'(n − 1) over the seeds {", ".join(map(str, benchmark.seeds))}.',
-        'Cost: processor time of the training (teacher, student and data, one thread).',
+        'Cost: processor time of a training on one thread (teacher, student, data, and what '
+        'the method prepares before).',
         '',
         markdown_table(benchmark, rows),
         *(f'- {n} iterations of {size} images' for n, size in sorted(lengths)),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.fingerprints import code_fingerprint, fingerprint
 from benchmarks.plan import Benchmark, Method, run_config
+from benchmarks.preparation import preparation_seconds
 from benchmarks.scene_transfer import measure_transfer
 from mmengine.config import Config
 from transfer.runs import ROOT, run_process, run_training
@@ -150,7 +151,9 @@ class Run:
         run_training(self.config, 1, *options, keep_open=[lock])
         cost = (self.folder / 'training_cost.json').read_text(encoding='utf-8')
         return dict(
-            json.loads(cost), batch_size=self.config.train_dataloader.batch_size
+            json.loads(cost),
+            batch_size=self.config.train_dataloader.batch_size,
+            preparation_seconds=preparation_seconds(self.method),
         )
 
     def _evaluate(

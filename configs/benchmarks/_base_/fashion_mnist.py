@@ -16,7 +16,8 @@ categories = 'fashion_mnist'
 zero_shot_bank = dict(type='TextualSemanticsBank', categories=categories)
 
 # The images are gray and centred: colour jitter and blur have nothing to teach.
-views = [
+train_pipeline = [
+    dict(type='GrayToBGR'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=image_size,
@@ -24,10 +25,6 @@ views = [
         interpolation='bilinear',
     ),
     dict(type='RandomFlip', prob=0.5),
-]
-train_pipeline = [
-    dict(type='GrayToBGR'),
-    *views,
     dict(type='mmpretrain.PackInputs'),
 ]
 test_pipeline = [
@@ -37,13 +34,10 @@ test_pipeline = [
 ]
 
 dataset = dict(type='mmpretrain.FashionMNIST', data_root=data_root)
+# The labels of training images are used by nothing in a distillation.
+train_dataset = dict(**dataset, split='train', indices=55000, pipeline=train_pipeline)
 train_dataloader = dict(
-    **_base_.train_loader,
-    # The labels that this data set reads are used by nothing in a distillation.
-    dataset=dict(
-        type='SeededViews',
-        dataset=dict(**dataset, split='train', indices=55000, pipeline=train_pipeline),
-    ),
+    **_base_.train_loader, dataset=dict(type='SeededViews', dataset=train_dataset)
 )
 val_dataloader = dict(
     **_base_.eval_loader,

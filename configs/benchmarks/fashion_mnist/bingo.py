@@ -1,0 +1,20 @@
+_base_ = ['../../_base_/models/bingo.py', '../_base_/fashion_mnist.py']
+
+model = dict(
+    teacher=_base_.teacher,
+    **_base_.student,
+    queue_size=4096,
+    # The run has one pass over the data: no epochs to warm up in.
+    warmup_epochs=0,
+    zero_shot_bank=dict(categories=_base_.categories),
+)
+
+# The bags are prepared by tools/benchmarks/compare_methods.py, which fills in the file.
+train_dataloader = dict(
+    dataset=dict(
+        dataset=dict(
+            _delete_=True, type='BagPairs', bags='', dataset=_base_.train_dataset
+        )
+    )
+)
+custom_hooks = [*_base_.custom_hooks, dict(type='BagsHook')]
