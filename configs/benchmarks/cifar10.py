@@ -20,6 +20,7 @@ methods = dict(
         title='BINGO',
         config='cifar10/bingo.py',
         prepare=dict(
+            name='bags',
             script='tools/build_bags.py',
             option='train_dataloader.dataset.dataset.bags',
         ),

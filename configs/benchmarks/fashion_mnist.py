@@ -23,6 +23,7 @@ methods = dict(
         title='BINGO',
         config='fashion_mnist/bingo.py',
         prepare=dict(
+            name='bags',
             script='tools/build_bags.py',
             option='train_dataloader.dataset.dataset.bags',
         ),

@@ -208,10 +208,10 @@ def test_a_failure_is_shown_and_stops_no_other(tool, file, processes, capsys):
 
 
 def test_a_run_in_other_hands_is_left_alone(load, runs, file, processes, tmp_path):
-    plan = load('benchmarks.plan')
+    plan, locks = load('benchmarks.plan'), load('benchmarks.locks')
     benchmark = plan.load_benchmark(file, tmp_path / 'out')
     run = runs.Run(benchmark, benchmark.methods['lgd'], 0)
-    with run._lock():
+    with locks.hold(run.folder):
         with pytest.raises(ConfigError, match='another process works on this run'):
             run.complete(['knn'], 'test')
     assert not processes
@@ -239,7 +239,11 @@ def test_unknown_names_are_refused(tool, file, processes, options, message):
         ("title = 'Toys", "tilte = 'Toys", 'has no title'),
         ("role='teacher'", "role='techer'", 'no role of teacher techer'),
         ("'knn']", "'kn']", 'no evaluation kn'),
-        ("title='LGD', config='lgd.py'", "title='LGD', config='l.py'", 'lgd has no config'),
+        (
+            "title='LGD', config='lgd.py'",
+            "title='LGD', config='l.py'",
+            'lgd has no config',
+        ),
     ],
 )
 def test_a_wrong_benchmark_file_is_refused(tool, file, processes, old, new, message):

@@ -39,7 +39,7 @@ default_hooks = dict(
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2),
     logger=dict(type='LoggerHook', interval=1))
 log_processor = dict(by_epoch=False)
-custom_hooks = [dict(type='SemanticsBankHook'), dict(type='CheckpointMetaHook'),
+custom_hooks = [dict(type='SemanticsBankHook', cache_dir=None), dict(type='CheckpointMetaHook'),
                 dict(type='ExportBackboneHook'), dict(type='TrainingCostHook')]
 del loader
 """

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 from benchmarks import report
-from benchmarks.plan import EVALUATIONS, Benchmark, choose, load_benchmark
+from benchmarks.plan import EVALUATIONS, SPLITS, Benchmark, choose, load_benchmark
 from benchmarks.preparation import prepare_method
 from benchmarks.runs import CODE_CHANGES, Run
 from benchmarks.scene_transfer import prepare_scenes
@@ -42,9 +42,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--split',
-        choices=('val', 'test'),
-        default='test',
-        help='images that are reported; choose settings on `val`; default: test',
+        choices=SPLITS,
+        help='images that are reported; settings are chosen on `val`; default: as the '
+        'file says, else test',
     )
     parser.add_argument(
         '--jobs',
@@ -100,7 +100,7 @@ def run_all(benchmark: Benchmark, args: argparse.Namespace) -> list[str]:
     benchmark.prepare_data()
     for method in dict.fromkeys(run.method.name for run in runs):
         if benchmark.methods[method].prepare:
-            prepare_method(benchmark, benchmark.methods[method], args.short)
+            prepare_method(benchmark.methods[method], args.short)
     if 'transfer' in evaluations:
         prepare_scenes(benchmark.work_dir / 'transfer', benchmark.settings['transfer'])
 
@@ -148,6 +148,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.chdir(ROOT)
     benchmark = load_benchmark(args.benchmark, args.work_dir)
+    args.split = args.split or benchmark.split
     if args.short:
         benchmark = shorten(benchmark, args)
     failed = [] if args.report_only else run_all(benchmark, args)

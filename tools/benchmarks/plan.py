@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmlgd.errors import ConfigError
 
 EVALUATIONS = ('zero_shot', 'probe', 'knn', 'transfer')
+SPLITS = ('val', 'test')
 ROLES = ('student', 'untrained', 'teacher')
 _NEEDED = ('name', 'title', 'data', 'methods', 'seeds', 'evaluations', 'settings')
 
@@ -26,7 +27,8 @@ class Method:
             before; 'teacher', the model it learns from.
         skip (tuple[str]): Evaluations that say nothing about it.
         prepare (dict | None): ``script`` to run before the first training, with
-            ``arguments``; ``option``, the dotted key that takes the file it writes.
+            ``arguments``; ``option``, the dotted key that takes the file it writes;
+            ``name`` of the file, for several methods to share.
         prepared (Path | None): That file.
     """
 
@@ -53,6 +55,8 @@ class Benchmark:
         evaluations (list[str]): Columns of the table, some of :data:`EVALUATIONS`.
         default_evaluations (list[str]): Those that are made without being asked for.
         settings (dict[str, dict]): Options of the evaluations, by name.
+        split (str): Images that are reported where nobody asks for others: 'test',
+            or 'val' in a file that serves to choose settings.
         work_dir (Path): Where runs and results go.
         path (Path): The file.
     """
@@ -65,6 +69,7 @@ class Benchmark:
     evaluations: list[str]
     default_evaluations: list[str]
     settings: dict[str, dict]
+    split: str
     work_dir: Path
     path: Path
 
@@ -106,6 +111,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
     fields['default_evaluations'] = choose(
         cfg.get('default_evaluations'), cfg['evaluations'], 'evaluation', path
     )
+    (fields['split'],) = choose([cfg.get('split', 'test')], SPLITS, 'split', path)
     fields['methods'] = {
         name: _method(name, dict(entry), path, work_dir)
         for name, entry in cfg['methods'].items()

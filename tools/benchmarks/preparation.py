@@ -5,17 +5,17 @@ import resource
 from pathlib import Path
 
 from benchmarks.fingerprints import fingerprint
-from benchmarks.plan import Benchmark, Method, run_config
+from benchmarks.locks import hold
+from benchmarks.plan import Method, run_config
 from transfer.runs import ROOT, run_process
 
 from mmlgd.utils.atomic import write_atomically
 
 
-def prepare_method(benchmark: Benchmark, method: Method, short: bool) -> None:
+def prepare_method(method: Method, short: bool) -> None:
     """Run the method's script, unless its file is there.
 
     Args:
-        benchmark (Benchmark): Has the folder of all such files.
         method (Method): Its ``prepare`` tells the ``script``, which takes a config and
             ``--out``, and more ``arguments``.
         short (bool): As for :func:`run_config`.
@@ -24,24 +24,24 @@ def prepare_method(benchmark: Benchmark, method: Method, short: bool) -> None:
         MMLGDError: The script failed.
     """
     out = method.prepared
-    cfg = run_config(method, benchmark.seeds[0], out.with_suffix(''), short)
-    made_from = fingerprint([method.prepare, cfg.to_dict()])
-    if out.is_file() and _read(out).get('made_from') == made_from:
-        return
-    print(f'{method.name}: {method.prepare["script"]}', flush=True)
-    folder = Path(cfg.work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    cfg.dump(folder / 'run.py')
-    command = [
-        str(ROOT / method.prepare['script']),
-        str(folder / 'run.py'),
-        *('--out', str(out)),
-        *method.prepare.get('arguments', []),
-    ]
-    before = _children_seconds()
-    run_process(command, 1, folder / 'output.txt')
-    told = dict(made_from=made_from, cpu_seconds=_children_seconds() - before)
-    write_atomically(out.with_suffix('.json'), json.dumps(told) + '\n')
+    folder = out.with_suffix('')
+    # Of one seed for all: the images and their teacher are the same.
+    cfg = run_config(method, 0, folder, short)
+    parts = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
+    made_from = fingerprint([method.prepare, parts])
+    with hold(folder) as lock:
+        if out.is_file() and _read(out).get('made_from') == made_from:
+            return
+        print(f'{method.name}: {method.prepare["script"]}', flush=True)
+        folder.mkdir(exist_ok=True)
+        cfg.dump(folder / 'run.py')
+        script = str(ROOT / method.prepare['script'])
+        more = method.prepare.get('arguments', [])
+        command = [script, str(folder / 'run.py'), '--out', str(out), *more]
+        before = _children_seconds()
+        run_process(command, 1, folder / 'output.txt', [lock])
+        told = dict(made_from=made_from, cpu_seconds=_children_seconds() - before)
+        write_atomically(out.with_suffix('.json'), json.dumps(told) + '\n')
 
 
 def preparation_seconds(method: Method) -> float:

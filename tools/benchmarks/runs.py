@@ -4,16 +4,14 @@ A run's folder holds ``result.json``, whole or not at all: fingerprints of its c
 and of the code, ``training`` once that is done, and ``evaluations`` by split and name.
 """
 
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from benchmarks.fingerprints import code_fingerprint, fingerprint
+from benchmarks.locks import hold
 from benchmarks.plan import Benchmark, Method, run_config
 from benchmarks.preparation import preparation_seconds
 from benchmarks.scene_transfer import measure_transfer
@@ -105,7 +103,7 @@ class Run:
                 another process works on the run.
             MMLGDError: A process failed.
         """
-        with self._lock() as lock:
+        with hold(self.folder) as lock:
             state = self._begin(code_change)
             state.pop('failure', None)
             try:
@@ -194,18 +192,3 @@ class Run:
         is_trained = self.method.role == 'student'
         checkpoint = self.folder / 'backbone.pth' if is_trained else None
         return measure_transfer(folder, checkpoint, self.seed, settings, [lock])
-
-    @contextmanager
-    def _lock(self) -> Iterator[int]:
-        """Keep others away, also while only a process of a killed tool is left."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        path = self.folder.parent / f'.{self.folder.name}.lock'
-        with open(path, 'w') as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(
-                    f'{self.folder}: another process works on this run; wait for its '
-                    'end, or end it.'
-                ) from None
-            yield stream.fileno()
