@@ -65,7 +65,7 @@ class SEED(BaseDistiller):
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
         if num_patches and not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = {
-                'type': 'MultiViewDataPreprocessor',
+                'type': 'mmlgd.MultiViewDataPreprocessor',
                 **(data_preprocessor or {}),
             }
         super().__init__(
