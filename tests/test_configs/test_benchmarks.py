@@ -1,0 +1,120 @@
+"""The benchmarks' methods: alike in all but the method, on splits that share no image."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmpretrain.structures import DataSample
+
+import mmlgd  # noqa: F401  (registers the scope before configs are read)
+from mmlgd.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / 'tools'))  # benchmarks.plan is no part of the package
+
+from benchmarks.plan import load_benchmark, run_config  # noqa: E402
+
+FILES = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
+METHODS = [(file, name) for file in FILES for name in load_benchmark(file).methods]
+# Another learning rate makes no other step.
+STEPPED = [(file, name) for file, name in METHODS if '_lr_' not in name]
+
+
+def config_of(file: Path, name: str) -> Config:
+    benchmark = load_benchmark(file)
+    return run_config(benchmark.methods[name], 1, Path('work'))
+
+
+def test_every_config_is_in_a_benchmark():
+    listed = {load_benchmark(file).methods[name].config for file, name in METHODS}
+    present = {
+        path
+        for path in (ROOT / 'configs/benchmarks').glob('*/*.py')
+        if path.parent.name != '_base_'
+    }
+    assert listed == present
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
+def test_methods_differ_in_the_method_alone(file):
+    """And, where a tuning says so, in the learning rate; BINGO gets pairs."""
+    compared = []
+    for name in load_benchmark(file).methods:
+        cfg = config_of(file, name).to_dict()
+        dataset = cfg['train_dataloader']['dataset']
+        if dataset['dataset']['type'] == 'BagPairs':
+            dataset['dataset'] = dataset['dataset']['dataset']
+        if file.stem.endswith('_tuning'):
+            del cfg['optim_wrapper']['optimizer']['lr']
+        common = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'randomness')
+        loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
+        backbone = cfg['model']['backbone']
+        compared.append([backbone, *(cfg[key] for key in (*common, *loaders))])
+    assert all(other == compared[0] for other in compared)
+
+
+class Numbers(BaseDataset):
+    def load_data_list(self):
+        return [dict(number=number) for number in range(60000)]
+
+
+def numbers(dataset: dict) -> set:
+    taken = Numbers(indices=dataset.get('indices'), serialize_data=False)
+    return {info['number'] for info in map(taken.get_data_info, range(len(taken)))}
+
+
+def test_fashion_mnist_keeps_images_for_validation():
+    cfg = config_of(ROOT / 'configs/benchmarks/fashion_mnist.py', 'lgd')
+    train, val = cfg.train_dataloader.dataset.dataset, cfg.val_dataloader.dataset
+    assert train.split == val.split == 'train'
+    assert len(numbers(train)) == 55000 and len(numbers(val)) == 5000
+    assert not numbers(train) & numbers(val)
+    test = cfg.test_dataloader.dataset
+    assert test.split == 'test' and test.test_mode
+
+
+def test_cifar10_keeps_images_for_validation():
+    cfg = config_of(ROOT / 'configs/benchmarks/cifar10.py', 'lgd')
+    lists = [
+        dataset.ann_file
+        for dataset in (
+            cfg.train_dataloader.dataset.dataset,
+            cfg.val_dataloader.dataset,
+            cfg.test_dataloader.dataset,
+        )
+    ]
+    assert lists == ['meta/train.txt', 'meta/val.txt', 'meta/test.txt']
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
+def test_data_are_prepared_where_the_configs_look(file):
+    benchmark = load_benchmark(file)
+    for name in benchmark.methods:
+        assert config_of(file, name).data_root == benchmark.data['out_dir']
+
+
+@pytest.mark.parametrize(
+    ('file', 'name'), STEPPED, ids=[f'{file.stem}-{name}' for file, name in STEPPED]
+)
+def test_a_method_builds_and_takes_two_steps(file, name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    init_default_scope('mmlgd')
+    cfg = config_of(file, name)
+    for bank in {'textual_bank', 'zero_shot_bank'} & set(cfg.model):
+        cfg.model[bank].templates = ['a photo of a {}.']  # for speed
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    side, before = cfg.image_size, model.backbone.conv1.conv.weight.detach().clone()
+    image = torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8)
+    inputs = [image, image.flip(3)] if cfg.model.type == 'BINGO' else image
+    samples = [DataSample().set_gt_label(label) for label in range(8)]
+    for _ in range(2):
+        losses = model.train_step(dict(inputs=inputs, data_samples=samples), optimizer)
+        assert all(torch.isfinite(value).all() for value in losses.values())
+    assert not torch.equal(model.backbone.conv1.conv.weight, before)
