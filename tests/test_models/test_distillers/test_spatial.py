@@ -159,14 +159,14 @@ def test_steps_lower_the_loss(name):
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=0.03)
     history = []
-    for _ in range(50):
+    for _ in range(30):
         losses = model(inputs, mode='loss')
         history.append({key: value.item() for key, value in losses.items()})
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
     for key, first in history[0].items():
-        assert history[-1][key] < 0.8 * first, key
+        assert history[-1][key] < 0.9 * first, key
 
 
 def on_each_rank(rank):
