@@ -80,3 +80,7 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
 )
 log_processor = dict(by_epoch=False, window_size=20)
+
+# On a CPU a step takes two thirds of the time. Not for the detector: mmcv's RoIAlign
+# misreads this memory format.
+custom_hooks = [*_base_.custom_hooks, dict(type='mmlgd.ChannelsLastHook')]

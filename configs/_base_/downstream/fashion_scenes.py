@@ -71,7 +71,4 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=ma
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-custom_hooks = [
-    dict(type='mmlgd.BackboneLoadCheckHook'),
-    dict(type='mmlgd.ChannelsLastHook'),
-]
+custom_hooks = [dict(type='mmlgd.BackboneLoadCheckHook')]

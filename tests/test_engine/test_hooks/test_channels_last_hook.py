@@ -1,7 +1,10 @@
+import pytest
 import torch
+from mmcv.ops import RoIAlign
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmlgd.errors import ConfigError
 from tests.tiny_runner import tiny_runner
 
 
@@ -42,3 +45,21 @@ def test_a_run_that_only_validates(tmp_path):
     )
     runner.val()
     assert runner.model.format_kept
+
+
+def test_operators_that_would_misread_the_format_are_named(tmp_path):
+    model = Convolution()
+    model.pooling = nn.Sequential(RoIAlign(3))
+    hooks = [dict(type='ChannelsLastHook')]
+    runner = tiny_runner(tmp_path, 2, model, custom_hooks=hooks)
+    with pytest.raises(ConfigError, match='pooling.0 is a RoIAlign'):
+        runner.train()
+
+
+def test_roi_align_does_misread_the_format():
+    # Why the hook refuses; should this fail, a new mmcv can do without the refusal.
+    features = torch.randn(1, 4, 8, 8)
+    pool, boxes = RoIAlign(2, 1.0, 2), torch.tensor([[0.0, 1, 1, 6, 7]])
+    right = pool(features, boxes)
+    wrong = pool(features.to(memory_format=torch.channels_last), boxes)
+    assert not torch.allclose(right, wrong, atol=0.01)
