@@ -81,6 +81,6 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False, window_size=20)
 
-# On a CPU a step takes two thirds of the time. Not for the detector: mmcv's RoIAlign
+# Faster on a CPU. Not for the detector: mmcv's RoIAlign
 # misreads this memory format.
 custom_hooks = [*_base_.custom_hooks, dict(type='mmlgd.ChannelsLastHook')]

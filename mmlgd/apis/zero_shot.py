@@ -22,11 +22,12 @@ class ZeroShotClassifier:
     """Names images with the student of a training checkpoint.
 
     Under the names it was distilled with, it needs the checkpoint alone. Other
-    names take a bank file, or the teacher's text tower.
+    names, and methods that know none (SEED), take a bank file, or the teacher's text
+    tower.
 
     Args:
-        checkpoint (str | Path): A training checkpoint of LGD (not
-            ``backbone.pth``, which has no projector).
+        checkpoint (str | Path): A training checkpoint (not ``backbone.pth``, which
+            has no projector).
         categories (str | Path | Sequence[str], optional): Other names: a
             built-in set, a text file, or a list. Defaults to None: those of the
             checkpoint.
@@ -41,7 +42,8 @@ class ZeroShotClassifier:
         category_names (list[str]): The C names.
 
     Raises:
-        CheckpointError: The checkpoint is no training checkpoint of LGD.
+        CheckpointError: The file is no training checkpoint, or has no names and
+            none are given.
         BankError: The bank file does not fit the names or the student.
 
     Example:
@@ -60,23 +62,26 @@ class ZeroShotClassifier:
     ) -> None:
         contents = read_checkpoint(checkpoint)
         state, meta = contents['state_dict'], contents['meta']
-        if 'textual_bank.embeddings' not in state or 'cfg' not in meta:
+        if 'cfg' not in meta or not any(key.startswith('projector.') for key in state):
             raise CheckpointError(
-                f'{checkpoint} is no training checkpoint of LGD: zero-shot use needs its '
-                'projector, banks and config. Pass the epoch_*.pth or iter_*.pth, not the '
-                'exported backbone.'
+                f'{checkpoint} is no training checkpoint of a distillation: zero-shot use '
+                'needs its projector and config. Pass the epoch_*.pth or iter_*.pth, not '
+                'the exported backbone.'
+            )
+        embeddings = state.get('textual_bank.embeddings')
+        if embeddings is None and categories is None:
+            raise CheckpointError(
+                f'{checkpoint} was distilled without category names; pass categories.'
             )
         config = Config.fromstring(meta['cfg'], '.py')
         self.device = device
         self.temperature = config.model.get('student_temperature', 0.2)
-        embeddings = state['textual_bank.embeddings']
-        self.student = _load_student(
-            config.model, contents, embeddings.shape[1], checkpoint
-        )
+        embed_dims = _projected_width(state)
+        self.student = _load_student(config.model, contents, embed_dims, checkpoint)
         self.student.to(device)
-        self.category_names = list(meta['category_names'])
+        self.category_names = list(meta.get('category_names', ()))
         if categories is not None:
-            bank = TextualSemanticsBank(categories, embeddings.shape[1], templates)
+            bank = TextualSemanticsBank(categories, embed_dims, templates)
             if bank_file is not None:
                 bank.load(bank_file)
             else:
@@ -127,6 +132,16 @@ class ZeroShotClassifier:
             [(self.category_names[label], score) for label, score in zip(*row)]
             for row in zip(labels.tolist(), scores.tolist())
         ]
+
+
+def _projected_width(state: dict) -> int:
+    """Width D of the embeddings, that of the projector's last matrix."""
+    matrices = [
+        value
+        for key, value in state.items()
+        if key.startswith('projector.') and value.dim() == 2
+    ]
+    return matrices[-1].shape[0]
 
 
 def _load_student(

@@ -107,6 +107,31 @@ def test_classifier_under_other_names(run, tmp_path):
         )
 
 
+def test_classifier_of_a_method_without_names(run, tmp_path):
+    bank = dict(
+        type='TextualSemanticsBank', categories=SORTED, templates=['a {}.', 'the {}.']
+    )
+    cfg = dict(
+        type='SEED',
+        teacher=dict(type='ToyTeacher'),
+        backbone=dict(type='ToyBackbone'),
+        queue_size=8,
+        zero_shot_bank=bank,
+    )
+    runner = Runner.from_cfg(toy_run_cfg(run[0], tmp_path, cfg))
+    runner.train()
+    runner.model.eval()
+    checkpoint = tmp_path / 'epoch_2.pth'
+    with pytest.raises(CheckpointError, match='without category names'):
+        ZeroShotClassifier(checkpoint)
+    classifier = ZeroShotClassifier(
+        checkpoint, categories=SORTED, templates=bank['templates']
+    )
+    inputs = torch.randn(3, 3, 16, 16)
+    expected = [sample.pred_score for sample in runner.model(inputs, mode='predict')]
+    torch.testing.assert_close(classifier.scores(inputs), torch.stack(expected))
+
+
 def test_classifier_needs_a_training_checkpoint(run):
     with pytest.raises(CheckpointError, match='not the exported backbone'):
         ZeroShotClassifier(run[1] / 'backbone.pth')
