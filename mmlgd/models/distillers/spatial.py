@@ -142,8 +142,7 @@ class SpatialMimicry(BaseDistiller):
             return mimicry_loss(student, teacher)
         self.queue.update(teacher)
         with torch.autocast(student.device.type, enabled=False):
-            # The backward pass needs the rows as they are now.
-            anchors = self.queue.embeddings.clone().T
+            anchors = self.queue.embeddings.T
             return kl_divergence(student @ anchors, teacher @ anchors, self.temperature)
 
     def _student_channels(self) -> int:

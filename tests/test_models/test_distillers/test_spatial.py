@@ -151,6 +151,16 @@ def test_every_parameter_in_training_has_a_gradient(name):
     assert keys == {'backbone', 'projector', 'spatial_projector'} | queue
 
 
+def test_a_neck_that_learns_is_frozen_with_the_projector():
+    neck = dict(type='mmpretrain.GeneralizedMeanPooling')
+    model = spatial(neck=neck, form='mse', global_term=None)
+
+    model(images(), mode='loss')['loss_spatial'].backward()
+
+    assert list(model.neck.parameters())
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
 @pytest.mark.parametrize('name', TERMS)
 def test_steps_lower_the_loss(name):
     # Mimicry at its default weight would drown the other term.
