@@ -132,7 +132,8 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         float32 even under bfloat16 autocast.
 
         Args:
-            inputs (Tensor): As of :meth:`encode_image`.
+            inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
+                ``image_mean`` and ``image_std``.
 
         Returns:
             Tensor: (B, D) float32, without gradient.
@@ -143,14 +144,10 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
             return self.image_features(inputs.float()).float()
 
     def encode_image(self, inputs: Tensor) -> Tensor:
-        """Encodes images, see :meth:`encode_features`.
+        """Unit rows (B, D) of images: what :meth:`encode_features` gives, normalised.
 
         Args:
-            inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
-                ``image_mean`` and ``image_std``.
-
-        Returns:
-            Tensor: (B, D) float32, unit rows, without gradient.
+            inputs (Tensor): As of :meth:`encode_features`.
         """
         with torch.autocast(inputs.device.type, enabled=False):
             return F.normalize(self.encode_features(inputs), dim=-1)
