@@ -80,8 +80,10 @@ def test_pair_depends_on_seed_view_and_image_only(bags):
     for index in reversed(range(40)):
         for found, view in zip(dataset[index]['inputs'], wanted[index]):
             assert torch.equal(found, view)
-    again = [mate_of(pairs(bags, seed=1)[index]) for index in range(40)]
-    assert again != [int(views[1][0]) for views in wanted]
+    other = pairs(bags, seed=1)
+    assert [mate_of(other[index]) for index in range(40)] != [
+        int(views[1][0]) for views in wanted
+    ]
 
 
 def test_mate_has_a_view_of_its_own(bags):
