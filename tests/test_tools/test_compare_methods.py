@@ -203,8 +203,9 @@ def test_a_failure_is_shown_and_stops_no_other(tool, file, processes, capsys):
     assert '| LGD | failed | failed | failed | failed | failed |' in out
     assert '| mimicry | – | 80.0 (1 of 2) |' in out
     config.write_text(whole)
-    call(tool, file, '--methods', 'lgd', '--seeds', '0')
-    assert table_row(capsys, 'LGD')[1] == '80.0 (1 of 2)'
+    call(tool, file, '--methods', 'lgd', '--seeds', '0', '--evaluations', 'knn')
+    row = table_row(capsys, 'LGD')
+    assert row[1:] == [*['not run'] * 3, '80.0 (1 of 2)', '10 (1 of 2)']
 
 
 def test_a_run_in_other_hands_is_left_alone(load, runs, file, processes, tmp_path):
