@@ -3,62 +3,73 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _COLUMNS = 2
+_COLOURS = 10
+_MARKERS = 'oDs^v'
 
 
 def draw_costs(
     rows: Sequence[Mapping], titles: Mapping[str, str], path: str | Path
 ) -> None:
-    """Draw one panel a measure: a point a run, and a method's mean with its name.
+    """Draw one panel a measure: small points for runs, a large one for their mean.
 
-    Methods without a training are drawn as lines across.
+    Methods without a training are drawn as lines across. Measures that no method has
+    get no panel.
 
     Args:
         rows (Sequence[Mapping]): One a method: ``title`` and ``measures``, by name a
             dict with ``mean`` and ``values``, or anything else where nothing is
             known; ``cpu_seconds`` is the cost in seconds.
-        titles (Mapping[str, str]): Title of each measure that is drawn, by name.
+        titles (Mapping[str, str]): Title of each measure, by name.
         path (str | Path): File to write, in a format that matplotlib writes.
     """
-    count = max(1, len(titles))
-    lines = -(-count // _COLUMNS)
-    figure = Figure(figsize=(11, 3.8 * lines), layout='constrained')
-    axes = figure.subplots(lines, _COLUMNS, squeeze=False).flat
-    for axis, (name, title) in zip(axes, titles.items()):
-        for number, row in enumerate(rows):
-            value, cost = row['measures'].get(name), row['measures'].get('cpu_seconds')
-            if not isinstance(value, Mapping):
-                continue
-            colour = f'C{number % 10}'
-            if not isinstance(cost, Mapping):
-                axis.axhline(value['mean'], color=colour, linestyle=':')
-                axis.annotate(
-                    row['title'],
-                    (1, value['mean']),
-                    xycoords=('axes fraction', 'data'),
-                    ha='right',
-                    va='bottom',
-                    color=colour,
-                    fontsize=8,
-                )
-                continue
-            pairs = list(zip(cost['values'], value['values']))
-            axis.scatter(*zip(*pairs), s=12, color=colour, alpha=0.5)
-            axis.scatter(cost['mean'], value['mean'], s=60, color=colour, marker='D')
-            axis.annotate(
-                row['title'],
-                (cost['mean'], value['mean']),
-                xytext=(6, 5),
-                textcoords='offset points',
-                color=colour,
-                fontsize=8,
-            )
-        axis.set(title=title, xlabel='training cost (s of one core)', ylabel='%')
-        axis.margins(0.15)
-        axis.spines[['top', 'right']].set_visible(False)
-        axis.grid(alpha=0.3)
-    for axis in list(axes):
+    drawn = [
+        name
+        for name in titles
+        if any(isinstance(row['measures'].get(name), Mapping) for row in rows)
+    ]
+    lines = max(1, -(-len(drawn) // _COLUMNS))
+    figure = Figure(figsize=(11, 3.8 * lines + 1), layout='constrained')
+    axes = list(figure.subplots(lines, _COLUMNS, squeeze=False).flat)
+    found = {}
+    for name, axis in zip(drawn, axes):
+        _draw_panel(axis, name, rows)
+        axis.set(title=titles[name], xlabel='training cost (s of one core)', ylabel='%')
+        for artist, label in zip(*axis.get_legend_handles_labels()):
+            found[label] = artist
+    for axis in axes[len(drawn) :]:
         axis.set_visible(False)
+    labels = [row['title'] for row in rows if row['title'] in found]
+    handles = [found[label] for label in labels]
+    figure.legend(handles, labels, loc='outside lower center', ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
+
+
+def _draw_panel(axis: Axes, name: str, rows: Sequence[Mapping]) -> None:
+    for number, row in enumerate(rows):
+        value, cost = row['measures'].get(name), row['measures'].get('cpu_seconds')
+        if not isinstance(value, Mapping):
+            continue
+        colour = f'C{number % _COLOURS}'
+        if not isinstance(cost, Mapping):
+            axis.axhline(value['mean'], color=colour, ls='--', label=row['title'])
+            continue
+        marker = _MARKERS[number // _COLOURS % len(_MARKERS)]
+        # Of unequal numbers, there is no telling which belong together.
+        if len(cost['values']) == len(value['values']):
+            points = cost['values'], value['values']
+            axis.scatter(*points, s=12, color=colour, marker=marker, alpha=0.5)
+        axis.scatter(
+            cost['mean'],
+            value['mean'],
+            s=60,
+            color=colour,
+            marker=marker,
+            label=row['title'],
+        )
+    axis.margins(0.1)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.grid(alpha=0.3)

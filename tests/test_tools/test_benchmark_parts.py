@@ -187,6 +187,9 @@ def test_the_figure_takes_what_is_missing(tmp_path):
     drawn = (tmp_path / 'f.svg').read_text()
     assert '<!-- LGD -->' in drawn and '<!-- random -->' in drawn
     assert '<!-- SEED -->' not in drawn
+    # One panel: nobody has the other measure.
+    assert '<!-- zero-shot -->' in drawn and '<!-- k-NN -->' not in drawn
+    assert drawn.count('<!-- training cost (s of one core) -->') == 1
 
 
 def test_scenes_get_the_backbone_the_seed_and_the_options(load, tmp_path, monkeypatch):
