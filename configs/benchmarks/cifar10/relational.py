@@ -7,3 +7,6 @@ model = dict(
     **_base_.student,
     projector=dict(type='Projector'),
 )
+
+# Of 0.12, 0.24 and 0.48, the best on the validation images of CIFAR-10.
+optim_wrapper = dict(optimizer=dict(lr=0.12))

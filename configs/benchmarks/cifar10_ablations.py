@@ -1,13 +1,13 @@
-# What of LGD matters: one change at a time. LGD as it is comes from fashion_mnist.py,
+# What of LGD matters: one change at a time. LGD as it is comes from cifar10.py,
 # in whose folder all runs lie.
-_base_ = './fashion_mnist.py'
+_base_ = './cifar10.py'
 
-name = 'fashion_mnist_ablations'
-title = 'Ablations of LGD on Fashion-MNIST'
-work_dir = 'work_dirs/benchmarks/fashion_mnist'
+name = 'cifar10_ablations'
+title = 'Ablations of LGD on CIFAR-10'
+work_dir = 'work_dirs/benchmarks/cifar10'
 evaluations = ['zero_shot', 'probe', 'knn']
 
-config = 'fashion_mnist/lgd.py'
+config = 'cifar10/lgd.py'
 methods = dict(
     _delete_=True,
     lgd=dict(title='LGD (alpha 0.5, momentum 0.99)', config=config),
