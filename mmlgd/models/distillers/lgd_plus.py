@@ -50,6 +50,9 @@ class LGDPlus(LGD):
         self.mimicry_weight = mimicry_weight
         self.dense_weight = dense_weight
         if dense_weight > 0:
+            # A teacher without embeddings of places says so now, not at the first step.
+            size = self.teacher.image_size
+            self.teacher.encode_dense(torch.zeros(1, 3, size, size))
             self.dense_projector = nn.Conv2d(
                 self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
             )
