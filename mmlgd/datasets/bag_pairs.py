@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from mmlgd.errors import ConfigError
 from mmlgd.registry import DATASETS
 
 from .bags import Bags
+from .dataset_wrapper import DatasetWrapper
 
 
 @DATASETS.register_module()
-class BagPairs:
+class BagPairs(DatasetWrapper):
     """A data set that gives with each image a mate, drawn from the image's bag.
 
     The mate is drawn from torch's global generator, after the anchor's transforms.
@@ -48,34 +48,13 @@ class BagPairs:
         separate_teacher_views: bool = False,
         lazy_init: bool = False,
     ) -> None:
-        if isinstance(dataset, dict):
-            dataset = DATASETS.build(dataset)
-        if not (hasattr(dataset, '__len__') and hasattr(dataset, '__getitem__')):
-            raise ConfigError(
-                'BagPairs.dataset must be a data set with a length and items (or its '
-                f'config), but is {type(dataset).__name__}.'
-            )
-        self.dataset = dataset
         self.bags_path = str(bags)
         self.separate_teacher_views = separate_teacher_views
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
+        super().__init__(dataset, lazy_init)
 
-    def full_init(self) -> None:
-        """Let the wrapped data set load its list, then read the bags of it."""
-        if self._fully_initialized:
-            return
-        if hasattr(self.dataset, 'full_init'):
-            self.dataset.full_init()
+    def _prepare(self) -> None:
         self.bags = Bags.read(self.bags_path)
         self.bags.check_images(self.bags_path, self.dataset)
-        self._fully_initialized = True
-
-    @property
-    def metainfo(self) -> dict:
-        """Meta information of the wrapped data set."""
-        return getattr(self.dataset, 'metainfo', {})
 
     def get_data_info(self, index: int) -> dict:
         """What the wrapped data set knows about the anchor, before the pipeline."""
@@ -99,7 +78,3 @@ class BagPairs:
         if self.separate_teacher_views:
             views += [self.dataset[one]['inputs'] for one in (index, mate)]
         return {**item, 'inputs': views}
-
-    def __len__(self) -> int:
-        """N, the number of anchors."""
-        return len(self.dataset)

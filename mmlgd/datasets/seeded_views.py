@@ -7,9 +7,11 @@ from mmlgd.errors import ConfigError
 from mmlgd.registry import DATASETS
 from mmlgd.utils.rng import mix_seed, seeded
 
+from .dataset_wrapper import DatasetWrapper
+
 
 @DATASETS.register_module()
-class SeededViews:
+class SeededViews(DatasetWrapper):
     """A data set whose random transforms depend on (seed, view, image) only.
 
     Index ``view * N + i`` gives view ``view`` of image ``i``: the global generators
@@ -38,31 +40,8 @@ class SeededViews:
             raise ConfigError(
                 f'SeededViews.seed must be a non-negative integer, but is {seed!r}.'
             )
-        if isinstance(dataset, dict):
-            dataset = DATASETS.build(dataset)
-        if not (hasattr(dataset, '__len__') and hasattr(dataset, '__getitem__')):
-            raise ConfigError(
-                'SeededViews.dataset must be a data set with a length and items (or '
-                f'its config), but is {type(dataset).__name__}.'
-            )
-        self.dataset = dataset
         self.seed = seed
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
-
-    def full_init(self) -> None:
-        """Let the wrapped data set load its list."""
-        if self._fully_initialized:
-            return
-        if hasattr(self.dataset, 'full_init'):
-            self.dataset.full_init()
-        self._fully_initialized = True
-
-    @property
-    def metainfo(self) -> dict:
-        """Meta information of the wrapped data set."""
-        return getattr(self.dataset, 'metainfo', {})
+        super().__init__(dataset, lazy_init)
 
     def split(self, index: int) -> tuple[int, int]:
         """Split an index into view and image.
@@ -95,7 +74,3 @@ class SeededViews:
     def __iter__(self) -> Iterator[Any]:
         # Without it, Python would count indices up for ever: none is out of range.
         return (self[index] for index in range(len(self)))
-
-    def __len__(self) -> int:
-        """N, the number of images, not of views."""
-        return len(self.dataset)
