@@ -2,11 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, get_world_size
 from torch import nn
 
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count
+from mmlgd.utils.gather import gather_rows
 
 
 @MODELS.register_module()
@@ -52,9 +52,7 @@ class EmbeddingQueue(nn.Module):
             embeddings (torch.Tensor): (B, D) rows of this rank; every rank must
                 bring the same B. The order is by rank, then by row.
         """
-        rows = embeddings.detach().float()
-        if get_world_size() > 1:
-            rows = torch.cat(all_gather(rows.contiguous()))
+        rows = gather_rows(embeddings.detach().float())
         kept = rows[-self.size :]
         # Where the kept rows would stand, had the others been written before.
         first = self.position + (len(rows) - len(kept))

@@ -2,11 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, get_world_size
+from mmengine.dist import get_world_size
 from torch import nn
 
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.gather import gather_rows
 
 
 @MODELS.register_module()
@@ -116,8 +117,7 @@ def _gather(
     if get_world_size() == 1:
         return rows, assignment
     # float32 holds every integer below 2^24 exactly: far more than categories.
-    packed = torch.cat([rows, assignment[:, None].to(rows.dtype)], dim=1)
-    packed = torch.cat(all_gather(packed.contiguous()))
+    packed = gather_rows(torch.cat([rows, assignment[:, None].to(rows.dtype)], dim=1))
     return packed[:, :-1], packed[:, -1].long()
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmlgd.models.losses import soft_cross_entropy
+from mmlgd.models.losses import on_grid, soft_cross_entropy
 from mmlgd.models.student import as_maps
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
@@ -89,9 +89,7 @@ class LGDPlus(LGD):
         self, student_map: torch.Tensor, places: torch.Tensor
     ) -> torch.Tensor:
         with torch.autocast(student_map.device.type, enabled=False):
-            grid = places.shape[-2:]
-            student_map = F.interpolate(student_map.float(), size=grid, mode='bilinear')
-            student_map = F.normalize(student_map, dim=1)
+            student_map = F.normalize(on_grid(student_map, places), dim=1)
             student_logits, teacher_logits = (
                 part.permute(0, 2, 3, 1).flatten(0, 2) @ self.textual_bank.embeddings.T
                 for part in (student_map, places)

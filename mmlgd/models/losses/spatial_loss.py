@@ -25,7 +25,7 @@ def spatial_mse_loss(
     Source: LightlyTrain, distillation v2.
     """
     with torch.autocast(student_map.device.type, enabled=False):
-        return F.mse_loss(_on_grid(student_map, teacher_map), teacher_map.float())
+        return F.mse_loss(on_grid(student_map, teacher_map), teacher_map.float())
 
 
 def spatial_relations_loss(
@@ -51,13 +51,14 @@ def spatial_relations_loss(
     """
     with torch.autocast(student_map.device.type, enabled=False):
         return kl_divergence(
-            _similarities(_on_grid(student_map, teacher_map)),
+            _similarities(on_grid(student_map, teacher_map)),
             _similarities(teacher_map.float()),
             temperature,
         )
 
 
-def _on_grid(student_map: torch.Tensor, teacher_map: torch.Tensor) -> torch.Tensor:
+def on_grid(student_map: torch.Tensor, teacher_map: torch.Tensor) -> torch.Tensor:
+    """A student's map, float32, resized bilinearly to the teacher's h and w."""
     grid = teacher_map.shape[-2:]
     if student_map.shape[-2:] == grid:
         return student_map.float()
