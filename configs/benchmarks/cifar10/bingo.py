@@ -1,11 +1,8 @@
-_base_ = ['../../_base_/models/bingo.py', '../_base_/cifar10.py']
+_base_ = ['../_base_/methods/bingo.py', '../_base_/cifar10.py']
 
 model = dict(
     teacher=_base_.teacher,
     **_base_.student,
-    queue_size=4096,
-    # The run has one pass over the data: no epochs to warm up in.
-    warmup_epochs=0,
     zero_shot_bank=dict(categories=_base_.categories),
 )
 

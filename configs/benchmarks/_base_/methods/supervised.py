@@ -1,0 +1,25 @@
+# The student trained from scratch with the labels of all training images.
+model = dict(
+    type='mmpretrain.ImageClassifier',
+    head=dict(
+        type='mmpretrain.LinearClsHead',
+        num_classes=10,
+        in_channels=576,
+        loss=dict(type='mmpretrain.CrossEntropyLoss'),
+    ),
+    data_preprocessor=dict(
+        type='mmpretrain.ClsDataPreprocessor',
+        mean=[122.7709383, 116.7460125, 104.09373615],
+        std=[68.5005327, 66.6321375, 70.3231627],
+        to_rgb=True,
+    ),
+)
+# Those that need no teacher; the first one notes the normalisation.
+supervised_hooks = [
+    dict(type='BackboneLoadCheckHook', preprocessing='ignore'),
+    dict(type='ExportBackboneHook'),
+    dict(type='NonFiniteLossHook'),
+    dict(type='StatelessSeedHook'),
+    dict(type='ChannelsLastHook'),
+    dict(type='TrainingCostHook'),
+]
