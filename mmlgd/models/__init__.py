@@ -6,7 +6,7 @@ from .banks import (
     TextualSemanticsBank,
     VisualSemanticsBank,
 )
-from .data_preprocessor import MultiViewDataPreprocessor
+from .data_preprocessor import DistillDataPreprocessor
 from .distillers import (
     BINGO,
     LGD,
@@ -19,19 +19,23 @@ from .distillers import (
 )
 from .necks import Projector
 from .student import Student
-from .teachers import BaseTeacher, MMPretrainTeacher, OpenCLIPTeacher
+from .teachers import (
+    BaseTeacher,
+    MMPretrainTeacher,
+    OpenCLIPTeacher,
+)
 
 __all__ = [
     'BINGO',
     'BankStatistics',
     'BaseDistiller',
     'BaseTeacher',
+    'DistillDataPreprocessor',
     'EmbeddingQueue',
     'FeatureMimicry',
     'LGD',
     'LGDPlus',
     'MMPretrainTeacher',
-    'MultiViewDataPreprocessor',
     'OpenCLIPTeacher',
     'Projector',
     'RelationalKD',

@@ -1,13 +1,13 @@
 import torch
 from mmpretrain.structures import DataSample
 
-from mmlgd.models import MultiViewDataPreprocessor
+from mmlgd.models import DistillDataPreprocessor
 
 MEAN, STD = [10.0, 20.0, 30.0], [1.0, 2.0, 4.0]
 
 
 def preprocessor():
-    return MultiViewDataPreprocessor(mean=MEAN, std=STD, to_rgb=True)
+    return DistillDataPreprocessor(mean=MEAN, std=STD, to_rgb=True)
 
 
 def batch(size, seed, number=3):
@@ -42,3 +42,10 @@ def test_list_of_images_is_one_batch():
     images = batch(6, 0)
     found = preprocessor()(dict(inputs=list(images)))['inputs']
     torch.testing.assert_close(found, by_hand(images))
+
+
+def test_stored_embeddings_go_along():
+    rows = torch.randn(3, 5)
+    found = preprocessor()(dict(inputs=batch(6, 0), teacher_embeddings=rows))
+    assert torch.equal(found['teacher_embeddings'], rows)
+    assert 'teacher_embeddings' not in preprocessor()(dict(inputs=batch(6, 0)))

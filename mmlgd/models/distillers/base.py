@@ -4,17 +4,20 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 
 import torch
-from mmpretrain.structures import DataSample
+import torch.nn.functional as F
 from torch import nn
 
 from mmlgd.errors import ConfigError
+from mmlgd.models.data_preprocessor import normalise_like
 from mmlgd.models.student import GLOBAL_AVERAGE_POOLING, Student
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
 from mmlgd.version import __version__
 
+from .zero_shot_prediction import ZeroShotPrediction
 
-class BaseDistiller(Student, metaclass=ABCMeta):
+
+class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     """A student that learns from one frozen teacher.
 
     The student's parts stand at the root of the state dict as ``backbone.*``,
@@ -39,10 +42,11 @@ class BaseDistiller(Student, metaclass=ABCMeta):
             the names to predict; it is not saved. Defaults to None: the method's
             own bank where it has one, else no prediction.
         predict_teacher (bool): Whether predictions carry the teacher's scores
-            too, at the cost of its forward pass. Defaults to True.
+            too, at the cost of its forward pass; a ``StoredTeacher`` has none.
+            Defaults to True.
         data_preprocessor (dict | nn.Module, optional): Normalises the one crop
             that both models see. Its mean and std are the teacher's; others are
-            refused. Defaults to mmpretrain's ``ClsDataPreprocessor``.
+            refused. Defaults to ``DistillDataPreprocessor``.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Raises:
@@ -73,7 +77,7 @@ class BaseDistiller(Student, metaclass=ABCMeta):
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not isinstance(data_preprocessor, nn.Module):
-            data_preprocessor = _with_normalisation(data_preprocessor or {}, teacher)
+            data_preprocessor = normalise_like(teacher, data_preprocessor or {})
         super().__init__(
             backbone,
             embed_dims=teacher.embed_dims,
@@ -95,14 +99,9 @@ class BaseDistiller(Student, metaclass=ABCMeta):
             )
 
     @property
-    def text_banks(self) -> list[nn.Module]:
-        """The textual banks to fill before training, those of the method first."""
-        return [] if self.zero_shot_bank is None else [self.zero_shot_bank]
-
-    @property
-    def prediction_bank(self) -> nn.Module | None:
-        """The textual bank whose names :meth:`predict` chooses from, if any."""
-        return self.zero_shot_bank
+    def learns_from_store(self) -> bool:
+        """Whether embeddings of whole views are all that the method asks for."""
+        return False
 
     @property
     def checkpoint_meta(self) -> dict:
@@ -121,6 +120,7 @@ class BaseDistiller(Student, metaclass=ABCMeta):
         inputs: torch.Tensor,
         data_samples: list | None = None,
         mode: str = 'tensor',
+        teacher_embeddings: torch.Tensor | None = None,
     ) -> dict | list | torch.Tensor:
         """Losses, predictions or embeddings, by ``mode``.
 
@@ -129,6 +129,9 @@ class BaseDistiller(Student, metaclass=ABCMeta):
             data_samples (list, optional): mmpretrain's samples; labels are
                 never used by ``loss``. Defaults to None.
             mode (str): ``loss``, ``predict`` or ``tensor``.
+            teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) that
+                :class:`~mmlgd.datasets.StoredViews` has kept of these very
+                pixels; the teacher is not asked then. Defaults to None.
 
         Returns:
             dict | list | torch.Tensor: A dict of scalar losses whose sum is
@@ -136,70 +139,60 @@ class BaseDistiller(Student, metaclass=ABCMeta):
             embeddings (B, D).
 
         Raises:
-            ConfigError: Another mode is asked for.
+            ConfigError: Another mode is asked for, or the method needs more of
+                the teacher than stored embeddings.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            if teacher_embeddings is None:
+                return self.loss(inputs, data_samples)
+            self._check_learns_from_store()
+            return self.loss(inputs, data_samples, teacher_embeddings)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         return super().forward(inputs, data_samples, mode)
 
     @abstractmethod
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
-        """Losses of one batch, by name, already weighted."""
+    def loss(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
+    ) -> dict:
+        """Losses of one batch, by name, already weighted.
 
-    def build_text_banks(self, cache_dir: str | None = None) -> None:
-        """Build every textual bank that is still empty, see its ``build``."""
-        for bank in self.text_banks:
-            if not bank.built:
-                bank.build(self.teacher, cache_dir)
+        A method for which :attr:`learns_from_store` does not hold leaves
+        ``teacher_embeddings`` out.
+        """
+
+    def targets(
+        self, inputs: torch.Tensor, teacher_embeddings: torch.Tensor | None
+    ) -> torch.Tensor:
+        """What the student learns from: stored rows, or else the teacher's.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
+            teacher_embeddings (torch.Tensor, optional): (B, D) of any float
+                type; what was lost in storing them makes them no unit rows.
+
+        Returns:
+            torch.Tensor: t, (B, D) float32 unit rows.
+        """
+        if teacher_embeddings is None:
+            return self.teacher.encode_image(inputs)
+        return F.normalize(teacher_embeddings.float(), dim=1)
+
+    def _check_learns_from_store(self) -> None:
+        if not self.learns_from_store:
+            raise ConfigError(
+                f'{type(self).__name__} needs the teacher itself (for mixed images, '
+                'patches or maps), not only stored embeddings; use its online config: '
+                'SeededViews instead of StoredViews in train_dataloader.dataset, and the '
+                'teacher that made the store as model.teacher.'
+            )
 
     def statistics(self) -> dict[str, float]:
         """What is worth logging of the steps since the last call, over all ranks."""
         return {}
-
-    @torch.no_grad()
-    def predict(self, inputs: torch.Tensor, data_samples: list | None = None) -> list:
-        """Classify images zero-shot, by their similarity to the names.
-
-        Args:
-            inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Take the predictions, and
-                keep what they hold. Defaults to None.
-
-        Returns:
-            list[DataSample]: With ``pred_score`` (C,), the softmax over s . T_c
-            at the student's temperature, and ``pred_label``; where
-            ``predict_teacher`` is set, ``teacher_pred_score`` (C,) at the
-            teacher's.
-
-        Raises:
-            ConfigError: There are no names to choose from.
-        """
-        if self.prediction_bank is None:
-            raise ConfigError(
-                f'{type(self).__name__} has no names to predict; set '
-                "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), "
-                'or leave validation out (--no-validate).'
-            )
-        self.build_text_banks()
-        data_samples = data_samples or [DataSample() for _ in range(len(inputs))]
-        scores = self._name_scores(self.embed(inputs), self.student_temperature)
-        for sample, score in zip(data_samples, scores):
-            sample.set_pred_score(score).set_pred_label(score.argmax())
-        if self.predict_teacher:
-            teacher = self.teacher.encode_image(inputs)
-            scores = self._name_scores(teacher, self.teacher_temperature)
-            for sample, score in zip(data_samples, scores):
-                sample.set_field(score, 'teacher_pred_score')
-        return data_samples
-
-    def _name_scores(
-        self, embeddings: torch.Tensor, temperature: float
-    ) -> torch.Tensor:
-        with torch.autocast(embeddings.device.type, enabled=False):
-            logits = embeddings @ self.prediction_bank.embeddings.T
-            return (logits / temperature).softmax(dim=1)
 
     def _apply(self, fn: Callable, *args, **kwargs) -> nn.Module:
         # Called once from nn.Module.__init__'s descendants through ``to``, when
@@ -207,22 +200,3 @@ class BaseDistiller(Student, metaclass=ABCMeta):
         if 'teacher' in self.__dict__:
             self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
-
-
-def _with_normalisation(data_preprocessor: dict, teacher: nn.Module) -> dict:
-    """The preprocessor's config with the teacher's mean and std filled in."""
-    data_preprocessor = dict(
-        {'type': 'mmpretrain.ClsDataPreprocessor', 'to_rgb': True}, **data_preprocessor
-    )
-    wanted = dict(
-        mean=list(teacher.image_mean), std=list(teacher.image_std), to_rgb=True
-    )
-    for name, value in wanted.items():
-        found = data_preprocessor.setdefault(name, value)
-        if not torch.allclose(torch.tensor(found).float(), torch.tensor(value).float()):
-            raise ConfigError(
-                f'data_preprocessor.{name} is {found}, but teacher and student see the same '
-                f'crop, normalised as the teacher was trained: {value}; leave it out of the '
-                'config.'
-            )
-    return data_preprocessor

@@ -34,8 +34,6 @@ class BINGO(BaseDistiller):
             anchor and mate. Defaults to 10.
         **kwargs: The other options of :class:`BaseDistiller`;
             ``student_temperature`` is that of all three losses.
-            ``data_preprocessor`` is a ``MultiViewDataPreprocessor`` unless it has
-            another type.
 
     Attributes:
         epoch (int | None): Passes over the data before this one; None until set.
@@ -54,21 +52,12 @@ class BINGO(BaseDistiller):
         backbone: dict,
         queue_size: int = 65536,
         warmup_epochs: int = 10,
-        data_preprocessor: dict | torch.nn.Module | None = None,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
         check_count('BINGO.queue_size', queue_size, 1)
         check_count('BINGO.warmup_epochs', warmup_epochs, 0)
-        if not isinstance(data_preprocessor, torch.nn.Module):
-            data_preprocessor = {
-                # With its scope: mmengine builds it, whatever the default scope is.
-                'type': 'mmlgd.MultiViewDataPreprocessor',
-                **(data_preprocessor or {}),
-            }
-        super().__init__(
-            teacher, backbone, data_preprocessor=data_preprocessor, **kwargs
-        )
+        super().__init__(teacher, backbone, **kwargs)
         self.warmup_epochs = warmup_epochs
         self.epoch: int | None = None
         self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)

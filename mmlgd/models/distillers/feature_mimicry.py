@@ -41,16 +41,27 @@ class FeatureMimicry(BaseDistiller):
         super().__init__(teacher, backbone, **kwargs)
         self.loss_weight = loss_weight
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    @property
+    def learns_from_store(self) -> bool:
+        """See :attr:`BaseDistiller.learns_from_store`."""
+        return True
+
+    def loss(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
+    ) -> dict:
         """The loss of one batch.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): Not used: no label takes part.
+            teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_mimicry``, weighted, a scalar.
         """
-        teacher = self.teacher.encode_image(inputs)
+        teacher = self.targets(inputs, teacher_embeddings)
         loss = mimicry_loss(self.embed(inputs), teacher)
         return dict(loss_mimicry=self.loss_weight * loss)

@@ -92,18 +92,29 @@ class LGD(BaseDistiller):
         self.bank_statistics.reset()
         return dict(found, categories_hit=int(self.visual_bank.seen.sum()))
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    @property
+    def learns_from_store(self) -> bool:
+        """See :attr:`BaseDistiller.learns_from_store`."""
+        return True
+
+    def loss(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
+    ) -> dict:
         """Both losses of one batch, weighted; then the visual bank is updated.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): Not used: no label takes part.
+            teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_textual`` = (1 - alpha) L_TEX and
             ``loss_visual`` = alpha L_VIS, scalars.
         """
-        return self.guide(self.embed(inputs), self.teacher.encode_image(inputs))
+        return self.guide(self.embed(inputs), self.targets(inputs, teacher_embeddings))
 
     def guide(self, student: torch.Tensor, teacher: torch.Tensor) -> dict:
         """The losses of embeddings that are there already; then the bank's update.

@@ -57,12 +57,23 @@ class LGDPlus(LGD):
                 self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
             )
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    @property
+    def learns_from_store(self) -> bool:
+        """See :attr:`BaseDistiller.learns_from_store`."""
+        return self.dense_weight == 0
+
+    def loss(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
+    ) -> dict:
         """The losses of one batch, weighted; then the visual bank is updated.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): Not used: no label takes part.
+            teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_textual`` and ``loss_visual`` of
@@ -72,7 +83,7 @@ class LGDPlus(LGD):
         outputs = self.backbone(inputs)
         student = self.project(self.pool(outputs))
         if self.dense_weight == 0:
-            teacher, places = self.teacher.encode_image(inputs), None
+            teacher, places = self.targets(inputs, teacher_embeddings), None
         else:
             teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
         losses = self.guide(student, teacher)

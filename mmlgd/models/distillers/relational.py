@@ -59,13 +59,24 @@ class RelationalKD(BaseDistiller):
         self.loss_weight = loss_weight
         self.mimicry_weight = mimicry_weight
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    @property
+    def learns_from_store(self) -> bool:
+        """See :attr:`BaseDistiller.learns_from_store`."""
+        return True
+
+    def loss(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
+    ) -> dict:
         """The loss of one batch of all ranks.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W); every rank must
                 bring the same B.
             data_samples (list, optional): Not used: no label takes part.
+            teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_relational`` and, where it has a
@@ -74,7 +85,7 @@ class RelationalKD(BaseDistiller):
         Raises:
             ConfigError: Fewer than three images over all ranks.
         """
-        teacher = self.teacher.encode_image(inputs)
+        teacher = self.targets(inputs, teacher_embeddings)
         student = self.embed(inputs)
         # Both through one collective.
         rows = gather_rows(torch.cat([student, teacher], dim=1))

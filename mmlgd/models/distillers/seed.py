@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from mmlgd.errors import ConfigError
 from mmlgd.models.banks import EmbeddingQueue
@@ -36,9 +35,6 @@ class SEED(BaseDistiller):
             the teacher, in pixels; the student takes them as they come. Defaults
             to None: the teacher's ``image_size``, since many teachers take no
             other. The published teachers took patches as they come (96).
-        data_preprocessor (dict | nn.Module, optional): See
-            :class:`BaseDistiller`. With patches, defaults to
-            ``MultiViewDataPreprocessor``, which normalises every view.
         **kwargs: The other options of :class:`BaseDistiller`.
 
     Raises:
@@ -55,7 +51,6 @@ class SEED(BaseDistiller):
         queue_size: int = 65536,
         num_patches: int = 0,
         teacher_patch_size: int | None = None,
-        data_preprocessor: dict | nn.Module | None = None,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
@@ -63,14 +58,7 @@ class SEED(BaseDistiller):
         check_count('SEED.num_patches', num_patches, 0)
         if teacher_patch_size is not None:
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
-        if num_patches and not isinstance(data_preprocessor, nn.Module):
-            data_preprocessor = {
-                'type': 'mmlgd.MultiViewDataPreprocessor',
-                **(data_preprocessor or {}),
-            }
-        super().__init__(
-            teacher, backbone, data_preprocessor=data_preprocessor, **kwargs
-        )
+        super().__init__(teacher, backbone, **kwargs)
         self.num_patches = num_patches
         self.teacher_patch_size = teacher_patch_size or self.teacher.image_size
         self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
@@ -78,10 +66,16 @@ class SEED(BaseDistiller):
             EmbeddingQueue(queue_size, self.teacher.embed_dims) if num_patches else None
         )
 
+    @property
+    def learns_from_store(self) -> bool:
+        """See :attr:`BaseDistiller.learns_from_store`."""
+        return not self.num_patches
+
     def loss(
         self,
         inputs: torch.Tensor | Sequence[torch.Tensor],
         data_samples: list | None = None,
+        teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
         """The losses of one batch; then the queues are updated.
 
@@ -90,6 +84,7 @@ class SEED(BaseDistiller):
                 (B, 3, H, W); with patches a list, the images first, then each
                 patch of all images (B, 3, h, w).
             data_samples (list, optional): Not used: no label takes part.
+            teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_similarity`` and, with patches,
@@ -101,7 +96,7 @@ class SEED(BaseDistiller):
         images, *patches = self._check_views(inputs)
         losses = dict(
             loss_similarity=self._distil(
-                self.queue, self.embed(images), self.teacher.encode_image(images)
+                self.queue, self.embed(images), self.targets(images, teacher_embeddings)
             )
         )
         if patches:

@@ -83,6 +83,11 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         return next(self.parameters()).device
 
     @property
+    def has_image_tower(self) -> bool:
+        """Whether :meth:`encode_image` works."""
+        return True
+
+    @property
     def has_text_tower(self) -> bool:
         """Whether :meth:`encode_text` works at the moment."""
         return self.text is not None

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmlgd.errors import ConfigError
-from mmlgd.models import MultiViewDataPreprocessor
+from mmlgd.models import DistillDataPreprocessor
 from mmlgd.registry import MODELS
 from mmlgd.utils.cutmix import cutmix
 from tests.bingo_runs import toy_bingo_cfg
@@ -114,7 +114,7 @@ def test_queue_is_saved_and_resumed():
 
 def test_every_view_is_normalised_with_the_teachers_constants():
     preprocessor = toy_bingo().data_preprocessor
-    assert isinstance(preprocessor, MultiViewDataPreprocessor)
+    assert isinstance(preprocessor, DistillDataPreprocessor)
     black = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     wanted = torch.tensor([-120 / 60, -110 / 61, -100 / 62])
     pair = preprocessor(dict(inputs=[black, black]))['inputs']
