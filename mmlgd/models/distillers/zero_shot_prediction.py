@@ -1,0 +1,74 @@
+"""Zero-shot prediction: how every distiller chooses among names."""
+
+import torch
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from mmlgd.errors import ConfigError
+
+
+class ZeroShotPrediction:
+    """What a distiller can do once it has names; mixed into ``BaseDistiller``.
+
+    It relies on the student's ``embed``, on ``teacher``, both temperatures,
+    ``zero_shot_bank`` and ``predict_teacher``.
+    """
+
+    @property
+    def text_banks(self) -> list[nn.Module]:
+        """The textual banks to fill before training, those of the method first."""
+        return [] if self.zero_shot_bank is None else [self.zero_shot_bank]
+
+    @property
+    def prediction_bank(self) -> nn.Module | None:
+        """The textual bank whose names :meth:`predict` chooses from, if any."""
+        return self.zero_shot_bank
+
+    def build_text_banks(self, cache_dir: str | None = None) -> None:
+        """Build every textual bank that is still empty, see its ``build``."""
+        for bank in self.text_banks:
+            if not bank.built:
+                bank.build(self.teacher, cache_dir)
+
+    @torch.no_grad()
+    def predict(self, inputs: torch.Tensor, data_samples: list | None = None) -> list:
+        """Classify images zero-shot, by their similarity to the names.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
+            data_samples (list[DataSample], optional): Take the predictions, and
+                keep what they hold. Defaults to None.
+
+        Returns:
+            list[DataSample]: With ``pred_score`` (C,), the softmax over s . T_c
+            at the student's temperature, and ``pred_label``; where
+            ``predict_teacher`` is set, ``teacher_pred_score`` (C,) at the
+            teacher's.
+
+        Raises:
+            ConfigError: There are no names to choose from.
+        """
+        if self.prediction_bank is None:
+            raise ConfigError(
+                f'{type(self).__name__} has no names to predict; set '
+                "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), "
+                'or leave validation out (--no-validate).'
+            )
+        self.build_text_banks()
+        data_samples = data_samples or [DataSample() for _ in range(len(inputs))]
+        scores = self._name_scores(self.embed(inputs), self.student_temperature)
+        for sample, score in zip(data_samples, scores):
+            sample.set_pred_score(score).set_pred_label(score.argmax())
+        if self.predict_teacher and self.teacher.has_image_tower:
+            teacher = self.teacher.encode_image(inputs)
+            scores = self._name_scores(teacher, self.teacher_temperature)
+            for sample, score in zip(data_samples, scores):
+                sample.set_field(score, 'teacher_pred_score')
+        return data_samples
+
+    def _name_scores(
+        self, embeddings: torch.Tensor, temperature: float
+    ) -> torch.Tensor:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            logits = embeddings @ self.prediction_bank.embeddings.T
+            return (logits / temperature).softmax(dim=1)
