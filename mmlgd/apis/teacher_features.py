@@ -1,6 +1,7 @@
 """Embeddings of a distillation's images by its teacher."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from mmengine.config import Config
@@ -52,7 +53,31 @@ def unlabeled_loader(cfg: Config) -> DataLoader:
     return Runner.build_dataloader(copy.deepcopy(loader))
 
 
-@torch.no_grad()
+def batch_encoder(
+    teacher: BaseTeacher, device: str | torch.device = 'cpu'
+) -> Callable[[dict], torch.Tensor]:
+    """A function that embeds a batch, normalised as the teacher was trained.
+
+    Args:
+        teacher (BaseTeacher): Is moved to ``device``.
+        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
+
+    Returns:
+        Callable[[dict], torch.Tensor]: From a loader's batch, with ``inputs``, to
+        (B, D) float32 unit rows on the CPU.
+    """
+    preprocessor = MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            mean=teacher.image_mean,
+            std=teacher.image_std,
+            to_rgb=True,
+        )
+    ).to(device)
+    teacher.to(device)
+    return lambda batch: teacher.encode_image(preprocessor(batch)['inputs']).cpu()
+
+
 def teacher_features(
     teacher: BaseTeacher, dataloader: DataLoader, device: str | torch.device = 'cpu'
 ) -> torch.Tensor:
@@ -69,19 +94,8 @@ def teacher_features(
     Raises:
         DataError: There is no image.
     """
-    preprocessor = MODELS.build(
-        dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=teacher.image_mean,
-            std=teacher.image_std,
-            to_rgb=True,
-        )
-    ).to(device)
-    teacher.to(device)
-    rows = [
-        teacher.encode_image(preprocessor(batch)['inputs']).cpu()
-        for batch in dataloader
-    ]
+    encode = batch_encoder(teacher, device)
+    rows = [encode(batch) for batch in dataloader]
     if not rows:
         raise DataError('the data loader gives no image: check its data set.')
     return torch.cat(rows)

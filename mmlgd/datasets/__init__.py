@@ -8,6 +8,7 @@ from .category_names import (
 )
 from .neighbours import nearest_neighbours
 from .seeded_views import SeededViews
+from .stored_views import StoredViews
 from .unlabeled import UnlabeledImages
 from .view_sampler import ViewSampler
 
@@ -15,6 +16,7 @@ __all__ = [
     'BagPairs',
     'Bags',
     'SeededViews',
+    'StoredViews',
     'UnlabeledImages',
     'ViewSampler',
     'available_category_sets',

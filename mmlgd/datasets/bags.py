@@ -5,11 +5,12 @@ from collections.abc import Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_file
+
+from .image_list import list_images_of
 
 
 @dataclass
@@ -123,19 +124,7 @@ def image_list_digest(dataset: Sized) -> str:
     Raises:
         ConfigError: The data set tells neither paths nor pixels.
     """
-    folder = str(getattr(dataset, 'data_prefix', {}).get('img_path', ''))
     digest = hashlib.sha256()
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
-        if info.get('img_path') is not None:
-            name = str(info['img_path']).removeprefix(folder).lstrip('/')
-            digest.update(f'{name}\0'.encode())
-        elif isinstance(info.get('img'), np.ndarray):
-            digest.update(np.ascontiguousarray(info['img']))
-        else:
-            raise ConfigError(
-                f'{type(dataset).__name__} tells neither img_path nor img of image {index}, '
-                'so bags cannot be tied to its images; use UnlabeledImages or another '
-                "data set of mmengine's kind."
-            )
+    for name, source in list_images_of(dataset):
+        digest.update(f'{name}\0'.encode() if name else source)
     return digest.hexdigest()
