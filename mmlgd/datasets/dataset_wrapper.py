@@ -50,3 +50,12 @@ class DatasetWrapper:
     def __len__(self) -> int:
         """N, the number of images."""
         return len(self.dataset)
+
+
+def find_wrapper(dataset: Any, attribute: str) -> Any:
+    """The outermost of nested data sets that has an attribute; None if none has."""
+    while not hasattr(dataset, attribute):
+        if not hasattr(dataset, 'dataset'):
+            return None
+        dataset = dataset.dataset
+    return dataset

@@ -23,6 +23,7 @@ from .teachers import (
     BaseTeacher,
     MMPretrainTeacher,
     OpenCLIPTeacher,
+    StoredTeacher,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     'RelationalKD',
     'SEED',
     'SpatialMimicry',
+    'StoredTeacher',
     'Student',
     'TextualSemanticsBank',
     'VisualSemanticsBank',

@@ -12,6 +12,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .semantics_bank_hook import SemanticsBankHook
 from .stateless_seed_hook import StatelessSeedHook
+from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
 from .true_color_visualization_hook import TrueColorVisualizationHook
 
@@ -28,6 +29,7 @@ __all__ = [
     'ProgressBarHook',
     'SemanticsBankHook',
     'StatelessSeedHook',
+    'StoredViewsHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
 ]

@@ -3,6 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmlgd.datasets.dataset_wrapper import find_wrapper
 from mmlgd.registry import HOOKS
 from mmlgd.utils.model import unwrap_model
 
@@ -22,10 +23,8 @@ class BagsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the bag file, where the training set has one."""
-        dataset = runner.train_dataloader.dataset
-        while not hasattr(dataset, 'bags') and hasattr(dataset, 'dataset'):
-            dataset = dataset.dataset
-        if hasattr(dataset, 'bags'):
+        dataset = find_wrapper(runner.train_dataloader.dataset, 'bags')
+        if dataset is not None:
             identity = unwrap_model(runner.model).teacher.identity
             dataset.bags.check_teacher(dataset.bags_path, identity)
 

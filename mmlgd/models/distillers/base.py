@@ -145,7 +145,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         if mode == 'loss':
             if teacher_embeddings is None:
                 return self.loss(inputs, data_samples)
-            self._check_learns_from_store()
+            self.check_learns_from_store()
             return self.loss(inputs, data_samples, teacher_embeddings)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
@@ -181,7 +181,12 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             return self.teacher.encode_image(inputs)
         return F.normalize(teacher_embeddings.float(), dim=1)
 
-    def _check_learns_from_store(self) -> None:
+    def check_learns_from_store(self) -> None:
+        """Refuse stored embeddings where they are not enough.
+
+        Raises:
+            ConfigError: The method needs the teacher itself.
+        """
         if not self.learns_from_store:
             raise ConfigError(
                 f'{type(self).__name__} needs the teacher itself (for mixed images, '

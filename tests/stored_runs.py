@@ -1,0 +1,30 @@
+"""Complete small runs from stored views, over the toys."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmlgd.apis.build_views import write_shards
+from mmlgd.apis.plan_views import prepare_views
+from tests.runs import toy_run_cfg
+
+
+def write_store(root: Path, store: Path, views: int = 2, **overrides) -> Config:
+    """Store views of the images below ``root``; returns the online run's config."""
+    cfg = toy_run_cfg(root, root / 'online', **overrides)
+    init_default_scope('mmlgd')
+    source = prepare_views(cfg, 'float16', 5, 'cpu')
+    plan = source.open_store(store, views)
+    write_shards(plan, plan.share(0, 1), source)
+    assert plan.seal()
+    return cfg
+
+
+def stored_run_cfg(root: Path, store: Path, work_dir: Path, **overrides) -> Config:
+    """The online run's config, but from a store."""
+    cfg = toy_run_cfg(root, work_dir, **overrides)
+    cfg.model.teacher = dict(type='StoredTeacher', store=str(store))
+    cfg.train_dataloader.dataset.update(type='StoredViews', store=str(store))
+    cfg.custom_hooks.append(dict(type='StoredViewsHook'))
+    return cfg
