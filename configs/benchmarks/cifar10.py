@@ -34,7 +34,7 @@ methods = dict(
         prepare=dict(
             name='bags',
             script='tools/build_bags.py',
-            option='train_dataloader.dataset.dataset.bags',
+            options=['train_dataloader.dataset.dataset.bags'],
         ),
     ),
     mimicry=dict(title='feature mimicry', config='cifar10/mimicry.py'),

@@ -21,8 +21,13 @@ from benchmarks.plan import load_benchmark, run_config  # noqa: E402
 
 FILES = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
 METHODS = [(file, name) for file in FILES for name in load_benchmark(file).methods]
-# Another learning rate makes no other step.
-STEPPED = [(file, name) for file, name in METHODS if '_lr_' not in name]
+COMPARISONS = [file for file in FILES if file.stem != 'stored_views']
+# Another learning rate makes no other step; a store has to be built first.
+STEPPED = [
+    (file, name)
+    for file, name in METHODS
+    if '_lr_' not in name and (file in COMPARISONS or name == 'online')
+]
 
 
 def config_of(file: Path, name: str) -> Config:
@@ -40,7 +45,7 @@ def test_every_config_is_in_a_benchmark():
     assert listed == present
 
 
-@pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
     """And in the learning rate that suits it; BINGO gets pairs."""
     compared = []
@@ -57,6 +62,24 @@ def test_methods_differ_in_the_method_alone(file):
         backbone = cfg['model']['backbone']
         compared.append([backbone, *(cfg[key] for key in (*common, *loaders))])
     assert all(other == compared[0] for other in compared)
+
+
+@pytest.mark.parametrize('views', [1, 4, 10])
+def test_stored_views_differ_from_the_online_run_in_the_store_alone(views):
+    file = ROOT / 'configs/benchmarks/stored_views.py'
+    online, stored = (
+        config_of(file, name).to_dict() for name in ('online', f'k{views}')
+    )
+    teacher, dataset = stored['model']['teacher'], stored['train_dataloader']['dataset']
+    assert teacher.pop('teacher') == online['model']['teacher']
+    assert dataset.pop('num_views') == views
+    assert teacher.pop('store') == dataset.pop('store') is not None
+    assert stored['custom_hooks'].pop() == dict(type='StoredViewsHook')
+    # The views of a store have its seed; those of an online run the run's.
+    assert online['train_dataloader']['dataset'].pop('seed') == 1
+    online['model']['teacher'] = dict(type='StoredTeacher')
+    online['train_dataloader']['dataset']['type'] = 'StoredViews'
+    assert stored == online
 
 
 def test_long_lgd_is_lgd_with_thrice_the_iterations():

@@ -68,7 +68,7 @@ def test_the_cost_includes_what_a_method_prepares(load, benchmark):
 
 def test_preparation_is_made_once_and_counted(load, file, tmp_path, monkeypatch):
     preparation, plan = load('benchmarks.preparation'), load('benchmarks.plan')
-    told = "prepare=dict(script='tools/s.py', option='bags', arguments=['--k', '3'])"
+    told = "prepare=dict(script='tools/s.py', options=['bags'], arguments=['--k', '3'])"
     file.write_text(
         file.read_text().replace("config='mimicry.py'", f"config='mimicry.py', {told}")
     )
@@ -97,6 +97,37 @@ def test_preparation_is_made_once_and_counted(load, file, tmp_path, monkeypatch)
     )
     preparation.prepare_method(method, short=False)
     assert len(calls) == 2
+
+
+def test_preparation_of_another_config_may_write_a_folder(
+    load, file, tmp_path, monkeypatch
+):
+    preparation, plan = load('benchmarks.preparation'), load('benchmarks.plan')
+    told = (
+        "prepare=dict(script='tools/s.py', config='lgd.py', name='views', "
+        "suffix='.store', options=['model.store', 'store'])"
+    )
+    file.write_text(
+        file.read_text().replace("config='mimicry.py'", f"config='mimicry.py', {told}")
+    )
+    calls = []
+
+    def script(command, threads, output, keep_open=()):
+        calls.append(Config.fromfile(command[1]))
+        Path(command[command.index('--out') + 1]).mkdir()
+
+    monkeypatch.setattr(preparation, 'run_process', script)
+    method = plan.load_benchmark(file, tmp_path / 'out').methods['mimicry']
+    for _ in range(2):
+        preparation.prepare_method(method, short=False)
+    (read,) = calls
+    assert read.model.type == 'LGD' and 'store' not in read
+    trained = plan.run_config(method, 0, tmp_path)
+    assert (
+        trained.model.store
+        == trained.store
+        == str(tmp_path / 'out/prepared/views.store')
+    )
 
 
 def test_a_file_for_tuning_reports_the_validation_images(load, file, tmp_path):

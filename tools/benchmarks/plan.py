@@ -27,9 +27,11 @@ class Method:
             before; 'teacher', the model it learns from.
         skip (tuple[str]): Evaluations that say nothing about it.
         prepare (dict | None): ``script`` to run before the first training, with
-            ``arguments``; ``option``, the dotted key that takes the file it writes;
-            ``name`` of the file, for several methods to share.
-        prepared (Path | None): That file.
+            ``arguments``; ``options``, the dotted keys that take what it writes;
+            its ``name`` and ``suffix``, by default the method's and '.pth', for
+            several methods to share; the ``config`` that the script reads where that
+            is not the training's.
+        prepared (Path | None): The file or folder that it writes.
     """
 
     name: str
@@ -165,9 +167,13 @@ def _method(name: str, entry: dict, path: Path, work_dir: Path) -> Method:
             f'{path}: method {name} has no config {config}; mend its path.'
         )
     if 'prepare' in entry:
-        made = work_dir / 'prepared' / f'{entry["prepare"].get("name", name)}.pth'
-        options = {**entry.get('options', {}), entry['prepare']['option']: str(made)}
-        entry.update(options=options, prepared=made)
+        prepare = entry['prepare'] = dict(entry['prepare'])
+        if 'config' in prepare:
+            prepare['config'] = str(path.parent / prepare['config'])
+        file_name = prepare.get('name', name) + prepare.get('suffix', '.pth')
+        made = work_dir / 'prepared' / file_name
+        taken = dict.fromkeys(prepare['options'], str(made))
+        entry.update(options={**entry.get('options', {}), **taken}, prepared=made)
     return Method(name=name, config=config, skip=skip, **entry)
 
 

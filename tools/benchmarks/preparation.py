@@ -2,6 +2,7 @@
 
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.fingerprints import fingerprint
@@ -13,7 +14,7 @@ from mmlgd.utils.atomic import write_atomically
 
 
 def prepare_method(method: Method, short: bool) -> None:
-    """Run the method's script, unless its file is there.
+    """Run the method's script, unless what it writes is there.
 
     Args:
         method (Method): Its ``prepare`` tells the ``script``, which takes a config and
@@ -26,11 +27,13 @@ def prepare_method(method: Method, short: bool) -> None:
     out = method.prepared
     folder = out.with_suffix('')
     # Of one seed for all: the images and their teacher are the same.
-    cfg = run_config(method, 0, folder, short)
+    read = method.prepare.get('config')
+    source = replace(method, config=Path(read), options={}) if read else method
+    cfg = run_config(source, 0, folder, short)
     parts = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
     made_from = fingerprint([method.prepare, parts])
     with hold(folder) as lock:
-        if out.is_file() and _read(out).get('made_from') == made_from:
+        if out.exists() and _read(out).get('made_from') == made_from:
             return
         print(f'{method.name}: {method.prepare["script"]}', flush=True)
         folder.mkdir(exist_ok=True)
