@@ -14,6 +14,7 @@ from mmlgd.datasets.view_store.plan import StorePlan
 from mmlgd.datasets.view_store.rows import pixel_checksum
 from mmlgd.datasets.view_store.shards import Shard
 from mmlgd.datasets.view_store.writer import ShardWriter, written_rows
+from mmlgd.errors import DataError
 
 from .plan_views import ViewSource
 
@@ -97,6 +98,9 @@ def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -
 
     Returns:
         int: Rows written.
+
+    Raises:
+        DataError: Another process writes the same shards.
     """
     order = _RowOrder(plan, shards)
     batches = embedded_views(plan, order, source)
@@ -105,6 +109,11 @@ def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -
     start = time.perf_counter()
     for number, (shard, rows) in enumerate(zip(shards, order.ranges), 1):
         with ShardWriter(plan.store, shard, *layout) as writer:
+            if writer.missing != len(rows):
+                raise DataError(
+                    f'Another process has written {shard.part(plan.store)} meanwhile; '
+                    'give each machine its own --part, and start this one again.'
+                )
             while writer.missing:
                 if not len(pixels):
                     pixels, embeddings = next(batches)

@@ -12,8 +12,9 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from mmlgd.datasets.view_store.drawing import draw_view
 from mmlgd.datasets.view_store.manifest import Manifest
+from mmlgd.datasets.view_store.opening import open_store
 from mmlgd.datasets.view_store.pipeline import describe_pipeline
-from mmlgd.datasets.view_store.plan import StorePlan, open_store
+from mmlgd.datasets.view_store.plan import StorePlan
 from mmlgd.errors import ConfigError
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.annotation_files import check_annotation_files

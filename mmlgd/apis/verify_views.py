@@ -10,7 +10,8 @@ import numpy as np
 from mmlgd.datasets.view_store.image_table import ImageTable
 from mmlgd.datasets.view_store.manifest import Manifest
 from mmlgd.datasets.view_store.matching import check_content
-from mmlgd.datasets.view_store.plan import StorePlan, look_at_store
+from mmlgd.datasets.view_store.opening import look_at_store
+from mmlgd.datasets.view_store.plan import StorePlan
 from mmlgd.datasets.view_store.rows import cosine_loss
 from mmlgd.datasets.view_store.writer import file_sha256
 from mmlgd.errors import DataError, MMLGDError

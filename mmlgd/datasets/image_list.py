@@ -7,6 +7,8 @@ import numpy as np
 
 from mmlgd.errors import ConfigError
 
+from .dataset_wrapper import find_wrapper
+
 
 class ListedImage(NamedTuple):
     """One image of a data set, before its pipeline.
@@ -49,4 +51,5 @@ def list_images_of(dataset: Sized) -> Iterator[ListedImage]:
 
 
 def _folder(dataset: Sized) -> str:
-    return str(getattr(dataset, 'data_prefix', {}).get('img_path', ''))
+    images = find_wrapper(dataset, 'data_prefix')
+    return str(getattr(images, 'data_prefix', {}).get('img_path', ''))

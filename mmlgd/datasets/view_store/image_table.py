@@ -1,18 +1,17 @@
 """The images of a store, as arrays to be mapped: no list that each process holds."""
 
 import hashlib
-import os
 import shutil
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mmlgd.datasets.image_list import list_images_of
 from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_folder
 
-_DIGEST_BYTES = 16
+from .image_keys import DIGEST_BYTES, image_key
+
 #: Arrays of a table, a file each.
 _COLUMNS = ('names', 'ends', 'keys', 'sizes', 'hashes')
 
@@ -55,16 +54,13 @@ class ImageTable:
             hashes: From :func:`content_hash`.
         """
         encoded = [name.encode() for name in names]
-        keys = [
-            _name_key(name) if name else _hash_key(one)
-            for name, one in zip(names, hashes)
-        ]
+        keys = [image_key(name, one) for name, one in zip(names, hashes)]
         return cls(
             np.frombuffer(b''.join(encoded), np.uint8),
             np.cumsum([len(name) for name in encoded], dtype=np.int64),
             np.array(keys, np.uint64),
             np.array(sizes, np.int64),
-            np.frombuffer(b''.join(hashes), np.uint8).reshape(-1, _DIGEST_BYTES),
+            np.frombuffer(b''.join(hashes), np.uint8).reshape(-1, DIGEST_BYTES),
         )
 
     def followed_by(self, other: 'ImageTable') -> 'ImageTable':
@@ -141,77 +137,3 @@ def _table_sizes(store: Path) -> list[int]:
 
 def _folder(store: Path, images: int) -> Path:
     return store / 'images' / f'{images:09}'
-
-
-def content_hash(source: str | np.ndarray) -> tuple[int, bytes]:
-    """Size in bytes and hash of a file, or of an image held in memory.
-
-    Args:
-        source: As :class:`~mmlgd.datasets.image_list.ListedImage` has it.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    if isinstance(source, np.ndarray):
-        digest.update(f'{source.dtype}{source.shape}'.encode())
-        digest.update(source)
-        return source.nbytes, digest.digest()
-    try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise DataError(f'The image {source} cannot be read: {error}.') from error
-    digest.update(content)
-    return len(content), digest.digest()
-
-
-def survey(dataset: Sized) -> tuple[np.ndarray, np.ndarray]:
-    """Keys and sizes of a data set's images, in one pass over its list.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: (N,) uint64, as in a table, and (N,) int64
-        bytes, -1 for a file that is not there.
-    """
-    keys = np.empty(len(dataset), np.uint64)
-    sizes = np.empty(len(dataset), np.int64)
-    for index, (name, source) in enumerate(list_images_of(dataset)):
-        if name:
-            keys[index] = _name_key(name)
-            sizes[index] = _file_size(source)
-        else:
-            sizes[index], digest = content_hash(source)
-            keys[index] = _hash_key(digest)
-    return keys, sizes
-
-
-def find_keys(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Where keys lie among others.
-
-    Args:
-        wanted: (M,).
-        keys: (N,); of equal ones, the first is found.
-
-    Returns:
-        np.ndarray: (M,) int64 in [0, N), -1 where there is none.
-    """
-    if not len(keys):
-        return np.full(len(wanted), -1)
-    order = np.argsort(keys, kind='stable')
-    ordered = keys[order]
-    places = np.minimum(np.searchsorted(ordered, wanted), len(keys) - 1)
-    return np.where(ordered[places] == wanted, order[places], -1)
-
-
-def _name_key(name: str) -> int:
-    return _hash_key(hashlib.blake2b(name.encode(), digest_size=8).digest())
-
-
-def _hash_key(digest: bytes) -> int:
-    return int.from_bytes(digest[:8], 'little')
-
-
-def _file_size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1

@@ -101,7 +101,7 @@ class Manifest:
         try:
             content = json.loads(path.read_text(encoding='utf-8'))
             found = content.pop('format'), content.pop('format_version')
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f'{path} is no manifest of stored views ({type(error).__name__}: {error}); '
                 'build the store anew.'

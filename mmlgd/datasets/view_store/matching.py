@@ -8,7 +8,8 @@ import numpy as np
 from mmlgd.datasets.image_list import list_image
 from mmlgd.errors import DataError
 
-from .image_table import ImageTable, content_hash, find_keys, survey
+from .image_keys import content_hash, find_keys, survey
+from .image_table import ImageTable
 
 #: Images of which not only the size but the content is compared.
 HASHED_SAMPLE = 64

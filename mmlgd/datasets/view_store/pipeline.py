@@ -7,8 +7,14 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from mmlgd.datasets.dataset_wrapper import find_wrapper
+
 #: Options that leave the drawn parameters alone and only size the outcome.
-_RESOLUTION = {'RandomResizedCrop': {'scale'}, 'Resize': {'scale'}}
+_RESOLUTION = {
+    'RandomResizedCrop': {'scale'},
+    'FastRandomResizedCrop': {'scale'},
+    'Resize': {'scale'},
+}
 #: Options that have nothing to do with pixels.
 _NO_PIXELS = {'PackInputs': {'meta_keys', 'algorithm_keys'}}
 
@@ -39,9 +45,7 @@ def describe_pipeline(dataset: Any) -> list | None:
         list or None: Of dicts, as JSON gives them back; None where the data set
         has no pipeline.
     """
-    while hasattr(dataset, 'dataset'):
-        dataset = dataset.dataset
-    pipeline = getattr(dataset, 'pipeline', None)
+    pipeline = getattr(find_wrapper(dataset, 'pipeline'), 'pipeline', None)
     transforms = getattr(pipeline, 'transforms', None)
     return None if transforms is None else _describe(transforms)
 

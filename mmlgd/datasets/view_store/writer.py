@@ -1,6 +1,5 @@
 """Writing shards, so that a killed build goes on where it was."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ import numpy as np
 from mmlgd.errors import DataError
 from mmlgd.utils.atomic import write_atomically
 
+from .locks import claim
 from .rows import cosine_loss, pack_rows, row_dtype
 from .shards import Shard
 
@@ -42,7 +42,7 @@ class ShardWriter:
         path = shard.part(store)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, 'ab')
-        self._lock()
+        claim(self._file, path)
         self.done = written_rows(store, shard, row_bytes)
         # A killed write may have left part of a row.
         self._file.truncate(self.done * row_bytes)
@@ -59,7 +59,15 @@ class ShardWriter:
         Args:
             pixels: (B,) checksums, B at most :attr:`missing`.
             embeddings: (B, D) float32.
+
+        Raises:
+            DataError: An embedding is not finite.
         """
+        if not np.isfinite(embeddings).all():
+            raise DataError(
+                f'The teacher gave NaN or infinity for view {self.shard.view} of a row from '
+                f'{self.shard.first + self.done}; set precision of the teacher to "fp32".'
+            )
         rows = pack_rows(pixels, embeddings, self.embedding_dtype)
         self._losses.append(cosine_loss(rows, embeddings))
         self._file.write(rows.tobytes())
@@ -88,17 +96,6 @@ class ShardWriter:
         )
         write_atomically(self.shard.facts(self.store), json.dumps(facts) + '\n')
         os.replace(part, path)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f'Another process writes {self.shard.part(self.store)}; wait for its end, '
-                'or give each machine its own --part.'
-            ) from None
-        except OSError:
-            return  # A file system without locks; nothing depends on them.
 
 
 def written_rows(store: Path, shard: Shard, row_bytes: int) -> int:

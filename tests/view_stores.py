@@ -1,0 +1,59 @@
+"""Stores of views written by hand: no images, no teacher."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mmlgd.datasets.view_store.image_table import ImageTable
+from mmlgd.datasets.view_store.manifest import Manifest
+from mmlgd.datasets.view_store.writer import ShardWriter
+
+
+def toy_manifest(**changes) -> Manifest:
+    """Of a store of nothing yet: D = 3, shards of 4 rows."""
+    fields = dict(
+        teacher='net#1234',
+        text_encoder='net/text#5678',
+        teacher_config=dict(type='Net'),
+        embed_dims=3,
+        image_mean=[1.0, 2.0, 3.0],
+        image_std=[4.0, 5.0, 6.0],
+        image_size=8,
+        input_shape=[3, 8, 8],
+        pipeline=None,
+        seed=0,
+        embedding_dtype='float16',
+        shard_size=4,
+    )
+    return Manifest(**{**fields, **changes})
+
+
+def toy_table(images: int) -> ImageTable:
+    """Of ``images`` files a0, a1, ..., which do not exist."""
+    names = [f'a{number}' for number in range(images)]
+    return ImageTable.of(
+        names, range(images), [name.encode().zfill(16) for name in names]
+    )
+
+
+def write_toy_store(store: Path, views: int, segments: list, **changes) -> tuple:
+    """A finished store of random rows.
+
+    Returns:
+        tuple: Checksums (K, N) and embeddings (K, N, D) that were written.
+    """
+    manifest = toy_manifest(num_views=views, segments=list(segments), **changes)
+    rng = np.random.default_rng(0)
+    size = views, manifest.num_images
+    pixels = rng.integers(0, 2**32, size, dtype=np.uint32)
+    embeddings = rng.normal(size=(*size, manifest.embed_dims)).astype(np.float32)
+    layout = manifest.embedding_dtype, manifest.embed_dims
+    for shard in manifest.shards():
+        rows = slice(shard.first, shard.first + shard.size)
+        with ShardWriter(store, shard, *layout) as writer:
+            writer.append(pixels[shard.view, rows], embeddings[shard.view, rows])
+    table = toy_table(manifest.num_images)
+    table.write(store)
+    manifest.images = table.digest()
+    manifest.write(store)
+    return pixels, embeddings
