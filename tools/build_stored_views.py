@@ -32,6 +32,7 @@ import torch
 from mmlgd.apis.build_views import write_shards
 from mmlgd.apis.plan_views import prepare_views
 from mmlgd.apis.verify_views import check_replay, store_faults
+from mmlgd.datasets.view_store.manifest import FILE_NAME, Manifest
 from mmlgd.datasets.view_store.rows import EMBEDDING_DTYPES
 from mmlgd.datasets.view_store.summary import summarize_store
 from mmlgd.errors import ConfigError
@@ -50,14 +51,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dtype',
         choices=EMBEDDING_DTYPES,
-        default='float16',
-        help='of the embeddings; default: %(default)s',
+        help="of the embeddings; default: the store's where there is one, else float16",
     )
     parser.add_argument(
         '--shard-size',
         type=int,
-        default=16384,
-        help='rows of a file; default: %(default)s',
+        help="rows of a file; default: the store's where there is one, else 16384",
     )
     parser.add_argument(
         '--part',
@@ -86,7 +85,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.verify is None and (args.views is None or args.views < 1):
         parser.error('--views must be 1 or more')
-    if args.shard_size < 1:
+    if args.shard_size is not None and args.shard_size < 1:
         parser.error('--shard-size must be 1 or more')
     return args
 
@@ -105,6 +104,15 @@ def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
     return (int(number) - 1) * world_size + rank, int(machines) * world_size
 
 
+def read_layout(args: argparse.Namespace) -> tuple[str, int]:
+    """Type of the embeddings and rows of a shard, as wished or as they are."""
+    dtype, shard_size = 'float16', 16384
+    if (args.out / FILE_NAME).is_file():
+        manifest = Manifest.read(args.out)
+        dtype, shard_size = manifest.embedding_dtype, manifest.shard_size
+    return args.dtype or dtype, args.shard_size or shard_size
+
+
 def main(argv: list[str] | None = None) -> int:
     """Build or verify a store.
 
@@ -118,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
         count = torch.cuda.device_count()
         args.device = f'cuda:{ranks.local_rank % count}' if count else 'cpu'
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
-    views = prepare_views(cfg, args.dtype, args.shard_size, args.device)
+    views = prepare_views(cfg, *read_layout(args), args.device)
     summary = dict(out=str(args.out))
     if args.verify is not None:
         summary['faults'] = store_faults(args.out, views, args.verify)
