@@ -6,11 +6,12 @@ _base_ = ['seed_r50_r18.py']
 num_patches = 6
 model = dict(num_patches=num_patches)
 
-load, crop, *augment, pack = _base_.train_pipeline
+crop, *augment, pack = _base_.train_pipeline
 full_view = [dict(crop, crop_ratio_range=(0.14, 1.0)), *augment]
 small_patch = [dict(crop, scale=96, crop_ratio_range=(0.05, 0.14)), *augment]
 train_pipeline = [
-    load,
+    # Once for all crops, which otherwise would read the file themselves.
+    dict(type='LoadImageFromFile'),
     dict(
         type='mmpretrain.MultiView',
         num_views=[1, num_patches],

@@ -41,12 +41,11 @@ def apply(transform, image: Image.Image) -> np.ndarray:
 
 def test_order_of_the_steps(steps):
     assert list(steps) == [
-        'LoadImageFromFile',
-        'RandomResizedCrop',
+        'FastRandomResizedCrop',
         'RandomApply',
-        'RandomGrayscale',
-        'GaussianBlur',
-        'RandomFlip',
+        'FastRandomGrayscale',
+        'FastGaussianBlur',
+        'FastRandomFlip',
         'PackInputs',
     ]
 
@@ -54,7 +53,7 @@ def test_order_of_the_steps(steps):
 def test_crops_are_drawn_as_torchvision_draws_them(steps):
     np.random.seed(0)
     torch.manual_seed(0)
-    crop, image = steps['RandomResizedCrop'], np.zeros((300, 400, 3), np.uint8)
+    crop, image = steps['FastRandomResizedCrop'], np.zeros((300, 400, 3), np.uint8)
     wanted = Image.fromarray(image)
     ours = [crop.rand_crop_params(image) for _ in range(DRAWS)]
     theirs = [
@@ -71,22 +70,28 @@ def test_crops_are_drawn_as_torchvision_draws_them(steps):
 
 
 def test_crop_has_torchvisions_pixels(steps, rgb, monkeypatch):
-    crop = steps['RandomResizedCrop']
+    crop = steps['FastRandomResizedCrop']
     monkeypatch.setattr(crop, 'rand_crop_params', lambda img: (5, 9, 40, 31))
     wanted = TF.resized_crop(rgb, 5, 9, 40, 31, [224, 224], InterpolationMode.BILINEAR)
-    np.testing.assert_array_equal(apply(crop, rgb), np.asarray(wanted))
+    assert np.abs(apply(crop, rgb) - np.asarray(wanted)).max() <= 1
+
+
+def exact_hue(image: Image.Image, turns: float) -> np.ndarray:
+    """Pillow's hue of 8 bits, which ``TF`` takes for images, is up to 15 levels off."""
+    turned = TF.adjust_hue(TF.pil_to_tensor(image).double() / 255, turns)
+    return 255 * turned.permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize(
-    'name, index, adjust, bounds',
+    'index, adjust, bounds, levels',
     [
-        ('brightness', 0, TF.adjust_brightness, (0.6, 1.4)),
-        ('contrast', 1, TF.adjust_contrast, (0.6, 1.4)),
-        ('saturation', 2, TF.adjust_saturation, (0.6, 1.4)),
-        ('hue', 3, TF.adjust_hue, (-0.1, 0.1)),
+        (0, TF.adjust_brightness, (0.6, 1.4), 1),
+        (1, TF.adjust_contrast, (0.6, 1.4), 1),
+        (2, TF.adjust_saturation, (0.6, 1.4), 1),
+        (3, exact_hue, (-0.1, 0.1), 7),
     ],
 )
-def test_colour_jitter(steps, rgb, monkeypatch, name, index, adjust, bounds):
+def test_colour_jitter(steps, rgb, monkeypatch, index, adjust, bounds, levels):
     (jitter,) = steps['RandomApply'].transforms.transforms
     draws = np.array([jitter._rand_params()[1 + index] for _ in range(DRAWS)])
     assert draws.min() >= bounds[0] and draws.max() <= bounds[1]
@@ -100,8 +105,8 @@ def test_colour_jitter(steps, rgb, monkeypatch, name, index, adjust, bounds):
         factors = [None] * 4
         factors[index] = value
         monkeypatch.setattr(jitter, '_rand_params', lambda f=factors: (range(4), *f))
-        wanted = np.asarray(adjust(rgb, value)).astype(int)
-        assert np.abs(apply(jitter, rgb) - wanted).max() <= 1
+        wanted = np.asarray(adjust(rgb, value)).astype(float)
+        assert np.abs(apply(jitter, rgb) - wanted).max() <= levels
 
 
 def test_jitter_comes_in_any_order(steps):
@@ -110,14 +115,14 @@ def test_jitter_comes_in_any_order(steps):
 
 
 def test_grayscale_is_pillows(steps, rgb, monkeypatch):
-    gray = steps['RandomGrayscale']
+    gray = steps['FastRandomGrayscale']
     monkeypatch.setattr(gray, '_random_prob', lambda: 0.0)
     wanted = np.asarray(TF.to_grayscale(rgb, num_output_channels=3)).astype(int)
     assert np.abs(apply(gray, rgb) - wanted).max() <= 1
 
 
 def test_blur_is_pillows_with_a_uniform_sigma(steps, rgb, monkeypatch):
-    blur = steps['GaussianBlur']
+    blur = steps['FastGaussianBlur']
     sigmas = np.array([blur.random_magnitude() for _ in range(DRAWS)])
     assert sigmas.min() >= 0.1 and sigmas.max() <= 2.0
     quantiles = np.quantile(sigmas, [0.25, 0.5, 0.75])
@@ -126,18 +131,19 @@ def test_blur_is_pillows_with_a_uniform_sigma(steps, rgb, monkeypatch):
     monkeypatch.setattr(blur, 'random_disable', lambda: False)
     monkeypatch.setattr(blur, 'random_magnitude', lambda: 1.3)
     wanted = rgb.filter(ImageFilter.GaussianBlur(radius=1.3))
-    np.testing.assert_array_equal(apply(blur, rgb), np.asarray(wanted))
+    difference = np.abs(apply(blur, rgb) - np.asarray(wanted))
+    assert difference[6:-6, 6:-6].max() <= 3 and difference.mean() < 0.6
 
 
 def test_how_often(steps):
     np.random.seed(0)
     blurred = np.mean(
-        [not steps['GaussianBlur'].random_disable() for _ in range(DRAWS)]
+        [not steps['FastGaussianBlur'].random_disable() for _ in range(DRAWS)]
     )
     jittered = np.mean([steps['RandomApply'].random_apply() for _ in range(DRAWS)])
-    gray, flip = steps['RandomGrayscale'], steps['RandomFlip']
+    gray, flip = steps['FastRandomGrayscale'], steps['FastRandomFlip']
     grayed = np.mean([gray._random_prob() < gray.prob for _ in range(DRAWS)])
-    flipped = np.mean([flip._choose_direction() == 'horizontal' for _ in range(DRAWS)])
+    flipped = np.mean([flip.draw() for _ in range(DRAWS)])
     shares = [jittered, grayed, blurred, flipped]
     np.testing.assert_allclose(shares, [0.8, 0.2, 0.5, 0.5], atol=0.04)
 

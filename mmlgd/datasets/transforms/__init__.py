@@ -1,5 +1,14 @@
-"""Transforms that mmpretrain and mmcv lack."""
+"""Transforms that mmpretrain and mmcv lack, or have in a slower form."""
 
 from .formatting import GrayToBGR
+from .geometric import FastRandomFlip, FastRandomResizedCrop
+from .photometric import FastColorJitter, FastGaussianBlur, FastRandomGrayscale
 
-__all__ = ['GrayToBGR']
+__all__ = [
+    'FastColorJitter',
+    'FastGaussianBlur',
+    'FastRandomFlip',
+    'FastRandomGrayscale',
+    'FastRandomResizedCrop',
+    'GrayToBGR',
+]

@@ -1,0 +1,194 @@
+"""Cropping, with no more decoding than a crop needs, resizing and flipping."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmengine import fileio
+from mmpretrain.datasets.transforms import RandomResizedCrop
+
+from mmlgd.errors import ConfigError
+from mmlgd.registry import TRANSFORMS
+
+from .decoding import REDUCTIONS, decode, jpeg_size
+
+#: A reduced crop keeps at least so many times the pixels of a side that are asked for.
+#: libjpeg's filter is sharper than the resizing's; from 1.5 on, what is left of that is
+#: no more than between bilinear and bicubic resizing (PSNR 43 dB and more).
+MARGIN = 1.5
+
+Box = tuple[int, int, int, int]
+
+
+class Reading(NamedTuple):
+    """An image with the box to be cut out of it.
+
+    Attributes:
+        image (ndarray): (H / reduction, W / reduction, C), rounded up.
+        size (tuple[int, int]): (H, W).
+        box (tuple[int, int, int, int]): (top, left, height, width) in pixels of
+            (H, W).
+        reduction (int): One of :data:`~.decoding.REDUCTIONS`.
+    """
+
+    image: np.ndarray
+    size: tuple[int, int]
+    box: Box
+    reduction: int
+
+
+@TRANSFORMS.register_module()
+class FastRandomResizedCrop(RandomResizedCrop):
+    """Load an image, or take a loaded one, crop a random box and resize it.
+
+    The boxes are mmpretrain's ``RandomResizedCrop``'s, which are distributed as
+    torchvision's: from the same state of numpy's generator, the same box. It depends
+    on the size of the whole image alone, not on ``scale``. The resizing is Pillow's
+    antialiased bilinear filter, within one gray level, by torch's kernel for uint8.
+
+    Where no transform before has set ``img``, the image is read from ``img_path``. A
+    JPEG is then decoded at 1/2, 1/4 or 1/8 of its sides if the box keeps at least
+    :data:`MARGIN` times ``scale`` so; the box is rounded to the pixels of that image,
+    which moves an edge by at most a third of a pixel of the result. Smaller images,
+    such as most of ImageNet's, and other formats are decoded in full.
+
+    **Required Keys:** ``img_path``, or ``img``: (H, W, C) or (H, W), uint8 or float32.
+
+    **Modified Keys:** ``img``: BGR uint8 where it was read, contiguous, of the size
+    ``scale``; ``img_shape``.
+
+    **Added Keys:** ``crop_box``: (top, left, height, width) in pixels of the whole
+    image; ``ori_shape``: (H, W) of the whole image.
+
+    Args:
+        scale: Size (h, w) of the result, or its side.
+        crop_ratio_range: Range of the box's share of the area, drawn uniformly.
+            Defaults to (0.08, 1.0).
+        aspect_ratio_range: Range of width over height, drawn uniformly on a
+            logarithmic scale. Defaults to (3/4, 4/3).
+        max_attempts: Draws before a central box is taken. Defaults to 10.
+        backend_args: Options of mmengine's file backend. Defaults to None.
+
+    Raises:
+        DataError: The file does not decode.
+    """
+
+    def __init__(
+        self,
+        scale: int | Sequence[int],
+        crop_ratio_range: tuple[float, float] = (0.08, 1.0),
+        aspect_ratio_range: tuple[float, float] = (3 / 4, 4 / 3),
+        max_attempts: int = 10,
+        backend_args: dict | None = None,
+    ) -> None:
+        super().__init__(scale, crop_ratio_range, aspect_ratio_range, max_attempts)
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Set ``results['img']`` to the resized crop and return ``results``."""
+        return self.cut(results, self.read(results))
+
+    def read(self, results: dict) -> Reading:
+        """Draw a box, and decode what it needs, unless ``results`` has an image."""
+        image = results.get('img')
+        if image is None:
+            path = results['img_path']
+            data = fileio.get(path, backend_args=self.backend_args)
+            size = jpeg_size(data)
+            if size is not None and self._reduction(*size) > 1:
+                box = self._draw(size)
+                reduction = self._reduction(*box[2:])
+                image = decode(data, path, reduction)
+                # Pillow and OpenCV could read a header in different ways.
+                if image.shape[:2] == tuple(-(-side // reduction) for side in size):
+                    return Reading(image, size, box, reduction)
+            image = decode(data, path)
+        size = image.shape[:2]
+        return Reading(image, size, self._draw(size), 1)
+
+    def cut(self, results: dict, reading: Reading) -> dict:
+        """Set what :meth:`transform` sets, to the resized box of an image."""
+        image, size, box, reduction = reading
+        top, left, height, width = box
+        edges = (top, top + height, left, left + width)
+        top, bottom, left, right = (round(edge / reduction) for edge in edges)
+        # The copy lets nothing hold on to, or write into, the whole image.
+        crop = image[top:bottom, left:right].copy()
+        results['img'] = resize(crop, self.scale)
+        results['img_shape'] = tuple(self.scale)
+        results['ori_shape'] = size
+        results['crop_box'] = box
+        return results
+
+    def _draw(self, size: tuple[int, int]) -> Box:
+        # mmpretrain asks for an image, of which it reads nothing but the shape.
+        return self.rand_crop_params(np.broadcast_to(np.uint8(0), size))
+
+    def _reduction(self, height: int, width: int) -> int:
+        most = min(height / self.scale[0], width / self.scale[1]) / MARGIN
+        return next(factor for factor in REDUCTIONS if factor == 1 or factor <= most)
+
+
+@TRANSFORMS.register_module()
+class FastRandomFlip(BaseTransform):
+    """Mirror an image left to right at random.
+
+    From the same state of numpy's generator, it is mirrored when mmcv's
+    ``RandomFlip`` mirrors it. Boxes, masks and key points are left as they are: for
+    images without them only.
+
+    **Required Keys:** ``img``: (H, W, C) or (H, W).
+
+    **Modified Keys:** ``img``, contiguous.
+
+    **Added Keys:** ``flip``, and ``flip_direction``: 'horizontal' or None.
+
+    Args:
+        prob: Probability in [0, 1]. Defaults to 0.5.
+
+    Raises:
+        ConfigError: ``prob`` is outside.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        if not isinstance(prob, Real) or not 0 <= prob <= 1:
+            raise ConfigError(f'FastRandomFlip.prob must be in [0, 1], not {prob!r}.')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Mirror ``results['img']`` at times and return ``results``."""
+        results['flip'] = self.draw()
+        results['flip_direction'] = 'horizontal' if results['flip'] else None
+        if results['flip']:
+            results['img'] = cv2.flip(results['img'], 1)
+        return results
+
+    @cache_randomness
+    def draw(self) -> bool:
+        """Whether to mirror the image."""
+        return np.random.random_sample() < self.prob
+
+
+def resize(image: np.ndarray, scale: Sequence[int]) -> np.ndarray:
+    """Resize by Pillow's antialiased bilinear filter, within one gray level.
+
+    Args:
+        image: (H, W, C) or (H, W), uint8 or float32, in memory of its own.
+        scale: (h, w).
+
+    Returns:
+        ndarray: (h, w, C) or (h, w), contiguous, same dtype.
+    """
+    planes = image if image.ndim == 3 else image[..., None]
+    # In torch's `channels_last`, for which it has a fast kernel of uint8, and which the
+    # result keeps.
+    batch = torch.from_numpy(planes)[None].permute(0, 3, 1, 2)
+    resized = F.interpolate(batch, tuple(scale), mode='bilinear', antialias=True)
+    pixels = np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+    return pixels if image.ndim == 3 else pixels[..., 0]
