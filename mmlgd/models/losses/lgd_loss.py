@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 import torch
-
-from .soft_cross_entropy import soft_cross_entropy
+import torch.nn.functional as F
 
 
 class LGDLoss(NamedTuple):
@@ -34,10 +33,12 @@ def lgd_loss(
 ) -> LGDLoss:
     """Cross-entropies over the textual and over the visual semantics bank.
 
-    Both banks are stacked, so each model's logits come from one matrix product.
     The visual logits are preceded by the similarity with the image's own
     teacher embedding, which makes them C + 1. Always float32, also under
     autocast: at a temperature of 0.01 half precision is too coarse.
+
+    The gradient with respect to the student is found at once, so the anchors may
+    be changed in place before the backward pass, and no copy of them is made.
 
     Args:
         student (torch.Tensor): Unit rows (B, D), with gradient.
@@ -57,23 +58,45 @@ def lgd_loss(
     """
     with torch.autocast(student.device.type, enabled=False):
         student, teacher = student.float(), teacher.float()
-        anchors = torch.cat([text_anchors, visual_anchors]).float()
-        num_categories = text_anchors.shape[0]
-        student_text, student_visual = (student @ anchors.T).split(
-            num_categories, dim=1
-        )
-        teacher_text, teacher_visual = (teacher @ anchors.T).split(
-            num_categories, dim=1
-        )
-        if self_logit:
-            student_own = (student * teacher).sum(dim=1, keepdim=True)
-            teacher_own = (teacher * teacher).sum(dim=1, keepdim=True)
-            student_visual = torch.cat([student_own, student_visual], dim=1)
-            teacher_visual = torch.cat([teacher_own, teacher_visual], dim=1)
         temperatures = (student_temperature, teacher_temperature)
-        return LGDLoss(
-            textual=soft_cross_entropy(student_text, teacher_text, *temperatures),
-            visual=soft_cross_entropy(student_visual, teacher_visual, *temperatures),
-            student_text_logits=student_text,
-            teacher_text_logits=teacher_text,
+        textual, logits = _anchored_cross_entropy(
+            student, teacher, text_anchors.float(), *temperatures
         )
+        visual, _ = _anchored_cross_entropy(
+            student, teacher, visual_anchors.float(), *temperatures, own=self_logit
+        )
+        return LGDLoss(textual, visual, *logits.chunk(2))
+
+
+def _anchored_cross_entropy(
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    anchors: torch.Tensor,
+    student_temperature: float,
+    teacher_temperature: float,
+    own: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""Soft cross-entropy over similarities, and these: (2 B, C), the student's first.
+
+    With q and p, the softmaxes of student and teacher, its gradient is
+    :math:`(q - p) A / (B \tau_s)`, A being the anchors, with the own teacher
+    embedding before them where ``own`` asks for it.
+    """
+    with torch.no_grad():
+        # One pass over the anchors for both: with few rows, reading them is the cost.
+        rows = torch.cat([student, teacher])
+        logits = rows @ anchors.T
+        if own:
+            similarity = (rows * teacher.repeat(2, 1)).sum(dim=1, keepdim=True)
+            logits = torch.cat([similarity, logits], dim=1)
+        student_logits, teacher_logits = logits.chunk(2)
+        target = F.softmax(teacher_logits / teacher_temperature, dim=1)
+        log_found = F.log_softmax(student_logits / student_temperature, dim=1)
+        loss = -(target * log_found).sum(dim=1).mean()
+        pull = (log_found.exp() - target) / (len(student) * student_temperature)
+        if own:
+            gradient = pull[:, 1:] @ anchors + pull[:, :1] * teacher
+        else:
+            gradient = pull @ anchors
+    # Adds nothing but the gradient: the difference is zero.
+    return loss + ((student - student.detach()) * gradient).sum(), logits

@@ -59,3 +59,22 @@ def test_half_precision_context_does_not_reach_in():
     assert mixed.textual.dtype == torch.float32
     assert torch.equal(plain.textual, mixed.textual)
     assert torch.equal(plain.visual, mixed.visual)
+
+
+def test_anchors_may_change_before_the_backward_pass():
+    s, t = unit_rows(6, 32, 1).requires_grad_(), unit_rows(6, 32, 2)
+    text, visual = unit_rows(10, 32, 3), unit_rows(10, 32, 4)
+    wanted = lgd_reference(s.detach(), t, text, visual)
+    loss = lgd_loss(s, t, text, visual)
+    visual.zero_()
+    (3 * loss.textual + 5 * loss.visual).backward()
+    gradient = 3 * wanted[2] + 5 * wanted[3]
+    np.testing.assert_allclose(s.grad.numpy(), gradient, rtol=1e-5, atol=1e-5)
+
+
+def test_the_similarities_are_those_to_the_names():
+    s, t = unit_rows(3, 32, 1), unit_rows(3, 32, 2)
+    text, visual = unit_rows(10, 32, 3), unit_rows(10, 32, 4)
+    loss = lgd_loss(s, t, text, visual)
+    torch.testing.assert_close(loss.student_text_logits, s @ text.T)
+    torch.testing.assert_close(loss.teacher_text_logits, t @ text.T)
