@@ -114,7 +114,9 @@ class LGD(BaseDistiller):
             dict[str, torch.Tensor]: ``loss_textual`` = (1 - alpha) L_TEX and
             ``loss_visual`` = alpha L_VIS, scalars.
         """
-        return self.guide(self.embed(inputs), self.targets(inputs, teacher_embeddings))
+        # The teacher first: its features are gone before the student's are kept.
+        teacher = self.targets(inputs, teacher_embeddings)
+        return self.guide(self.embed(inputs), teacher)
 
     def guide(self, student: torch.Tensor, teacher: torch.Tensor) -> dict:
         """The losses of embeddings that are there already; then the bank's update.

@@ -80,12 +80,13 @@ class LGDPlus(LGD):
             :meth:`LGD.loss`, ``loss_mimicry`` and, where it is asked for,
             ``loss_dense``: scalars.
         """
-        outputs = self.backbone(inputs)
-        student = self.project(self.pool(outputs))
+        # The teacher first: its features are gone before the student's are kept.
         if self.dense_weight == 0:
             teacher, places = self.targets(inputs, teacher_embeddings), None
         else:
             teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
+        outputs = self.backbone(inputs)
+        student = self.project(self.pool(outputs))
         losses = self.guide(student, teacher)
         gap = 1 - (student * teacher).sum(dim=1).mean()
         losses['loss_mimicry'] = self.mimicry_weight * gap

@@ -94,10 +94,10 @@ class SEED(BaseDistiller):
             ConfigError: Not as many views as ``num_patches`` says.
         """
         images, *patches = self._check_views(inputs)
+        # The teacher first: its features are gone before the student's are kept.
+        teacher = self.targets(images, teacher_embeddings)
         losses = dict(
-            loss_similarity=self._distil(
-                self.queue, self.embed(images), self.targets(images, teacher_embeddings)
-            )
+            loss_similarity=self._distil(self.queue, self.embed(images), teacher)
         )
         if patches:
             # One patch after the other: N times the batch may not fit.
