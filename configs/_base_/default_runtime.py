@@ -15,6 +15,7 @@ custom_hooks = [
     dict(type='ExportBackboneHook'),
     dict(type='BrokenImagesHook'),
     dict(type='NonFiniteLossHook'),
+    dict(type='ShortHistoryHook'),
     dict(type='StatelessSeedHook'),
     dict(type='ProgressBarHook'),
 ]

@@ -11,6 +11,7 @@ from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .semantics_bank_hook import SemanticsBankHook
+from .short_history_hook import ShortHistoryHook
 from .stateless_seed_hook import StatelessSeedHook
 from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
@@ -28,6 +29,7 @@ __all__ = [
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SemanticsBankHook',
+    'ShortHistoryHook',
     'StatelessSeedHook',
     'StoredViewsHook',
     'TrainingCostHook',

@@ -1,5 +1,7 @@
 """Stops a run whose loss is lost, before it overwrites its checkpoints."""
 
+import math
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
@@ -25,6 +27,10 @@ class NonFiniteLossHook(Hook):
     parameters that are not finite (one bad step can ruin them while its own loss
     was finite), so that the last checkpoint stays good.
 
+    It is the first to look at the outputs of a step, reads them all in one transfer
+    and leaves plain numbers in their place: mmengine's own hooks would wait for the
+    device once for each.
+
     Args:
         patience: Steps in a row, at least 1. Defaults to 3.
 
@@ -32,8 +38,9 @@ class NonFiniteLossHook(Hook):
         ConfigError: ``patience`` is below 1.
     """
 
-    # Before the hooks that rearrange a checkpoint (EMAHook) or write one.
-    priority = 'HIGH'
+    # Before the hook that logs the outputs (RuntimeInfoHook), and before those that
+    # rearrange a checkpoint (EMAHook) or write one.
+    priority = 'HIGHEST'
 
     def __init__(self, patience: int = 3) -> None:
         if patience < 1:
@@ -52,17 +59,16 @@ class NonFiniteLossHook(Hook):
             runner (Runner): The runner.
             batch_idx: Unused.
             data_batch: Unused.
-            outputs: What ``train_step`` returned: names to scalar tensors or floats.
+            outputs: What ``train_step`` returned: names to scalar tensors or floats;
+                the tensors are replaced by floats.
 
         Raises:
             MMLGDError: The ``patience``-th bad step in a row.
         """
-        losses = {
-            name: torch.as_tensor(value).item()
-            for name, value in (outputs or {}).items()
-            if 'loss' in name
-        }
-        finite = torch.tensor(list(losses.values())).isfinite().all()
+        outputs = {} if outputs is None else outputs
+        _replace_by_numbers(outputs)
+        losses = {name: value for name, value in outputs.items() if 'loss' in name}
+        finite = all(map(math.isfinite, losses.values()))
         self._streak = 0 if finite else self._streak + 1
         if self._streak >= self.patience:
             raise MMLGDError(
@@ -93,6 +99,16 @@ class NonFiniteLossHook(Hook):
             f'No checkpoint is saved at iteration {runner.iter + 1}: {reason}. '
             f'{_last_checkpoint(runner)} {_MEND}'
         )
+
+
+def _replace_by_numbers(outputs: dict) -> None:
+    scalars = {
+        name: value.detach().float().reshape(())
+        for name, value in outputs.items()
+        if torch.is_tensor(value) and value.numel() == 1
+    }
+    if scalars:
+        outputs.update(zip(scalars, torch.stack([*scalars.values()]).tolist()))
 
 
 def _first_non_finite(runner, state: dict) -> str | None:

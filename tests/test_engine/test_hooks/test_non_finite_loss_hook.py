@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmlgd.engine.hooks import NonFiniteLossHook
 from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
@@ -92,6 +93,35 @@ def test_every_loss_is_looked_at():
     hook._streak = 0
     hook.after_train_iter(runner, 0, outputs=dict(loss=0.0, accuracy=NAN))
     hook.after_train_iter(runner, 0, outputs=None)
+
+
+class CountReads(TorchDispatchMode):
+    """Counts the times that the value of a tensor is asked for by itself."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.reads += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_other_hook_reads_from_the_device(tmp_path):
+    def reads_of(work_dir, hooks):
+        default = dict(checkpoint=None)
+        runner = tiny_runner(
+            work_dir, 4, Steady(), default_hooks=default, custom_hooks=hooks
+        )
+        with CountReads() as counter:
+            runner.train()
+        return counter.reads, runner.message_hub
+
+    without, usual = reads_of(tmp_path / 'without', [])
+    reads, logged = reads_of(tmp_path / 'with', [dict(type='NonFiniteLossHook')])
+    # Loss and gradient norm in each of four steps.
+    assert without - reads == 8
+    losses = [hub.get_scalar('train/loss').data[0] for hub in (logged, usual)]
+    assert len(losses[0]) == 4 and losses[0].tolist() == losses[1].tolist()
+    assert logged.get_scalar('train/grad_norm').current() == INF
 
 
 def test_patience_below_one_is_refused():
