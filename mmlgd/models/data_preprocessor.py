@@ -23,6 +23,12 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
             a distiller fills in the teacher's.
     """
 
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        # For which mmpretrain's class has no option: from a loader's pinned memory,
+        # images go to the device without the host waiting for it.
+        self._non_blocking = True
+
     def forward(self, data: dict, training: bool = False) -> dict:
         """Normalise the views of a batch.
 

@@ -49,3 +49,20 @@ def test_stored_embeddings_go_along():
     found = preprocessor()(dict(inputs=batch(6, 0), teacher_embeddings=rows))
     assert torch.equal(found['teacher_embeddings'], rows)
     assert 'teacher_embeddings' not in preprocessor()(dict(inputs=batch(6, 0)))
+
+
+def test_nothing_waits_for_images_to_reach_the_device(monkeypatch):
+    # Tests mostly have no GPU; what the copies are asked for says the same.
+    asked = []
+    to = torch.Tensor.to
+
+    def watched(tensor, *args, **kwargs):
+        asked.append(kwargs.get('non_blocking'))
+        return to(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, 'to', watched)
+    preprocess = DistillDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    embeddings = torch.zeros(2, 4)
+    images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    preprocess(dict(inputs=images, teacher_embeddings=embeddings))
+    assert asked == [True, True]
