@@ -1,8 +1,6 @@
 """What --verify finds, and what a build refuses to add to."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -122,21 +120,3 @@ def test_nothing_is_added_where_a_library_makes_other_pixels(root, monkeypatch):
     plan = views.open_store(root / 'store', 3)
     with pytest.raises(DataError, match='cannot be added to: View .* has other pixels'):
         check_replay(plan, views)
-
-
-def test_the_tool_ends_with_1_where_there_is_a_fault(root, capsys):
-    cfg = toy_run_cfg(root, root / 'run')
-    cfg.custom_imports = dict(imports=['tests.toys'])
-    cfg.dump(root / 'cfg.py')
-    path = Path(__file__).parents[2] / 'tools/build_stored_views.py'
-    spec = importlib.util.spec_from_file_location('build_stored_views', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    options = ['--out', str(root / 'store'), '--device', 'cpu', '--verify']
-    command = [str(root / 'cfg.py'), *options]
-    assert tool.main(command) == 0
-    change_row(root, 2, 'pixels', 12345)
-    assert tool.main([*command, str(ALL)]) == 1
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    (fault,) = summary['faults']
-    assert 'View 1 of 007.png' in fault

@@ -1,21 +1,27 @@
 """Training items from a store of views."""
 
 import pickle
+from pathlib import Path
 
 import cv2
 import mmcv
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from mmlgd.datasets import SeededViews, StoredViews
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
+from mmlgd.utils.rng import seeded
 from tests.runs import toy_run_cfg, write_images
 from tests.stored_runs import write_store
 from tests.toys import ToyTeacher
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 @pytest.fixture(scope='module')
@@ -128,6 +134,29 @@ def test_another_resolution_has_the_same_crops(root, scale, monkeypatch):
         assert torch.equal(one['teacher_embeddings'], two['teacher_embeddings'])
     assert len(boxes) == 64 and boxes[::2] == boxes[1::2]
     assert len({str(box) for box in boxes}) > 16
+
+
+def test_imagenets_views_have_one_crop_at_all_resolutions(root):
+    init_default_scope('mmlgd')
+    config = Config.fromfile(CONFIGS / '_base_/datasets/imagenet_unlabeled.py')
+    pipeline = config.train_pipeline
+    pipeline[-1].meta_keys = ('crop_box',)
+    image = cv2.resize(cv2.imread(str(root / 'train/000.png')), (120, 100))
+
+    def draw(scale, seed):
+        pipeline[0].scale = scale
+        with seeded(seed):
+            item = Compose(pipeline)(dict(img=image.copy()))
+        return item['data_samples'].crop_box, item['inputs'].float().mean((1, 2))
+
+    boxes = set()
+    for seed in range(20):
+        (box, colour), (other_box, other_colour) = draw(48, seed), draw(64, seed)
+        assert box == other_box
+        # Neither box nor resolution says how colours were changed; their mean does.
+        assert torch.allclose(colour, other_colour, atol=1.5)
+        boxes.add(box)
+    assert len(boxes) == 20
 
 
 def test_other_transforms_are_refused_by_option(root):

@@ -91,6 +91,17 @@ def test_the_summary_says_what_was_built_and_what_it_takes(tmp_path, capsys):
         build(root, out, '--views', 2, '--dtype', 'float16')
 
 
+def test_verifying_ends_with_1_where_there_is_a_fault(tmp_path, capsys):
+    root, out = write_config(tmp_path), tmp_path / 'store'
+    build(root, out, '--views', 1)
+    assert build(root, out, '--verify', 3) == 0
+    shard = out / 'views/000/000000010.bin'
+    shard.write_bytes(shard.read_bytes()[::-1])
+    assert build(root, out, '--verify', 0) == 1
+    (fault,) = last_line(capsys)['faults']
+    assert fault.startswith(f'The shard {shard} has not the checksum')
+
+
 def test_int8_loses_more_than_float16_and_both_little(tmp_path, capsys):
     root, losses = write_config(tmp_path), {}
     for dtype in ('float16', 'int8'):
