@@ -124,10 +124,10 @@ def newest_table(store: Path) -> int | None:
     return max(_table_sizes(store), default=None)
 
 
-def remove_other_tables(store: Path, images: int) -> None:
-    """Keep the table of ``images`` rows alone, which holds the smaller ones' rows."""
+def remove_smaller_tables(store: Path, images: int) -> None:
+    """Remove the tables that the one of ``images`` rows begins with."""
     for size in _table_sizes(store):
-        if size != images:
+        if size < images:
             shutil.rmtree(_folder(store, size))
 
 

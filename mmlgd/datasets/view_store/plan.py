@@ -1,13 +1,13 @@
 """What of a store is there, and what is still to be written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mmlgd.errors import DataError
 
-from .image_table import ImageTable, remove_other_tables
+from .image_table import ImageTable, remove_smaller_tables
 from .locks import one_process
 from .manifest import Manifest
 from .shards import Shard, list_shards
@@ -76,13 +76,17 @@ class StorePlan:
         Returns:
             bool: Whether it is.
         """
-        if len(self.finished()) != len(self.shards()):
-            return False
         with one_process(self.store):
-            manifest = Manifest.read(self.store)
-            manifest.num_views = self.num_views
-            manifest.segments = self.segments
-            manifest.images = self.table.digest()
-            manifest.write(self.store)
-            remove_other_tables(self.store, len(self.table))
+            now = Manifest.read(self.store)
+            # Another process may have extended the store meanwhile.
+            whole = replace(
+                self, manifest=now, num_views=max(self.num_views, now.num_views)
+            )
+            if len(whole.finished()) != len(whole.shards()):
+                return False
+            if len(self.table) > now.num_images:
+                now.images = self.table.digest()
+            now.num_views, now.segments = whole.num_views, whole.segments
+            now.write(self.store)
+            remove_smaller_tables(self.store, now.num_images)
         return True

@@ -91,6 +91,25 @@ def test_images_that_come_later_get_rows_and_shards_of_their_own(tmp_path):
     assert [path.name for path in (store / 'images').iterdir()] == ['000000007']
 
 
+def test_views_and_images_that_are_added_at_the_same_time(tmp_path):
+    root, store = tmp_path / 'images', tmp_path / 'store'
+    build(store, images(root, *'bdf'), 1)
+    views = open_store(store, toy_manifest(), images(root), 3)
+    more = open_store(store, toy_manifest(), images(root, *'ac'), 1)
+    for plan in (views, more):
+        fill(plan, plan.share(0, 1))
+    assert views.seal()
+    assert ViewStore(store).num_views == 3
+    # The new images have one view of three.
+    assert not more.seal()
+    assert ViewStore(store).num_images == 3
+    assert build(store, images(root), 1).seal()
+    reader = ViewStore(store)
+    assert (reader.num_views, reader.num_images) == (3, 5)
+    assert reader.match(images(root)).tolist() == [3, 0, 4, 1, 2]
+    assert reader.manifest.images == reader.table.digest()
+
+
 def test_the_order_of_the_data_set_needs_no_map(tmp_path):
     dataset = images(tmp_path / 'images', *'abc')
     build(tmp_path / 'store', dataset, 1)
