@@ -35,11 +35,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
         image = Image.open(io.BytesIO(data))
         if image.format != 'JPEG':
             return None
-        exif = Image.Exif()
-        # Not `image.getexif()`: that also heeds XMP, which OpenCV does not.
-        if 'exif' in image.info:
-            exif.load(image.info['exif'])
-        is_transposed = exif.get(_ORIENTATION) in _TRANSPOSED
+        is_transposed = 'exif' in image.info and _is_transposed(image.info['exif'])
     except (
         UnidentifiedImageError,
         OSError,
@@ -49,6 +45,13 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     ):
         return None
     return image.size if is_transposed else image.size[::-1]
+
+
+def _is_transposed(data: bytes) -> bool:
+    # Not `image.getexif()`: that also heeds XMP, which OpenCV does not.
+    exif = Image.Exif()
+    exif.load(data)
+    return exif.get(_ORIENTATION) in _TRANSPOSED
 
 
 def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
