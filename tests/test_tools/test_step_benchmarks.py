@@ -80,3 +80,56 @@ def test_bank_update_stops_where_the_banks_differ(load, monkeypatch):
     monkeypatch.setattr(tool.LoopedBank, 'update', lambda *args: None)
     with pytest.raises(SystemExit, match='differ by inf at C = 5'):
         tool.main([*BANK_OPTIONS, '--device', 'cpu'])
+
+
+STEP_OPTIONS = (
+    '--teacher tests/data/rn_tiny.json --batch-size 2 --num-categories 5 --device cpu '
+    '--rounds 1'
+).split()
+
+
+def test_a_step_of_every_side(load, tmp_path):
+    out = tmp_path / 'step.json'
+    load('benchmarks.train_step').main(
+        [
+            *STEP_OPTIONS,
+            *'--students mbv3_small --warm-up 0 --skip-memory --out'.split(),
+            str(out),
+        ]
+    )
+    (row,) = json.loads(out.read_text())['rows']
+    cpu = {side: values[0] for side, values in row['times']['cpu'].items()}
+    assert set(cpu) == set(row['sides'])
+    stored = row['sides']['stored']
+    assert stored['images_per_second'] == pytest.approx(2 / cpu['stored'])
+    found = {name: value['median'] for name, value in row['ratios'].items()}
+    assert found['speed of stored LGD / supervised'] == pytest.approx(
+        cpu['supervised'] / cpu['stored']
+    )
+    assert found['time of online LGD / (teacher + stored LGD)'] == pytest.approx(
+        cpu['online'] / (cpu['teacher'] + cpu['stored'])
+    )
+    # The teacher is no part of a stored step, nor of a supervised one.
+    gflop = {name: side['gflop_per_image'] for name, side in row['sides'].items()}
+    assert gflop['stored'] == gflop['supervised']
+    assert gflop['online'] == pytest.approx(gflop['stored'] + gflop['teacher'])
+
+
+def test_peak_memory_is_of_one_side(load, capsys):
+    options = [*STEP_OPTIONS, '--students', 'mbv3_small', '--memory-of', 'stored']
+    load('benchmarks.train_step').main(options)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told['host_mib'] >= told['host_mib_of_imports'] > 0
+
+
+def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
+    out = tmp_path / 'scaling.json'
+    options = ['--student', 'mbv3_small', '--warm-up', '1', '--ranks', '2']
+    load('benchmarks.scaling').main([*STEP_OPTIONS, *options, '--out', str(out)])
+    (row,) = json.loads(out.read_text())['rows']
+    found, needed = row['collectives'], row['needed_bytes']
+    assert sorted(found) == ['allgather_', 'allreduce_']
+    assert found['allreduce_']['bytes'] == needed['gradients']
+    # Two images, each a row of 32 and its category, in float32.
+    assert found['allgather_'] == dict(calls=1, bytes=4 * 2 * 33)
+    assert needed['embeddings'] == 4 * 2 * 33

@@ -157,13 +157,13 @@ class Case:
 
     def _stored(self) -> Callable[[], object]:
         return self._training(
-            self._lgd(self.sizes),
+            self.lgd(self.sizes),
             dict(self._batch, teacher_embeddings=self._embeddings),
         )
 
     def _online(self) -> Callable[[], object]:
         return self._training(
-            self._lgd(self.teacher_in(self.channels_last)), self._batch
+            self.lgd(self.teacher_in(self.channels_last)), self._batch
         )
 
     def _published(self) -> Callable[[], object]:
@@ -188,7 +188,13 @@ class Case:
         samples = [DataSample() for _ in range(self.batch_size)]
         return dict(inputs=self._images, data_samples=samples)
 
-    def _lgd(self, teacher: BaseTeacher) -> nn.Module:
+    @property
+    def stored_batch(self) -> dict:
+        """Images with the teacher's embeddings, as a store would give them."""
+        return dict(self._batch, teacher_embeddings=self._embeddings)
+
+    def lgd(self, teacher: BaseTeacher) -> nn.Module:
+        """LGD on the CPU, its banks filled with random rows."""
         # Names play no part in the cost; ``build`` would encode them.
         names = [f'category {number}' for number in range(self.num_categories)]
         model = MODELS.build(
@@ -225,10 +231,11 @@ class Case:
             channels_last = self.channels_last
         model = self._place(model, channels_last)
         model.train()
-        wrapper = self._optim_wrapper(model)
+        wrapper = self.optim_wrapper(model)
         return lambda: model.train_step(batch, wrapper)
 
-    def _optim_wrapper(self, model: nn.Module) -> OptimWrapper:
+    def optim_wrapper(self, model: nn.Module) -> OptimWrapper:
+        """The published schedule's optimizer, in this case's precision."""
         config = Config.fromfile(SCHEDULE).optim_wrapper
         config.optimizer.lr = 0.03 * self.batch_size / 256
         config.dtype = self.precision
