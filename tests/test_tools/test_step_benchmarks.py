@@ -133,3 +133,21 @@ def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
     # Two images, each a row of 32 and its category, in float32.
     assert found['allgather_'] == dict(calls=1, bytes=4 * 2 * 33)
     assert needed['embeddings'] == 4 * 2 * 33
+
+
+def test_phases_add_up_to_the_iteration(load, tmp_path):
+    out = tmp_path / 'profile.json'
+    load('benchmarks.profile_step').main(
+        [
+            *(option for option in STEP_OPTIONS if option not in ('--rounds', '1')),
+            *'--students mbv3_small --iterations 1 --operators 3 --out'.split(),
+            str(out),
+        ]
+    )
+    stored, online = json.loads(out.read_text())['rows']
+    for row in (stored, online):
+        phases = {name: value['median'] for name, value in row['phases'].items()}
+        assert sum(phases.values()) == pytest.approx(row['seconds'])
+        assert min(phases[name] for name in ('backward', 'hooks', 'optimizer')) > 0
+        assert phases['rest'] > -1e-3
+        assert len(row['operators']) == 3

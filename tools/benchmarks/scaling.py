@@ -27,7 +27,7 @@ from benchmarks.timing import (
     spread,
     write_result,
 )
-from benchmarks.train_sides import Case, teacher_config
+from benchmarks.train_case import Case, teacher_config
 from mmengine.registry import init_default_scope
 from torch import distributed
 from torch.profiler import ProfilerActivity, profile

@@ -89,6 +89,20 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return dict(median=statistics.median(values), low=low, high=high)
 
 
+def product_gflop(device: str, precision: str, size: int = 2048) -> float:
+    """What this machine computes at best: 10^9 operations a second.
+
+    Args:
+        device (str): Where.
+        precision (str): Name of torch's dtype.
+        size (int): Side of the two square matrices whose product is timed.
+    """
+    matrix = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
+    clock = deciding_clock(device)
+    fastest = min(measure(lambda: matrix @ matrix)[clock] for _ in range(4))
+    return 2 * size**3 / fastest / 1e9
+
+
 def machine(device: str, threads: int) -> dict:
     """What the figures hold for, beside :func:`provenance`."""
     is_cpu = torch.device(device).type == 'cpu'

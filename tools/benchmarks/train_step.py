@@ -18,20 +18,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
+from benchmarks.memory import peak_host_mib
 from benchmarks.timing import (
     Times,
     alternate,
     deciding_clock,
     machine,
-    measure,
+    product_gflop,
     ratio,
     spread,
     write_result,
 )
-from benchmarks.train_sides import Case, teacher_config
+from benchmarks.train_case import Case, teacher_config
+from benchmarks.train_sides import Sides
 from mmengine.registry import init_default_scope
 
-from mmlgd.errors import MMLGDError
 from mmlgd.utils.tool import run_tool
 
 SIDES = ('supervised', 'stored', 'online', 'published', 'teacher')
@@ -73,31 +74,33 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def case_of(student: str, args: argparse.Namespace) -> Case:
-    """The setting that the options ask for."""
-    return Case(
-        student,
-        teacher_config(args.teacher),
-        args.batch_size,
-        args.num_categories,
-        args.device,
-        args.precision,
-        channels_last=not args.contiguous,
+def sides_of(student: str, args: argparse.Namespace) -> Sides:
+    """The sides under the setting that the options ask for."""
+    return Sides(
+        Case(
+            student,
+            teacher_config(args.teacher),
+            args.batch_size,
+            args.num_categories,
+            args.device,
+            args.precision,
+            channels_last=not args.contiguous,
+        )
     )
 
 
 def compare(student: str, args: argparse.Namespace) -> dict:
     """Figures of one student."""
-    case = case_of(student, args)
-    steps = {side: case.step(side) for side in args.sides}
+    choices = sides_of(student, args)
+    steps = {side: choices.step(side) for side in args.sides}
     times = alternate(steps, args.rounds, args.warm_up)
     decided = times[deciding_clock(args.device)]
-    peak = _peak_gflop(args)
+    peak = product_gflop(args.device, args.precision)
     sides = {}
     for side in args.sides:
         seconds = spread(decided[side])
         rate = args.batch_size / seconds['median']
-        gflop = case.gflop(side)
+        gflop = choices.gflop(side)
         sides[side] = dict(
             seconds=seconds,
             images_per_second=rate,
@@ -123,15 +126,6 @@ def _sums(times: Times, *groups: Sequence[str]) -> Times:
     }
 
 
-def _peak_gflop(args: argparse.Namespace, size: int = 2048) -> float:
-    """10^9 operations a second of the product of two square matrices."""
-    dtype = getattr(torch, args.precision)
-    matrix = torch.randn(size, size, device=args.device, dtype=dtype)
-    clock = deciding_clock(args.device)
-    times = [measure(lambda: matrix @ matrix)[clock] for _ in range(4)]
-    return 2 * size**3 / min(times) / 1e9
-
-
 def memory_of(side: str, student: str, args: argparse.Namespace) -> dict:
     """Peak memory in MiB of a process that only trains one side, two steps."""
     options = [
@@ -148,22 +142,14 @@ def memory_of(side: str, student: str, args: argparse.Namespace) -> dict:
 
 def report_own_memory(args: argparse.Namespace) -> None:
     """Train one side and print the peaks of this process."""
-    imported = _peak_host_mib()
-    step = case_of(args.students[0], args).step(args.memory_of)
+    imported = peak_host_mib()
+    step = sides_of(args.students[0], args).step(args.memory_of)
     for _ in range(2):
         step()
-    found = dict(host_mib=_peak_host_mib(), host_mib_of_imports=imported)
+    found = dict(host_mib=peak_host_mib(), host_mib_of_imports=imported)
     if args.device != 'cpu':
         found['device_mib'] = round(torch.cuda.max_memory_allocated() / 2**20)
     print(json.dumps(found))
-
-
-def _peak_host_mib() -> int:
-    """Peak resident memory; of Linux, whose ``ru_maxrss`` counts the parent's, too."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith('VmHWM:'):
-            return round(int(line.split()[1]) / 1024)
-    raise MMLGDError('/proc/self/status says no VmHWM; use --skip-memory.')
 
 
 def print_row(row: dict) -> None:

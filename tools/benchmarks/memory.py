@@ -1,0 +1,32 @@
+"""Memory of processes, as Linux counts it."""
+
+from pathlib import Path
+
+from mmlgd.errors import MMLGDError
+
+
+def peak_host_mib() -> int:
+    """This process's peak resident memory in MiB.
+
+    ``ru_maxrss`` would count what the parent had when it started this process.
+    """
+    return round(_kib('self', 'status', 'VmHWM') / 1024)
+
+
+def own_mib(process: int) -> float:
+    """Memory in MiB that only this process holds: what its end would set free.
+
+    Args:
+        process (int): Its number.
+    """
+    parts = ('Private_Clean', 'Private_Dirty')
+    return sum(_kib(str(process), 'smaps_rollup', part) for part in parts) / 1024
+
+
+def _kib(process: str, file: str, field: str) -> int:
+    path = Path('/proc') / process / file
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith(f'{field}:'):
+                return int(line.split()[1])
+    raise MMLGDError(f'{path} says no {field}; memory is measured on Linux only.')
