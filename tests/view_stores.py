@@ -3,10 +3,23 @@
 from pathlib import Path
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 
 from mmlgd.datasets.view_store.image_table import ImageTable
 from mmlgd.datasets.view_store.manifest import Manifest
 from mmlgd.datasets.view_store.writer import ShardWriter
+
+
+class InMemory(BaseDataset):
+    """Pictures of one gray level each, without a path."""
+
+    def load_data_list(self):
+        return [dict(img=np.full((2, 2), one)) for one in self.metainfo['values']]
+
+
+def in_memory(*values: int) -> InMemory:
+    """A picture of each gray level."""
+    return InMemory(metainfo=dict(values=values))
 
 
 def toy_manifest(**changes) -> Manifest:

@@ -1,8 +1,6 @@
 """Which images of a data set a store knows, and which have changed."""
 
-import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset
 
 from mmlgd.datasets import UnlabeledImages
 from mmlgd.datasets.image_list import list_images_of
@@ -10,17 +8,7 @@ from mmlgd.datasets.view_store import matching
 from mmlgd.datasets.view_store.image_keys import content_hash
 from mmlgd.datasets.view_store.image_table import ImageTable
 from mmlgd.errors import DataError
-
-
-class InMemory(BaseDataset):
-    """Pictures of one gray level each."""
-
-    def load_data_list(self):
-        return [dict(img=np.full((2, 2), one)) for one in self.metainfo['values']]
-
-
-def in_memory(*values):
-    return InMemory(metainfo=dict(values=values))
+from tests.view_stores import in_memory
 
 
 def folder(root, names):

@@ -11,7 +11,7 @@ from mmlgd.datasets.view_store import ViewStore
 from mmlgd.datasets.view_store.opening import look_at_store, open_store
 from mmlgd.datasets.view_store.writer import ShardWriter
 from mmlgd.errors import ConfigError, DataError
-from tests.view_stores import toy_manifest
+from tests.view_stores import in_memory, toy_manifest
 
 
 def images(root, *names):
@@ -132,6 +132,15 @@ def test_more_views_need_all_images(tmp_path):
         DataError, match='has the image b.png, and the data set has not'
     ):
         plan.share(0, 1)
+
+
+def test_one_of_two_equal_images_serves_both_rows(tmp_path):
+    store = tmp_path / 'store'
+    build(store, in_memory(4, 5, 4, 6), 1)
+    fewer = in_memory(6, 4, 5)
+    plan = open_store(store, toy_manifest(), fewer, 2)
+    assert plan.indices.tolist() == [1, 2, 1, 0]
+    assert places(plan.share(0, 1)) == [(1, 0, 4)]
 
 
 def test_an_unfinished_build_takes_no_other_images(tmp_path):

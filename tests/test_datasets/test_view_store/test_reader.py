@@ -29,6 +29,17 @@ def test_every_row_is_what_was_written(tmp_path, monkeypatch, kind, error):
             assert np.allclose(embedding, embeddings[view, row], atol=error)
 
 
+@pytest.mark.skipif(not Path('/proc/self/maps').is_file(), reason='Linux only')
+def test_few_shards_are_open_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, '_OPEN_MAPS', 2)
+    write_toy_store(tmp_path, 3, [9])
+    store = ViewStore(tmp_path)
+    for place in range(27):
+        store.read(*divmod(place, 9))
+        maps = Path('/proc/self/maps').read_text().splitlines()
+        assert 1 <= sum(str(tmp_path) in line for line in maps) <= 2
+
+
 def test_rows_and_views_outside_are_refused(tmp_path):
     write_toy_store(tmp_path, 2, [5])
     store = ViewStore(tmp_path)
