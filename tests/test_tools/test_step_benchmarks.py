@@ -151,3 +151,15 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
         assert min(phases[name] for name in ('backward', 'hooks', 'optimizer')) > 0
         assert phases['rest'] > -1e-3
         assert len(row['operators']) == 3
+
+
+def test_workers_hold_no_copy_of_the_list(load, tmp_path):
+    tool, out = load('benchmarks.worker_memory'), tmp_path / 'memory.json'
+    tool.main(['--images', '60000', '--workers', '2', '--out', str(out)])
+    told = json.loads(out.read_text())
+    (row,) = told['rows']
+    grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
+    assert told['list_mib'] > 4 and grown < 2
+    # What the measurement would say of a list of dicts, which reading copies.
+    plain = tool.SeededViews(tool.SyntheticImages(60000, serialize_data=False))
+    assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 4
