@@ -66,11 +66,13 @@ def test_a_flipped_bit_a_short_and_a_missing_shard(root):
     short = shard(root, 0, 0)
     short.write_bytes(short.read_bytes()[:-2])
     shard(root, 0, 10).unlink()
-    found = faults(root, sample=0)
+    shard(root, 1, 10).with_suffix('.json').write_text('{"sha')
+    found = faults(root)
     assert [text.split('/')[-2:] for text in found] == [
         ['000', f'000000000.bin has {5 * 36 - 2} bytes: it is truncated.'],
-        ['000', '000000010.bin or its 000000010.json is missing.'],
-        ['001', '000000005.bin has not the checksum of 000000005.json.'],
+        ['000', '000000010.bin is missing.'],
+        ['001', '000000005.bin has not the checksum of its 000000005.json.'],
+        ['001', '000000010.bin has not the checksum of its 000000010.json.'],
     ]
 
 

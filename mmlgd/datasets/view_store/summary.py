@@ -1,11 +1,11 @@
 """What a store of views holds and takes, in numbers."""
 
-import json
 from pathlib import Path
 
 from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 
 from .manifest import Manifest
+from .writer import read_facts
 
 
 def summarize_store(store: Path) -> dict:
@@ -17,11 +17,8 @@ def summarize_store(store: Path) -> dict:
         table and checksums included; GB (1e9 bytes) that ImageNet-1k would take.
     """
     manifest = Manifest.read(store)
-    facts = [
-        json.loads(shard.facts(store).read_text(encoding='utf-8'))
-        for shard in manifest.shards()
-        if shard.facts(store).is_file()
-    ]
+    facts = [read_facts(shard.facts(store)) for shard in manifest.shards()]
+    facts = [one for one in facts if one]
     rows = manifest.num_views * manifest.num_images
     summary = dict(
         views=manifest.num_views,
@@ -33,11 +30,10 @@ def summarize_store(store: Path) -> dict:
         row_bytes=manifest.row_dtype.itemsize,
     )
     if rows:
-        summary.update(
-            bytes_a_view=round(_bytes_below(store) / rows, 1),
-            mean_cosine_loss=_mean_loss(facts),
-            worst_cosine_loss=max(one['worst_cosine_loss'] for one in facts),
-        )
+        summary['bytes_a_view'] = round(_bytes_below(store) / rows, 1)
+    if facts:
+        summary['mean_cosine_loss'] = _mean_loss(facts)
+        summary['worst_cosine_loss'] = max(one['worst_cosine_loss'] for one in facts)
     for views in (10, 30):
         size = manifest.row_dtype.itemsize * NUM_TRAIN * views
         summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)

@@ -111,6 +111,14 @@ def written_rows(store: Path, shard: Shard, row_bytes: int) -> int:
     return min(size // row_bytes, shard.size - 1)
 
 
+def read_facts(path: Path) -> dict:
+    """What is known of a finished shard; empty where the file is absent or broken."""
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file: 64 hexadecimal digits."""
     digest = hashlib.sha256()
