@@ -1,10 +1,10 @@
 """Decoding images from their files' bytes."""
 
-import io
+import struct
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmlgd.errors import DataError
 
@@ -17,6 +17,9 @@ REDUCTIONS = {
     1: cv2.IMREAD_COLOR,
 }
 _ORIENTATION = 0x0112
+_APP1 = 0xE1
+# Starts of a frame, of any kind of coding.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # EXIF's orientations that exchange width and height.
 _TRANSPOSED = (5, 6, 7, 8)
 
@@ -24,34 +27,41 @@ _TRANSPOSED = (5, 6, 7, 8)
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Read a JPEG's size from its header, without decoding it.
 
+    Pillow could tell it, in a twentieth of the time that a whole view takes; walking
+    over the segments costs next to nothing.
+
     Args:
         data: A file's content, of any format.
 
     Returns:
         tuple[int, int] or None: (H, W) as :func:`decode` will orient the image; None
-        where Pillow sees no JPEG.
+        where it is no JPEG with a plain header.
     """
-    try:
-        image = Image.open(io.BytesIO(data))
-        if image.format != 'JPEG':
-            return None
-        is_transposed = 'exif' in image.info and _is_transposed(image.info['exif'])
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ):
+    if not data.startswith(b'\xff\xd8'):
         return None
-    return image.size if is_transposed else image.size[::-1]
+    place, exif = 2, b''
+    while len(data) > place + 8 and data[place] == 0xFF:
+        marker = data[place + 1]
+        (length,) = struct.unpack_from('>H', data, place + 2)
+        segment = data[place + 4 : place + 2 + length]
+        if marker == _APP1 and segment.startswith(b'Exif\x00\x00'):
+            exif = segment
+        if marker in _FRAMES:
+            height, width = struct.unpack_from('>HH', data, place + 5)
+            return (width, height) if _is_transposed(exif) else (height, width)
+        place += 2 + length
+    return None
 
 
-def _is_transposed(data: bytes) -> bool:
-    # Not `image.getexif()`: that also heeds XMP, which OpenCV does not.
-    exif = Image.Exif()
-    exif.load(data)
-    return exif.get(_ORIENTATION) in _TRANSPOSED
+def _is_transposed(exif: bytes) -> bool:
+    if not exif:
+        return False
+    found = Image.Exif()
+    try:
+        found.load(exif)
+        return found.get(_ORIENTATION) in _TRANSPOSED
+    except Exception:  # whatever damage does to it: OpenCV overlooks such a header
+        return False
 
 
 def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:

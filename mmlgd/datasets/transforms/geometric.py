@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Real
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import cv2
@@ -105,7 +106,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
                 box = self._draw(size)
                 reduction = self._reduction(*box[2:])
                 image = decode(data, path, reduction)
-                # Pillow and OpenCV could read a header in different ways.
+                # OpenCV could read an odd header in another way.
                 if image.shape[:2] == tuple(-(-side // reduction) for side in size):
                     return Reading(image, size, box, reduction)
             image = decode(data, path)
@@ -128,7 +129,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
 
     def _draw(self, size: tuple[int, int]) -> Box:
         # mmpretrain asks for an image, of which it reads nothing but the shape.
-        return self.rand_crop_params(np.broadcast_to(np.uint8(0), size))
+        return self.rand_crop_params(SimpleNamespace(shape=size))
 
     def _reduction(self, height: int, width: int) -> int:
         most = min(height / self.scale[0], width / self.scale[1]) / MARGIN
