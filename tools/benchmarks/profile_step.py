@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 from benchmarks.stopwatch import Stopwatch, WatchedLoader
 from benchmarks.timing import deciding_clock, machine, spread, write_result
-from benchmarks.train_case import BASES, Case, teacher_config
+from benchmarks.train_case import BASES, Case, add_case_arguments, case_of
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -28,23 +28,14 @@ _OF_FILES = ('BrokenImagesHook', 'ExportBackboneHook')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    has_gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__)
+    add_case_arguments(parser)
     parser.add_argument('--students', nargs='+', default=['mbv3', 'r18', 'effb0'])
-    parser.add_argument('--sides', nargs='+', default=['stored', 'online'])
-    parser.add_argument('--teacher', default='RN50')
-    parser.add_argument('--batch-size', type=int, default=256 if has_gpu else 16)
-    parser.add_argument('--num-categories', type=int, default=1000)
-    parser.add_argument('--device', default='cuda' if has_gpu else 'cpu')
     parser.add_argument(
-        '--precision',
-        choices=('float32', 'float16', 'bfloat16'),
-        default='float16' if has_gpu else 'float32',
+        '--sides', nargs='+', choices=('stored', 'online'), default=['stored', 'online']
     )
-    parser.add_argument('--threads', type=int, default=1, help='default: 1')
     parser.add_argument('--iterations', type=int, default=4)
     parser.add_argument('--operators', type=int, default=0, help='as many are listed')
-    parser.add_argument('--out', help='JSON file of the figures')
     return parser.parse_args(argv)
 
 
@@ -142,10 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     init_default_scope('mmlgd')
     rows = []
     for student in args.students:
-        case = Case(
-            *(student, teacher_config(args.teacher), args.batch_size),
-            *(args.num_categories, args.device, args.precision, True),
-        )
+        case = case_of(student, args)
         for side in args.sides:
             row = phases_of(side, case, args)
             rows.append(dict(student=student, side=side, **row))

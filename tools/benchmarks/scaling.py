@@ -27,7 +27,7 @@ from benchmarks.timing import (
     spread,
     write_result,
 )
-from benchmarks.train_case import Case, teacher_config
+from benchmarks.train_case import add_case_arguments, case_of
 from mmengine.registry import init_default_scope
 from torch import distributed
 from torch.profiler import ProfilerActivity, profile
@@ -41,20 +41,12 @@ _PREFIX = 'c10d::'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    has_gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__)
+    add_case_arguments(parser)
     parser.add_argument('--student', default='mbv3')
-    parser.add_argument('--teacher', default='RN50')
     parser.add_argument('--ranks', nargs='+', type=int, default=(1, 2))
-    parser.add_argument(
-        '--batch-size', type=int, default=256 if has_gpu else 16, help='of a rank'
-    )
-    parser.add_argument('--num-categories', type=int, default=1000)
-    parser.add_argument('--device', default='cuda' if has_gpu else 'cpu')
-    parser.add_argument('--threads', type=int, default=1, help='of a rank; default: 1')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--warm-up', type=int, default=3)
-    parser.add_argument('--out', help='JSON file of the figures')
     return parser.parse_args(argv)
 
 
@@ -65,7 +57,6 @@ def run_rank(
     torch.set_num_threads(args.threads)
     init_default_scope('mmlgd')
     is_cpu = args.device == 'cpu'
-    device = 'cpu' if is_cpu else f'cuda:{rank}'
     if not is_cpu:
         torch.cuda.set_device(rank)
     distributed.init_process_group(
@@ -74,12 +65,9 @@ def run_rank(
         rank=rank,
         world_size=world_size,
     )
-    teacher = teacher_config(args.teacher)
-    case = Case(
-        *(args.student, teacher, args.batch_size, args.num_categories),
-        *(device, 'float32', True),
-    )
-    model = case.lgd(case.sizes).to(device).to(memory_format=torch.channels_last)
+    case = case_of(args.student, args)
+    # On a GPU: the one that was set.
+    model = case.place(case.lgd(case.sizes), channels_last=True)
     wrapped = model
     if world_size > 1:
         # As configs/_base_/default_runtime.py has it.

@@ -1,5 +1,6 @@
 """What the trainings that are compared share: teacher, images, models."""
 
+import argparse
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +158,39 @@ class Case:
         else:
             config.type = f'mmlgd.{config.type}'
         return build_optim_wrapper(model, config)
+
+
+def add_case_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of every benchmark of the training step."""
+    has_gpu = torch.cuda.is_available()
+    parser.add_argument(
+        '--teacher', default='RN50', help="open_clip's name, or a model JSON"
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=256 if has_gpu else 16, help='of a rank'
+    )
+    parser.add_argument('--num-categories', type=int, default=1000)
+    parser.add_argument('--device', default='cuda' if has_gpu else 'cpu')
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'float16', 'bfloat16'),
+        default='float16' if has_gpu else 'float32',
+    )
+    parser.add_argument('--threads', type=int, default=1, help='of a rank; default: 1')
+    parser.add_argument('--out', help='JSON file of the figures')
+
+
+def case_of(student: str, args: argparse.Namespace, channels_last: bool = True) -> Case:
+    """The setting that the options of :func:`add_case_arguments` ask for."""
+    return Case(
+        student,
+        teacher_config(args.teacher),
+        args.batch_size,
+        args.num_categories,
+        args.device,
+        args.precision,
+        channels_last,
+    )
 
 
 def teacher_config(name: str) -> dict:

@@ -29,7 +29,7 @@ from benchmarks.timing import (
     spread,
     write_result,
 )
-from benchmarks.train_case import Case, teacher_config
+from benchmarks.train_case import add_case_arguments, case_of
 from benchmarks.train_sides import Sides
 from mmengine.registry import init_default_scope
 
@@ -45,30 +45,17 @@ RATIOS = {
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    has_gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__)
+    add_case_arguments(parser)
     parser.add_argument('--students', nargs='+', default=['mbv3', 'r18', 'effb0'])
     parser.add_argument('--sides', nargs='+', choices=SIDES, default=SIDES)
-    parser.add_argument(
-        '--teacher', default='RN50', help="open_clip's name, or a model JSON"
-    )
-    parser.add_argument('--batch-size', type=int, default=256 if has_gpu else 16)
-    parser.add_argument('--num-categories', type=int, default=1000)
-    parser.add_argument('--device', default='cuda' if has_gpu else 'cpu')
-    parser.add_argument(
-        '--precision',
-        choices=('float32', 'float16', 'bfloat16'),
-        default='float16' if has_gpu else 'float32',
-    )
     parser.add_argument(
         '--contiguous',
         action='store_true',
         help='no side in channels-last; default: all but the published algorithm',
     )
-    parser.add_argument('--threads', type=int, default=1, help='default: 1')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--warm-up', type=int, default=2)
-    parser.add_argument('--out', help='JSON file of the figures')
     parser.add_argument('--skip-memory', action='store_true')
     parser.add_argument('--memory-of', help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -76,17 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def sides_of(student: str, args: argparse.Namespace) -> Sides:
     """The sides under the setting that the options ask for."""
-    return Sides(
-        Case(
-            student,
-            teacher_config(args.teacher),
-            args.batch_size,
-            args.num_categories,
-            args.device,
-            args.precision,
-            channels_last=not args.contiguous,
-        )
-    )
+    return Sides(case_of(student, args, channels_last=not args.contiguous))
 
 
 def compare(student: str, args: argparse.Namespace) -> dict:
