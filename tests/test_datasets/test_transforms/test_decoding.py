@@ -52,6 +52,16 @@ def test_size_is_not_that_of_a_thumbnail_in_the_header():
     assert jpeg_size(data) == (20, 30)
 
 
+def test_tables_may_stand_before_the_frame():
+    data = encode(Image.new('RGB', (30, 20)))
+    place = data.index(b'\xff\xc4')
+    length = int.from_bytes(data[place + 2 : place + 4], 'big') + 2
+    table = data[place : place + length]
+    data = data[:2] + table + data[2:place] + data[place + length :]
+
+    assert jpeg_size(data) == decode(data, 'here').shape[:2] == (20, 30)
+
+
 @pytest.mark.parametrize('kind', ['PNG', 'WEBP', 'BMP', 'GIF'])
 def test_other_formats_have_no_jpegs_size(kind):
     assert jpeg_size(encode(Image.new('RGB', (30, 20)), kind)) is None
