@@ -49,10 +49,16 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             refused. Defaults to ``DistillDataPreprocessor``.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
+    Attributes:
+        learns_from_store (bool): Whether embeddings of whole views are all that the
+            method asks of its teacher, so that stored ones will do.
+
     Raises:
         ConfigError: A temperature is out of range, or the preprocessor's mean or
             std are not the teacher's.
     """
+
+    learns_from_store = False
 
     def __init__(
         self,
@@ -97,11 +103,6 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             self.zero_shot_bank = MODELS.build(
                 dict(zero_shot_bank, embed_dims=teacher.embed_dims, persistent=False)
             )
-
-    @property
-    def learns_from_store(self) -> bool:
-        """Whether embeddings of whole views are all that the method asks for."""
-        return False
 
     @property
     def checkpoint_meta(self) -> dict:
@@ -160,7 +161,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     ) -> dict:
         """Losses of one batch, by name, already weighted.
 
-        A method for which :attr:`learns_from_store` does not hold leaves
+        A method for which ``learns_from_store`` does not hold leaves
         ``teacher_embeddings`` out.
         """
 

@@ -32,6 +32,8 @@ class FeatureMimicry(BaseDistiller):
     with its weight.
     """
 
+    learns_from_store = True
+
     def __init__(
         self, teacher: dict, backbone: dict, loss_weight: float = 2000.0, **kwargs
     ) -> None:
@@ -40,11 +42,6 @@ class FeatureMimicry(BaseDistiller):
         check_in_range(name, loss_weight, 0, float('inf'), low_open=True)
         super().__init__(teacher, backbone, **kwargs)
         self.loss_weight = loss_weight
-
-    @property
-    def learns_from_store(self) -> bool:
-        """See :attr:`BaseDistiller.learns_from_store`."""
-        return True
 
     def loss(
         self,

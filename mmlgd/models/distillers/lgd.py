@@ -40,6 +40,8 @@ class LGD(BaseDistiller):
     Source: arXiv 2406.11689, L = alpha L_VIS + (1 - alpha) L_TEX.
     """
 
+    learns_from_store = True
+
     def __init__(
         self,
         teacher: dict,
@@ -91,11 +93,6 @@ class LGD(BaseDistiller):
         found = self.bank_statistics.compute()
         self.bank_statistics.reset()
         return dict(found, categories_hit=int(self.visual_bank.seen.sum()))
-
-    @property
-    def learns_from_store(self) -> bool:
-        """See :attr:`BaseDistiller.learns_from_store`."""
-        return True
 
     def loss(
         self,

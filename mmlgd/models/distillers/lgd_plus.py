@@ -49,6 +49,7 @@ class LGDPlus(LGD):
         super().__init__(teacher, backbone, **kwargs)
         self.mimicry_weight = mimicry_weight
         self.dense_weight = dense_weight
+        self.learns_from_store = dense_weight == 0
         if dense_weight > 0:
             # A teacher without embeddings of places says so now, not at the first step.
             size = self.teacher.image_size
@@ -56,11 +57,6 @@ class LGDPlus(LGD):
             self.dense_projector = nn.Conv2d(
                 self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
             )
-
-    @property
-    def learns_from_store(self) -> bool:
-        """See :attr:`BaseDistiller.learns_from_store`."""
-        return self.dense_weight == 0
 
     def loss(
         self,

@@ -40,6 +40,8 @@ class RelationalKD(BaseDistiller):
     see :func:`~mmlgd.models.losses.relational_loss` for what differs without text.
     """
 
+    learns_from_store = True
+
     def __init__(
         self,
         teacher: dict,
@@ -58,11 +60,6 @@ class RelationalKD(BaseDistiller):
         self.temperature = temperature
         self.loss_weight = loss_weight
         self.mimicry_weight = mimicry_weight
-
-    @property
-    def learns_from_store(self) -> bool:
-        """See :attr:`BaseDistiller.learns_from_store`."""
-        return True
 
     def loss(
         self,

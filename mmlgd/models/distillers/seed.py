@@ -60,16 +60,12 @@ class SEED(BaseDistiller):
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
         super().__init__(teacher, backbone, **kwargs)
         self.num_patches = num_patches
+        self.learns_from_store = num_patches == 0
         self.teacher_patch_size = teacher_patch_size or self.teacher.image_size
         self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
         self.patch_queue = (
             EmbeddingQueue(queue_size, self.teacher.embed_dims) if num_patches else None
         )
-
-    @property
-    def learns_from_store(self) -> bool:
-        """See :attr:`BaseDistiller.learns_from_store`."""
-        return not self.num_patches
 
     def loss(
         self,
