@@ -10,15 +10,13 @@ from mmlgd.apis.plan_views import prepare_views
 from tests.runs import toy_run_cfg
 
 
-def write_store(root: Path, store: Path, views: int = 2, **overrides) -> Config:
-    """Store views of the images below ``root``; returns the online run's config."""
-    cfg = toy_run_cfg(root, root / 'online', **overrides)
+def write_store(cfg: Config, store: Path, views: int = 2) -> None:
+    """Store views of an online run's images."""
     init_default_scope('mmlgd')
     source = prepare_views(cfg, 'float16', 5, 'cpu')
     plan = source.open_store(store, views)
     write_shards(plan, plan.share(0, 1), source)
     assert plan.seal()
-    return cfg
 
 
 def stored_run_cfg(root: Path, store: Path, work_dir: Path, **overrides) -> Config:

@@ -21,7 +21,7 @@ ALL = 32  # Two views of 16 images.
 @pytest.fixture
 def root(tmp_path):
     write_images(tmp_path)
-    write_store(tmp_path, tmp_path / 'store')
+    write_store(toy_run_cfg(tmp_path, tmp_path / 'online'), tmp_path / 'store')
     return tmp_path
 
 

@@ -29,7 +29,7 @@ def root(tmp_path_factory):
     """Sixteen images, and two views of each stored, in shards of five rows."""
     root = tmp_path_factory.mktemp('stored')
     write_images(root)
-    write_store(root, root / 'store')
+    write_store(toy_run_cfg(root, root / 'online'), root / 'store')
     return root
 
 
@@ -169,7 +169,7 @@ def test_other_transforms_are_refused_by_option(root):
 def copy(tmp_path):
     """A store of its own for a test that spoils its images."""
     write_images(tmp_path)
-    write_store(tmp_path, tmp_path / 'store')
+    write_store(toy_run_cfg(tmp_path, tmp_path / 'online'), tmp_path / 'store')
     return tmp_path
 
 

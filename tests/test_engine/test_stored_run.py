@@ -9,7 +9,7 @@ from mmlgd.models import StoredTeacher
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
 from tests.bingo_runs import toy_bingo_cfg
-from tests.runs import write_images
+from tests.runs import toy_run_cfg, write_images
 from tests.stored_runs import stored_run_cfg, write_store
 from tests.toys import NAMES, D, ToyTeacher, toy_lgd_cfg
 
@@ -24,7 +24,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope='module')
 def store(root):
     path = root / 'store'
-    write_store(root, path)
+    write_store(toy_run_cfg(root, root / 'online'), path)
     return path
 
 
@@ -45,7 +45,7 @@ def trained(cfg):
 def test_student_is_that_of_the_online_run(root, store, tmp_path, method):
     """Two epochs, two views: every view is met as the online teacher meets it."""
     model = dict(method, teacher=dict(type='ToyTeacher'))
-    online = write_store(root, tmp_path / 'other_store', model=model)
+    online = toy_run_cfg(root, tmp_path / 'online', dict(model))
     stored = stored_run_cfg(root, store, tmp_path / 'stored', model=dict(model))
     online, stored = trained(online), trained(stored)
     start = MODELS.build(model).state_dict()

@@ -155,11 +155,12 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
 
 def test_workers_hold_no_copy_of_the_list(load, tmp_path):
     tool, out = load('benchmarks.worker_memory'), tmp_path / 'memory.json'
-    tool.main(['--images', '60000', '--workers', '2', '--out', str(out)])
+    tool.main(['--images', '400000', '--workers', '2', '--out', str(out)])
     told = json.loads(out.read_text())
     (row,) = told['rows']
     grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
-    assert told['list_mib'] > 4 and grown < 2
+    # Far from what a worker holds by chance: pages that a collection of garbage touched.
+    assert told['list_mib'] > 30 and grown < 10
     # What the measurement would say of a list of dicts, which reading copies.
-    plain = tool.SeededViews(tool.SyntheticImages(60000, serialize_data=False))
-    assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 4
+    plain = tool.SeededViews(tool.SyntheticImages(400000, serialize_data=False))
+    assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 20

@@ -22,7 +22,7 @@ from mmlgd.datasets import SeededViews, UnlabeledImages
 from mmlgd.utils.tool import run_tool
 
 _SHORT = 1000
-_READ = 2000
+_READ = 20000
 
 
 class SyntheticImages(UnlabeledImages):

@@ -27,9 +27,9 @@ class NonFiniteLossHook(Hook):
     parameters that are not finite (one bad step can ruin them while its own loss
     was finite), so that the last checkpoint stays good.
 
-    It is the first to look at the outputs of a step, reads them all in one transfer
-    and leaves plain numbers in their place: mmengine's own hooks would wait for the
-    device once for each.
+    It is the first to look at the outputs of a step, brings them to the CPU in one
+    transfer and leaves them there: mmengine's own hooks would wait for the device once
+    for each.
 
     Args:
         patience: Steps in a row, at least 1. Defaults to 3.
@@ -60,13 +60,13 @@ class NonFiniteLossHook(Hook):
             batch_idx: Unused.
             data_batch: Unused.
             outputs: What ``train_step`` returned: names to scalar tensors or floats;
-                the tensors are replaced by floats.
+                the tensors are replaced by detached ones on the CPU, of float32.
 
         Raises:
             MMLGDError: The ``patience``-th bad step in a row.
         """
         outputs = {} if outputs is None else outputs
-        _replace_by_numbers(outputs)
+        _move_to_cpu(outputs)
         losses = {name: value for name, value in outputs.items() if 'loss' in name}
         finite = all(map(math.isfinite, losses.values()))
         self._streak = 0 if finite else self._streak + 1
@@ -101,14 +101,14 @@ class NonFiniteLossHook(Hook):
         )
 
 
-def _replace_by_numbers(outputs: dict) -> None:
+def _move_to_cpu(outputs: dict) -> None:
     scalars = {
         name: value.detach().float().reshape(())
         for name, value in outputs.items()
         if torch.is_tensor(value) and value.numel() == 1
     }
     if scalars:
-        outputs.update(zip(scalars, torch.stack([*scalars.values()]).tolist()))
+        outputs.update(zip(scalars, torch.stack([*scalars.values()]).cpu()))
 
 
 def _first_non_finite(runner, state: dict) -> str | None:

@@ -96,13 +96,22 @@ def test_every_loss_is_looked_at():
 
 
 class CountReads(TorchDispatchMode):
-    """Counts the times that the value of a tensor is asked for by itself."""
+    """Counts the times that the value of a tensor is asked for by itself, unless it
+    was stacked with others before, to be brought from the device with them."""
 
-    reads = 0
+    def __init__(self):
+        super().__init__()
+        self.reads, self.stacked = 0, []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.reads += function is torch.ops.aten._local_scalar_dense.default
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        if function is torch.ops.aten.stack.default:
+            self.stacked.append(result)
+        if function is torch.ops.aten._local_scalar_dense.default:
+            storage = args[0].untyped_storage().data_ptr()
+            together = [one.untyped_storage().data_ptr() for one in self.stacked]
+            self.reads += storage not in together
+        return result
 
 
 def test_no_other_hook_reads_from_the_device(tmp_path):
@@ -122,6 +131,14 @@ def test_no_other_hook_reads_from_the_device(tmp_path):
     losses = [hub.get_scalar('train/loss').data[0] for hub in (logged, usual)]
     assert len(losses[0]) == 4 and losses[0].tolist() == losses[1].tolist()
     assert logged.get_scalar('train/grad_norm').current() == INF
+
+
+def test_later_hooks_find_tensors():
+    outputs = dict(loss=torch.tensor(2.0, dtype=torch.float64), loss_a=0.5)
+    NonFiniteLossHook().after_train_iter(None, 0, outputs=outputs)
+    # As mmdet's CheckInvalidLossHook asks.
+    assert torch.isfinite(outputs['loss']) and outputs['loss'].item() == 2
+    assert outputs['loss_a'] == 0.5
 
 
 def test_patience_below_one_is_refused():
