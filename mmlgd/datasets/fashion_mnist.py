@@ -78,13 +78,20 @@ def prepare_full_data(
         ``out_dir``.
 
     Raises:
-        DataError: A file is absent or damaged.
+        DataError: A file is absent or damaged, or cannot be downloaded.
     """
     if Path(source_dir).is_dir():
         return unpack_idx_files(source_dir, out_dir, FULL_SHA256)
     from mmpretrain.datasets import FashionMNIST
 
-    FashionMNIST(data_root=str(out_dir), download=True)
+    try:
+        FashionMNIST(data_root=str(out_dir), download=True)
+    except OSError as error:
+        raise DataError(
+            f'Fashion-MNIST is neither in {source_dir} nor could it be downloaded '
+            f'({error}): install the Debian package dataset-fashion-mnist, or put '
+            f'{", ".join(FULL_SHA256)} into {out_dir}'
+        ) from error
     return Path(out_dir)
 
 

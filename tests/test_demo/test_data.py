@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import struct
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -52,6 +53,15 @@ def test_trousers_stand_upright(demo_data):
     rows, columns = (trouser.sum(axis) > 400 for axis in (1, 0))
     assert rows.sum() > 1.5 * columns.sum()
     assert boot[20:].sum() > boot[:8].sum()
+
+
+def test_full_set_that_cannot_be_downloaded(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise URLError('name not known')
+
+    monkeypatch.setattr('urllib.request.urlopen', refuse)
+    with pytest.raises(DataError, match='name not known.*install.*train-images'):
+        fm.prepare_full_data(tmp_path / 'full', source_dir=tmp_path / 'absent')
 
 
 def test_whole_files_are_left_alone_and_damaged_ones_replaced(tmp_path):

@@ -27,6 +27,11 @@ class LGDPlus(LGD):
         mimicry_weight (float): Of 1 - s . t, at least 0. Defaults to 4.
         dense_weight (float): Of the dense term, at least 0; above it, the teacher
             must give embeddings of places. Defaults to 0.
+        centred_mimicry (bool): Whether the mimicry term leaves out what all images
+            have in common: both embeddings then are differences from the mean of the
+            visual anchors. Defaults to False.
+        learned_temperature (bool): Whether the student's temperature is learned, from
+            ``student_temperature`` on. Defaults to False.
         **kwargs: The other options of :class:`LGD`.
 
     Raises:
@@ -41,6 +46,8 @@ class LGDPlus(LGD):
         backbone: dict,
         mimicry_weight: float = 4.0,
         dense_weight: float = 0.0,
+        centred_mimicry: bool = False,
+        learned_temperature: bool = False,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
@@ -49,6 +56,8 @@ class LGDPlus(LGD):
         super().__init__(teacher, backbone, **kwargs)
         self.mimicry_weight = mimicry_weight
         self.dense_weight = dense_weight
+        self.centred_mimicry = centred_mimicry
+        self.log_scale = nn.Parameter(torch.zeros(())) if learned_temperature else None
         self.learns_from_store = dense_weight == 0
         if dense_weight > 0:
             # A teacher without embeddings of places says so now, not at the first step.
@@ -83,15 +92,23 @@ class LGDPlus(LGD):
             teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
         outputs = self.backbone(inputs)
         student = self.project(self.pool(outputs))
-        losses = self.guide(student, teacher)
-        gap = 1 - (student * teacher).sum(dim=1).mean()
-        losses['loss_mimicry'] = self.mimicry_weight * gap
+        losses = dict(loss_mimicry=self.mimicry_weight * self._gap(student, teacher))
+        if self.log_scale is not None:
+            # Longer rows are what a lower temperature makes of unit rows.
+            student = student * self.log_scale.exp()
+        losses.update(self.guide(student, teacher))
         if places is not None:
             student_map = self.dense_projector(as_maps(outputs)[-1])
             losses['loss_dense'] = self.dense_weight * self._dense_loss(
                 student_map, places
             )
         return losses
+
+    def _gap(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+        if self.centred_mimicry:
+            centre = self.visual_bank.embeddings.mean(dim=0)
+            student, teacher = student - centre, teacher - centre
+        return 1 - F.cosine_similarity(student, teacher).mean()
 
     def _dense_loss(
         self, student_map: torch.Tensor, places: torch.Tensor

@@ -88,6 +88,33 @@ def test_without_its_terms_it_is_lgd():
     assert torch.equal(plain.visual_bank.embeddings, plus.visual_bank.embeddings)
 
 
+def test_centred_mimicry_is_of_differences_from_the_mean_anchor():
+    model = build(mimicry_weight=2.0, centred_mimicry=True)
+    centre = double(model.visual_bank.embeddings).mean(axis=0)
+    s, t = (
+        double(rows) - centre
+        for rows in (model(images()), model.teacher.encode_image(images()))
+    )
+    norms = np.linalg.norm(s, axis=1) * np.linalg.norm(t, axis=1)
+    wanted = 2 * (1 - (s * t).sum(axis=1) / norms).mean()
+    found = model(images(), mode='loss')['loss_mimicry']
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_learned_temperature_is_that_of_the_losses():
+    warm, learned = (
+        build(mimicry_weight=0.0, student_temperature=0.1),
+        build(mimicry_weight=0.0, learned_temperature=True),
+    )
+    with torch.no_grad():
+        learned.log_scale.fill_(np.log(2))  # 0.2 becomes 0.1.
+    wanted, found = (model(images(), mode='loss') for model in (warm, learned))
+    for name in ('loss_textual', 'loss_visual'):
+        assert found[name].item() == pytest.approx(wanted[name].item(), rel=1e-5)
+    sum(found.values()).backward()
+    assert learned.log_scale.grad != 0
+
+
 def test_a_map_of_another_size_is_resized_to_the_teachers():
     # A constant map stays constant under any bilinear resize.
     model = build(MapTeacher(), dense_weight=1.0)

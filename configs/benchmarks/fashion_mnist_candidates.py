@@ -1,0 +1,25 @@
+# A term for places, where maps have more than one: on the validation images, with
+# seeds that the comparison does not use, and on scenes of their own.
+_base_ = './fashion_mnist.py'
+
+name = 'fashion_mnist_candidates'
+title = 'Candidates for a better LGD on Fashion-MNIST'
+split = 'val'
+seeds = [100, 101]
+default_evaluations = ['zero_shot', 'probe', 'knn', 'transfer']
+
+config = 'fashion_mnist/lgd.py'
+methods = dict(
+    _delete_=True,
+    lgd=dict(title='LGD', config=config),
+    dense=dict(
+        title='+ dense term, weight 1',
+        config=config,
+        options={
+            'model.type': 'LGDPlus',
+            'model.mimicry_weight': 0.0,
+            'model.dense_weight': 1.0,
+        },
+    ),
+)
+settings = dict(transfer=dict(scenes=dict(seed=100)))
