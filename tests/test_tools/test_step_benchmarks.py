@@ -164,3 +164,21 @@ def test_workers_hold_no_copy_of_the_list(load, tmp_path):
     # What the measurement would say of a list of dicts, which reading copies.
     plain = tool.SeededViews(tool.SyntheticImages(400000, serialize_data=False))
     assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 20
+
+
+def test_what_a_store_takes(load, tmp_path, capsys):
+    out = tmp_path / 'store.json'
+    options = '--images 30 --views 2 --embed-dims 16 --rounds 2 --warm-up 0'.split()
+    load('benchmarks.view_store').main([*options, '--out', str(out)])
+    told = json.loads(out.read_text())
+    half, byte = told['sizes']
+    # A checksum of 4 bytes and 16 numbers; in int8, a scale of 4 bytes, too.
+    assert (half['row_bytes'], byte['row_bytes']) == (4 + 32, 4 + 4 + 16)
+    assert half['imagenet_10_views_gb'] == pytest.approx(1281167 * 360 / 1e9, abs=0.05)
+    assert half['bytes_a_view'] > 36 and byte['bytes_a_view'] > 24
+    assert 0 <= half['mean_cosine_loss'] < byte['mean_cosine_loss'] < 1e-3
+    seconds = told['reading']['times']['cpu']
+    ratios = [a / b for a, b in zip(seconds['stored'], seconds['seeded'])]
+    median = told['reading']['over_seeded']['stored']['median']
+    assert median == pytest.approx(sum(ratios) / 2)
+    assert f'{median:.3f} times' in capsys.readouterr().out
