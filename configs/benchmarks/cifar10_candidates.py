@@ -18,10 +18,10 @@ names = [
 methods = dict(
     _delete_=True,
     lgd=dict(title='LGD', config=config),
-    mimicry=dict(
-        title='+ mimicry, weight 1',
+    queue=dict(
+        title="+ SEED's queue, weight 1",
         config=config,
-        options={**plus, 'model.mimicry_weight': 1.0},
+        options={**plus, 'model.queue_weight': 1.0, 'model.queue_size': 4096},
     ),
     centred=dict(
         title='+ centred mimicry, weight 1',
@@ -32,9 +32,6 @@ methods = dict(
         title='learned temperature',
         config=config,
         options={**plus, 'model.learned_temperature': True},
-    ),
-    plain=dict(
-        title='one prompt', config=config, options={templates: ['a photo of a {}.']}
     ),
     task_prompts=dict(
         title='prompts for the task',

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmlgd.models.losses import on_grid, soft_cross_entropy
+from mmlgd.models.banks import EmbeddingQueue
+from mmlgd.models.losses import on_grid, seed_loss, soft_cross_entropy
 from mmlgd.models.student import as_maps
 from mmlgd.registry import MODELS
-from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.checks import check_count, check_in_range
 
 from .lgd import LGD
 
@@ -30,6 +31,9 @@ class LGDPlus(LGD):
         centred_mimicry (bool): Whether the mimicry term leaves out what all images
             have in common: both embeddings then are differences from the mean of the
             visual anchors. Defaults to False.
+        queue_weight (float): Of SEED's loss, over a queue of the teacher's latest
+            embeddings: instances beside the categories. At least 0, the default.
+        queue_size (int): Rows of that queue. Defaults to 65536.
         learned_temperature (bool): Whether the student's temperature is learned, from
             ``student_temperature`` on. Defaults to False.
         **kwargs: The other options of :class:`LGD`.
@@ -47,16 +51,27 @@ class LGDPlus(LGD):
         mimicry_weight: float = 4.0,
         dense_weight: float = 0.0,
         centred_mimicry: bool = False,
+        queue_weight: float = 0.0,
+        queue_size: int = 65536,
         learned_temperature: bool = False,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
-        for name, value in (('mimicry', mimicry_weight), ('dense', dense_weight)):
+        for name, value in (
+            ('mimicry', mimicry_weight),
+            ('dense', dense_weight),
+            ('queue', queue_weight),
+        ):
             check_in_range(f'LGDPlus.{name}_weight', value, 0, float('inf'))
+        check_count('LGDPlus.queue_size', queue_size, 1)
         super().__init__(teacher, backbone, **kwargs)
         self.mimicry_weight = mimicry_weight
         self.dense_weight = dense_weight
         self.centred_mimicry = centred_mimicry
+        self.queue_weight = queue_weight
+        self.queue = None
+        if queue_weight > 0:
+            self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
         self.log_scale = nn.Parameter(torch.zeros(())) if learned_temperature else None
         self.learns_from_store = dense_weight == 0
         if dense_weight > 0:
@@ -93,6 +108,16 @@ class LGDPlus(LGD):
         outputs = self.backbone(inputs)
         student = self.project(self.pool(outputs))
         losses = dict(loss_mimicry=self.mimicry_weight * self._gap(student, teacher))
+        if self.queue is not None:
+            losses['loss_queue'] = self.queue_weight * seed_loss(
+                student,
+                teacher,
+                # The backward pass needs the rows that the update overwrites.
+                self.queue.embeddings.clone(),
+                self.student_temperature,
+                self.teacher_temperature,
+            )
+            self.queue.update(teacher)
         if self.log_scale is not None:
             # Longer rows are what a lower temperature makes of unit rows.
             student = student * self.log_scale.exp()

@@ -9,6 +9,7 @@ from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models import LGDPlus
 from mmlgd.registry import MODELS
 from tests.reference import lgd_reference
+from tests.reference_seed import QueueReference, seed_reference
 from tests.toys import NAMES, D, ToyTeacher, toy_lgd, toy_lgd_cfg
 
 
@@ -86,6 +87,18 @@ def test_without_its_terms_it_is_lgd():
             assert torch.equal(wanted[name], found[name])
     assert found['loss_mimicry'] == 0 and 'loss_dense' not in found
     assert torch.equal(plain.visual_bank.embeddings, plus.visual_bank.embeddings)
+
+
+def test_the_queue_term_is_seeds():
+    model = build(mimicry_weight=0.0, queue_weight=0.5, queue_size=7)
+    queue = QueueReference(double(model.queue.embeddings))
+    for _ in range(3):
+        s, t = model(images()), model.teacher.encode_image(images())
+        wanted, _ = seed_reference(s.detach(), t, queue.rows)
+        found = model(images(), mode='loss')['loss_queue']
+        assert found.item() == pytest.approx(0.5 * wanted, rel=1e-5)
+        queue.push(t)
+    found.backward()
 
 
 def test_centred_mimicry_is_of_differences_from_the_mean_anchor():
