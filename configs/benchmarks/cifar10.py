@@ -16,6 +16,11 @@ methods = dict(
         skip=['transfer'],
     ),
     lgd=dict(title='LGD', config='cifar10/lgd.py'),
+    lgd_dense=dict(
+        title='LGD with a dense term',
+        config='cifar10/lgd.py',
+        options={'model.type': 'DenseLGD'},
+    ),
     # At the cost of BINGO, which takes three passes of the student an iteration.
     lgd_long=dict(
         title='LGD, 3 x the iterations',

@@ -19,6 +19,11 @@ methods = dict(
         skip=['transfer'],
     ),
     lgd=dict(title='LGD', config='fashion_mnist/lgd.py'),
+    lgd_dense=dict(
+        title='LGD with a dense term',
+        config='fashion_mnist/lgd.py',
+        options={'model.type': 'DenseLGD'},
+    ),
     seed=dict(title='SEED', config='fashion_mnist/seed.py'),
     bingo=dict(
         title='BINGO',

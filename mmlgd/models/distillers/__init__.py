@@ -2,9 +2,9 @@
 
 from .base import BaseDistiller
 from .bingo import BINGO
+from .dense_lgd import DenseLGD
 from .feature_mimicry import FeatureMimicry
 from .lgd import LGD
-from .lgd_plus import LGDPlus
 from .relational import RelationalKD
 from .seed import SEED
 from .spatial import SpatialMimicry
@@ -12,9 +12,9 @@ from .spatial import SpatialMimicry
 __all__ = [
     'BINGO',
     'BaseDistiller',
+    'DenseLGD',
     'FeatureMimicry',
     'LGD',
-    'LGDPlus',
     'RelationalKD',
     'SEED',
     'SpatialMimicry',

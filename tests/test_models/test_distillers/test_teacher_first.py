@@ -17,7 +17,6 @@ NAMED = dict(
     'config',
     [
         toy_lgd_cfg(),
-        toy_lgd_cfg(type='LGDPlus'),
         dict(NAMED, type='SEED', queue_size=8),
         dict(NAMED, type='FeatureMimicry'),
         dict(NAMED, type='RelationalKD'),

@@ -1,4 +1,4 @@
-"""LGD and its two further terms, against float64 loops."""
+"""LGD and its dense term, against float64 loops."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
-from mmlgd.models import LGDPlus
+from mmlgd.models import DenseLGD
 from mmlgd.registry import MODELS
 from tests.reference import lgd_reference
-from tests.reference_seed import QueueReference, seed_reference
 from tests.toys import NAMES, D, ToyTeacher, toy_lgd, toy_lgd_cfg
 
 
@@ -30,9 +29,9 @@ class MapTeacher(ToyTeacher):
         return torch.einsum('bchw,cd->bdhw', feature_map, self.places)
 
 
-def build(teacher=None, **options) -> LGDPlus:
+def build(teacher=None, **options) -> DenseLGD:
     torch.manual_seed(0)
-    cfg = toy_lgd_cfg(type='LGDPlus', teacher=teacher or ToyTeacher(), **options)
+    cfg = toy_lgd_cfg(type='DenseLGD', teacher=teacher or MapTeacher(), **options)
     return MODELS.build(cfg)
 
 
@@ -59,7 +58,7 @@ def dense_reference(student_map, places, text, tau_s=0.2, tau_t=0.01):
 
 
 def test_terms_match_float64():
-    model = build(MapTeacher(), mimicry_weight=3.0, dense_weight=0.7)
+    model = build(dense_weight=0.7)
     model.build_text_banks()
     text, visual = model.textual_bank.embeddings, model.visual_bank.embeddings.clone()
     s, t = model(images()), model.teacher.encode_image(images())
@@ -68,69 +67,47 @@ def test_terms_match_float64():
     places = np.einsum('bchw,cd->bdhw', double(thumbnail), double(model.teacher.places))
     textual, vis, _, _ = lgd_reference(s.detach(), t, text, visual)
     dense = dense_reference(double(student_map), places, double(text))
-    gap = np.mean([1 - a @ b for a, b in zip(double(s), double(t))])
 
     found = {name: loss.item() for name, loss in model(images(), mode='loss').items()}
 
     assert found['loss_textual'] == pytest.approx(0.5 * textual, rel=1e-5)
     assert found['loss_visual'] == pytest.approx(0.5 * vis, rel=1e-5)
-    assert found['loss_mimicry'] == pytest.approx(3.0 * gap, rel=1e-5)
     assert found['loss_dense'] == pytest.approx(0.7 * dense, rel=1e-5)
 
 
-def test_without_its_terms_it_is_lgd():
-    plain, plus = toy_lgd(), build(mimicry_weight=0.0)
-    assert plain.state_dict().keys() == plus.state_dict().keys()
+def test_its_other_losses_and_its_banks_are_lgds():
+    plain, dense = toy_lgd(teacher=MapTeacher()), build()
+    plain.build_text_banks()
+    dense.load_state_dict(plain.state_dict(), strict=False)
     for _ in range(2):
-        wanted, found = (model(images(), mode='loss') for model in (plain, plus))
+        wanted, found = (model(images(), mode='loss') for model in (plain, dense))
         for name in ('loss_textual', 'loss_visual'):
             assert torch.equal(wanted[name], found[name])
-    assert found['loss_mimicry'] == 0 and 'loss_dense' not in found
-    assert torch.equal(plain.visual_bank.embeddings, plus.visual_bank.embeddings)
+    assert torch.equal(plain.visual_bank.embeddings, dense.visual_bank.embeddings)
 
 
-def test_the_queue_term_is_seeds():
-    model = build(mimicry_weight=0.0, queue_weight=0.5, queue_size=7)
-    queue = QueueReference(double(model.queue.embeddings))
-    for _ in range(3):
-        s, t = model(images()), model.teacher.encode_image(images())
-        wanted, _ = seed_reference(s.detach(), t, queue.rows)
-        found = model(images(), mode='loss')['loss_queue']
-        assert found.item() == pytest.approx(0.5 * wanted, rel=1e-5)
-        queue.push(t)
-    found.backward()
+def test_the_teacher_is_done_before_the_student_begins():
+    model, order = build(), []
+    encode = model.teacher.map_features
+
+    def map_features(inputs):
+        order.append('teacher')
+        return encode(inputs)
+
+    model.teacher.map_features = map_features
+    model.backbone.register_forward_hook(lambda *args: order.append('student'))
+    model(images(), mode='loss')
+    assert order == ['teacher', 'student']
 
 
-def test_centred_mimicry_is_of_differences_from_the_mean_anchor():
-    model = build(mimicry_weight=2.0, centred_mimicry=True)
-    centre = double(model.visual_bank.embeddings).mean(axis=0)
-    s, t = (
-        double(rows) - centre
-        for rows in (model(images()), model.teacher.encode_image(images()))
-    )
-    norms = np.linalg.norm(s, axis=1) * np.linalg.norm(t, axis=1)
-    wanted = 2 * (1 - (s * t).sum(axis=1) / norms).mean()
-    found = model(images(), mode='loss')['loss_mimicry']
-    assert found.item() == pytest.approx(wanted, rel=1e-5)
-
-
-def test_learned_temperature_is_that_of_the_losses():
-    warm, learned = (
-        build(mimicry_weight=0.0, student_temperature=0.1),
-        build(mimicry_weight=0.0, learned_temperature=True),
-    )
-    with torch.no_grad():
-        learned.log_scale.fill_(np.log(2))  # 0.2 becomes 0.1.
-    wanted, found = (model(images(), mode='loss') for model in (warm, learned))
-    for name in ('loss_textual', 'loss_visual'):
-        assert found[name].item() == pytest.approx(wanted[name].item(), rel=1e-5)
-    sum(found.values()).backward()
-    assert learned.log_scale.grad != 0
+def test_it_needs_the_teacher_itself():
+    with pytest.raises(ConfigError, match='DenseLGD needs the teacher itself'):
+        build()(images(), mode='loss', teacher_embeddings=torch.randn(5, D))
 
 
 def test_a_map_of_another_size_is_resized_to_the_teachers():
     # A constant map stays constant under any bilinear resize.
-    model = build(MapTeacher(), dense_weight=1.0)
+    model = build()
     model.build_text_banks()
     with torch.no_grad():
         model.dense_projector.weight.zero_()
@@ -143,20 +120,20 @@ def test_a_map_of_another_size_is_resized_to_the_teachers():
 
 
 def test_every_parameter_learns():
-    model = build(MapTeacher(), dense_weight=1.0)
+    model = build()
     sum(model(images(), mode='loss').values()).backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
 def test_the_dense_term_needs_a_teacher_with_places():
     with pytest.raises(TeacherError, match='no feature map'):
-        build(dense_weight=1.0)
+        build(ToyTeacher())
 
 
-@pytest.mark.parametrize('name', ['mimicry_weight', 'dense_weight'])
-def test_a_negative_weight_is_refused(name):
-    with pytest.raises(ConfigError, match=f'LGDPlus.{name}'):
-        build(**{name: -1.0})
+@pytest.mark.parametrize('weight', [0.0, -1.0])
+def test_a_weight_that_is_not_positive_is_refused(weight):
+    with pytest.raises(ConfigError, match='DenseLGD.dense_weight'):
+        build(dense_weight=weight)
 
 
 def test_names_classify_as_with_lgd():

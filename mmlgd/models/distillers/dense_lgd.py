@@ -1,0 +1,90 @@
+"""Language-guided distillation of places beside that of images."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmlgd.models.losses import on_grid, soft_cross_entropy
+from mmlgd.models.student import as_maps
+from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_in_range
+
+from .lgd import LGD
+
+
+@MODELS.register_module()
+class DenseLGD(LGD):
+    """LGD whose student also reads its last map with language.
+
+    A dense term asks the textual loss of every place: the student's last map, through
+    a 1 x 1 convolution (``dense_projector``), against the teacher's embeddings of
+    places. It serves where maps have more than one place, and backbones that are meant
+    for detection and segmentation most.
+
+    Args:
+        teacher (dict | nn.Module): See :class:`LGD`; it must give embeddings of
+            places (``encode_dense``).
+        backbone (dict): See :class:`LGD`.
+        dense_weight (float): Of the dense term, above 0. Defaults to 1.
+        **kwargs: The other options of :class:`LGD`.
+
+    Raises:
+        ConfigError: The weight is out of range; see also :class:`LGD`.
+        TeacherError: The teacher has no embeddings of places.
+
+    Source: ours; embeddings of places as in MaskCLIP, arXiv 2112.01071. docs/methods.md
+    has what it was measured to bring.
+    """
+
+    learns_from_store = False
+
+    def __init__(
+        self, teacher: dict, backbone: dict, dense_weight: float = 1.0, **kwargs
+    ) -> None:
+        # Checked before the teacher is loaded, which may take a while.
+        check_in_range(
+            'DenseLGD.dense_weight', dense_weight, 0, float('inf'), low_open=True
+        )
+        super().__init__(teacher, backbone, **kwargs)
+        self.dense_weight = dense_weight
+        # A teacher without embeddings of places says so now, not at the first step.
+        size = self.teacher.image_size
+        self.teacher.encode_dense(torch.zeros(1, 3, size, size))
+        self.dense_projector = nn.Conv2d(
+            self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
+        )
+
+    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+        """The losses of one batch, weighted; then the visual bank is updated.
+
+        Args:
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
+            data_samples (list, optional): Not used: no label takes part.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_textual`` and ``loss_visual`` of
+            :meth:`LGD.loss`, and ``loss_dense``: scalars.
+        """
+        # The teacher first: its features are gone before the student's are kept.
+        teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
+        outputs = self.backbone(inputs)
+        losses = self.guide(self.project(self.pool(outputs)), teacher)
+        student_map = self.dense_projector(as_maps(outputs)[-1])
+        losses['loss_dense'] = self.dense_weight * self._dense_loss(student_map, places)
+        return losses
+
+    def _dense_loss(
+        self, student_map: torch.Tensor, places: torch.Tensor
+    ) -> torch.Tensor:
+        with torch.autocast(student_map.device.type, enabled=False):
+            student_map = F.normalize(on_grid(student_map, places), dim=1)
+            student_logits, teacher_logits = (
+                part.permute(0, 2, 3, 1).flatten(0, 2) @ self.textual_bank.embeddings.T
+                for part in (student_map, places)
+            )
+            return soft_cross_entropy(
+                student_logits,
+                teacher_logits,
+                self.student_temperature,
+                self.teacher_temperature,
+            )
