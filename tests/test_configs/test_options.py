@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmlgd.apis import ZeroShotClassifier
 from mmlgd.engine import AmpOptimWrapper
 from tests.test_configs.shrink import CONFIGS, NAMES, shrink, write_images
 
@@ -102,6 +103,15 @@ def test_fast_recipe(images, tmp_path):
     assert first_weight(torch.load(tmp_path / 'run/backbone.pth')['state_dict']).equal(
         watch.weights[-1]
     )
+
+
+def test_dense_recipe_learns_places_and_classifies_images(images, labelled, tmp_path):
+    cfg = shrink(load('r50_mbv3_dense'), images, tmp_path / 'run', labelled)
+    runner, _ = train(cfg)
+    assert runner.message_hub.get_scalar('train/loss_dense').current() > 0
+    classifier = ZeroShotClassifier(tmp_path / 'run/epoch_1.pth')
+    ((name, score),) = classifier([str(images / '0.png')])[0]
+    assert name in NAMES and 1 / 3 <= score <= 1
 
 
 def test_ema_is_saved_exported_and_resumed(images, labelled, tmp_path):
