@@ -7,7 +7,8 @@ title = 'Methods on CIFAR-10'
 data = dict(prepare='mmlgd.datasets.cifar10.prepare_cifar10', out_dir='data/cifar10')
 evaluations = ['zero_shot', 'probe', 'knn']
 
-# Spatial mimicry is not here: at 32 pixels the last maps have a single place.
+# Spatial mimicry and DenseLGD are not here: at 32 pixels the last maps have a single
+# place.
 methods = dict(
     teacher=dict(
         title='teacher (small CLIP)',
@@ -16,22 +17,6 @@ methods = dict(
         skip=['transfer'],
     ),
     lgd=dict(title='LGD', config='cifar10/lgd.py'),
-    lgd_dense=dict(
-        title='LGD with a dense term',
-        config='cifar10/lgd.py',
-        options={'model.type': 'DenseLGD'},
-    ),
-    # At the cost of BINGO, which takes three passes of the student an iteration.
-    lgd_long=dict(
-        title='LGD, 3 x the iterations',
-        config='cifar10/lgd.py',
-        options={
-            'train_cfg.max_iters': 1290,
-            'train_cfg.val_interval': 1290,
-            'param_scheduler.1.T_max': 1230,
-            'param_scheduler.1.end': 1290,
-        },
-    ),
     seed=dict(title='SEED', config='cifar10/seed.py'),
     bingo=dict(
         title='BINGO',

@@ -50,8 +50,6 @@ def test_methods_differ_in_the_method_alone(file):
     """And in the learning rate that suits it; BINGO gets pairs."""
     compared = []
     for name in load_benchmark(file).methods:
-        if name == 'lgd_long':
-            continue
         cfg = config_of(file, name).to_dict()
         dataset = cfg['train_dataloader']['dataset']
         if dataset['dataset']['type'] == 'BagPairs':
@@ -80,21 +78,6 @@ def test_stored_views_differ_from_the_online_run_in_the_store_alone(views):
     online['model']['teacher'] = dict(type='StoredTeacher')
     online['train_dataloader']['dataset']['type'] = 'StoredViews'
     assert stored == online
-
-
-def test_long_lgd_is_lgd_with_thrice_the_iterations():
-    file = ROOT / 'configs/benchmarks/cifar10.py'
-    short, long = (config_of(file, name).to_dict() for name in ('lgd', 'lgd_long'))
-    (warm_up, cosine), iterations = short['param_scheduler'], 3 * 430
-    wanted = dict(
-        short,
-        train_cfg=dict(by_epoch=False, max_iters=iterations, val_interval=iterations),
-        param_scheduler=[
-            warm_up,
-            dict(cosine, end=iterations, T_max=iterations - warm_up['end']),
-        ],
-    )
-    assert long == wanted
 
 
 class Numbers(BaseDataset):
