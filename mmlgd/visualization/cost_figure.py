@@ -55,7 +55,8 @@ def _draw_panel(axis: Axes, name: str, rows: Sequence[Mapping]) -> None:
             continue
         colour = f'C{number % _COLOURS}'
         if not isinstance(cost, Mapping):
-            axis.axhline(value['mean'], color=colour, ls='--', label=row['title'])
+            style = '--' if number < _COLOURS else ':'
+            axis.axhline(value['mean'], color=colour, ls=style, label=row['title'])
             continue
         marker = _MARKERS[number // _COLOURS % len(_MARKERS)]
         # Of unequal numbers, there is no telling which belong together.
