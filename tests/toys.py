@@ -82,3 +82,18 @@ def toy_lgd(names=None, **overrides):
     """An LGD over the toys."""
     torch.manual_seed(0)
     return MODELS.build(toy_lgd_cfg(names, **overrides))
+
+
+def order_of_passes(model, images: torch.Tensor, asked: str) -> list[str]:
+    """Who works first in a step: the teacher, by its method ``asked``, or the student."""
+    order = []
+    encode = getattr(model.teacher, asked)
+
+    def note_and_encode(inputs):
+        order.append('teacher')
+        return encode(inputs)
+
+    setattr(model.teacher, asked, note_and_encode)
+    model.backbone.register_forward_hook(lambda *args: order.append('student'))
+    model(images, mode='loss')
+    return order

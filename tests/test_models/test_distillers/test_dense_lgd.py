@@ -9,7 +9,7 @@ from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models import DenseLGD
 from mmlgd.registry import MODELS
 from tests.reference import lgd_reference
-from tests.toys import NAMES, D, ToyTeacher, toy_lgd, toy_lgd_cfg
+from tests.toys import NAMES, D, ToyTeacher, order_of_passes, toy_lgd, toy_lgd_cfg
 
 
 class MapTeacher(ToyTeacher):
@@ -87,16 +87,7 @@ def test_its_other_losses_and_its_banks_are_lgds():
 
 
 def test_the_teacher_is_done_before_the_student_begins():
-    model, order = build(), []
-    encode = model.teacher.map_features
-
-    def map_features(inputs):
-        order.append('teacher')
-        return encode(inputs)
-
-    model.teacher.map_features = map_features
-    model.backbone.register_forward_hook(lambda *args: order.append('student'))
-    model(images(), mode='loss')
+    order = order_of_passes(build(), images(), asked='map_features')
     assert order == ['teacher', 'student']
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmlgd.registry import MODELS
-from tests.toys import NAMES, toy_lgd_cfg
+from tests.toys import NAMES, order_of_passes, toy_lgd_cfg
 
 NAMED = dict(
     teacher=dict(type='ToyTeacher'),
@@ -24,15 +24,7 @@ NAMED = dict(
     ids=lambda config: config['type'],
 )
 def test_the_teacher_is_done_before_the_student_begins(config):
-    model = MODELS.build(config)
-    order = []
-    encode = model.teacher.image_features
-
-    def image_features(inputs):
-        order.append('teacher')
-        return encode(inputs)
-
-    model.teacher.image_features = image_features
-    model.backbone.register_forward_hook(lambda *args: order.append('student'))
-    model(torch.randn(4, 3, 16, 16), mode='loss')
+    order = order_of_passes(
+        MODELS.build(config), torch.randn(4, 3, 16, 16), asked='image_features'
+    )
     assert order == ['teacher', 'student']
