@@ -46,7 +46,9 @@ class EmbeddingQueue(nn.Module):
 
         The queue is a ring: a batch that reaches its end goes on at its start,
         so the size need not be a multiple of the batch. Of a batch with more
-        rows than the queue, the last ones stay. Nothing waits for the device.
+        rows than the queue, the last ones stay. In the place of a row that is not
+        finite the old one stays: it would make every later loss NaN. Nothing waits
+        for the device.
 
         Args:
             embeddings (torch.Tensor): (B, D) rows of this rank; every rank must
@@ -57,5 +59,7 @@ class EmbeddingQueue(nn.Module):
         # Where the kept rows would stand, had the others been written before.
         first = self.position + (len(rows) - len(kept))
         offsets = torch.arange(len(kept), device=rows.device)
-        self.embeddings[(first + offsets) % self.size] = kept
+        places = (first + offsets) % self.size
+        is_sound = kept.isfinite().all(dim=1, keepdim=True)
+        self.embeddings[places] = torch.where(is_sound, kept, self.embeddings[places])
         self.position.add_(len(rows)).remainder_(self.size)

@@ -74,9 +74,14 @@ class VisualSemanticsBank(nn.Module):
         rows; an unseen row becomes z_c, a seen one m V_c + (1 - m) z_c.
 
         One collective gathers embeddings and assignments together, so its size
-        does not grow with C. There is no loop over categories, nothing that
-        waits for the device, and no sum whose order could differ between ranks:
-        sorted by category, the rows are reduced segment by segment.
+        does not grow with C. There is no loop over categories, nothing that waits
+        for the device (but under a ``soft_temperature``), and no sum whose order
+        could differ between ranks: sorted by category, the rows are reduced segment
+        by segment.
+
+        A batch with a value that is not finite leaves the bank as it was: its own
+        loss is lost, as is that of one that overflows in half precision, but not
+        those of all later batches.
 
         Args:
             embeddings (torch.Tensor): t, (B, D) unit rows of this rank; every
@@ -98,16 +103,18 @@ class VisualSemanticsBank(nn.Module):
                 category, means = _weighted_means(
                     rows, text_anchors.float(), self.soft_temperature
                 )
-            self._blend(category, means)
+            self._blend(category, means, rows.isfinite().all())
 
-    def _blend(self, category: torch.Tensor, means: torch.Tensor) -> None:
+    def _blend(
+        self, category: torch.Tensor, means: torch.Tensor, is_sound: torch.Tensor
+    ) -> None:
         old, seen = self.embeddings[category], self.seen[category, None]
         blended = self.momentum * old + (1 - self.momentum) * means
         updated = torch.where(seen, blended, means)
         if self.normalize:
             updated = F.normalize(updated, dim=1)
-        self.embeddings[category] = updated
-        self.seen[category] = True
+        self.embeddings[category] = torch.where(is_sound, updated, old)
+        self.seen[category] |= is_sound
 
 
 def _gather(

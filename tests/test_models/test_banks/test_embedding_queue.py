@@ -115,3 +115,14 @@ def test_resumed_queue_goes_on_identically():
 def test_size_that_is_no_count_is_refused(size):
     with pytest.raises(ConfigError, match='EmbeddingQueue.size'):
         EmbeddingQueue(size, 4)
+
+
+@pytest.mark.parametrize('broken', [float('nan'), float('inf')])
+def test_a_row_that_is_not_finite_does_not_enter(broken):
+    queue = EmbeddingQueue(4, 2)
+    queue.update(numbered(0, 4))
+    rows = numbered(4, 3)
+    rows[1, 1] = broken
+    queue.update(rows)
+    assert queue.embeddings[:, 0].tolist() == [4, 1, 6, 3]
+    assert queue.embeddings.isfinite().all() and queue.position.item() == 3

@@ -100,3 +100,18 @@ def test_rows_get_unit_length_again_where_asked():
 def test_a_soft_temperature_of_zero_is_refused():
     with pytest.raises(ConfigError, match='soft_temperature'):
         VisualSemanticsBank(2, 4, soft_temperature=0)
+
+
+@pytest.mark.parametrize('soft_temperature', [None, 0.1])
+@pytest.mark.parametrize('broken', [float('nan'), float('inf')])
+def test_a_batch_that_is_not_finite_leaves_the_bank_as_it_was(soft_temperature, broken):
+    text = unit_rows(4, 8, 0)
+    bank = VisualSemanticsBank(4, 8, 0.9, soft_temperature=soft_temperature)
+    bank.update(unit_rows(6, 8, 1), text)
+    rows, seen = bank.embeddings.clone(), bank.seen.clone()
+    batch = unit_rows(6, 8, 2)
+    batch[3, 5] = broken
+    bank.update(batch, text)
+    assert torch.equal(bank.embeddings, rows) and torch.equal(bank.seen, seen)
+    bank.update(unit_rows(6, 8, 2), text)
+    assert bank.embeddings.isfinite().all() and not torch.equal(bank.embeddings, rows)
