@@ -64,11 +64,7 @@ class BankFile:
         """
         place = f'the bank file {path}'
         check_same_names(names, self.category_names, place)
-        if list(templates) != list(self.templates):
-            raise BankError(
-                f'{place} was made with {len(self.templates)} other templates than the '
-                f"config's {len(templates)}; build it anew or use the same templates."
-            )
+        check_same_templates(templates, self.templates, place)
         if self.embeddings.shape[1] != embed_dims:
             raise BankError(
                 f'{place} holds embeddings of width {self.embeddings.shape[1]}, but the '
@@ -105,4 +101,27 @@ def check_same_names(wanted: Sequence[str], found: Sequence[str], place: str) ->
     raise BankError(
         f'{message}. Set textual_bank.categories to the stored names, or start from a '
         'checkpoint and a bank of these names.'
+    )
+
+
+def check_same_templates(
+    wanted: Sequence[str], found: Sequence[str], place: str
+) -> None:
+    """Refuse prompt templates that differ in number, order or wording.
+
+    Args:
+        wanted (Sequence[str]): Templates of the config.
+        found (Sequence[str]): Templates stored beside the embeddings.
+        place (str): Where they were stored, for the message.
+
+    Raises:
+        BankError: They differ.
+    """
+    if list(wanted) == list(found):
+        return
+    raise BankError(
+        f"{place} was made with {len(found)} other templates than the config's "
+        f'{len(wanted)}. Set textual_bank.templates to the same ones; to predict with '
+        "others, give model.zero_shot_bank=dict(type='TextualSemanticsBank', "
+        'categories=..., templates=...); or build the bank anew.'
     )

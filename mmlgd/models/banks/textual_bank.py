@@ -15,7 +15,7 @@ from mmlgd.errors import BankError
 from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import replace_file
 
-from .bank_file import BankFile, check_same_names
+from .bank_file import BankFile, check_same_names, check_same_templates
 
 Names = str | Path | Sequence[str] | Mapping
 
@@ -25,8 +25,8 @@ class TextualSemanticsBank(nn.Module):
     """Text embeddings of the category names, averaged over prompt templates.
 
     The rows are computed once, by :meth:`build` or :meth:`load`, and constant
-    after. They are saved with the checkpoint together with the names; a state
-    of other names is refused on load.
+    after. They are saved with the checkpoint together with names and templates; a
+    state of others is refused on load.
 
     Args:
         categories (str | Path | Sequence[str] | Mapping): A built-in name set,
@@ -63,11 +63,11 @@ class TextualSemanticsBank(nn.Module):
         self.built = False
         rows = torch.zeros(len(self.category_names), embed_dims)
         self.register_buffer('embeddings', rows, persistent=persistent)
-        # The names travel as a tensor, since many tools expect nothing else in
-        # a state dict.
-        encoded = json.dumps(self.category_names).encode()
-        encoded = torch.tensor(list(encoded), dtype=torch.uint8)
-        self.register_buffer('encoded_names', encoded, persistent=persistent)
+        for key, texts in (
+            ('encoded_names', self.category_names),
+            ('encoded_templates', self.templates),
+        ):
+            self.register_buffer(key, _encode_texts(texts), persistent=persistent)
 
     @torch.no_grad()
     def build(self, teacher: nn.Module, cache_dir: str | Path | None = None) -> None:
@@ -166,12 +166,29 @@ class TextualSemanticsBank(nn.Module):
             print_log(f'The textual bank is not cached: {error}.', 'current', level=30)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        encoded = state_dict.get(prefix + 'encoded_names')
-        if (
-            encoded is not None
-            and 'encoded_names' not in self._non_persistent_buffers_set
-        ):
-            names = json.loads(bytes(encoded.tolist()))
-            check_same_names(self.category_names, names, 'the loaded state')
-            self.built = prefix + 'embeddings' in state_dict
+        keys = ('embeddings', 'encoded_names', 'encoded_templates')
+        rows, names, templates = (state_dict.get(prefix + key) for key in keys)
+        is_saved = 'encoded_names' not in self._non_persistent_buffers_set
+        if is_saved and names is not None:
+            place = 'the loaded state'
+            check_same_names(self.category_names, _decode_texts(names), place)
+            if templates is None:
+                # An older state; its templates are taken to be the config's.
+                state_dict = {
+                    **state_dict,
+                    prefix + 'encoded_templates': self.encoded_templates,
+                }
+            else:
+                check_same_templates(self.templates, _decode_texts(templates), place)
+            # One that was saved before it was built has zeros.
+            self.built = rows is not None and bool(rows.any())
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _encode_texts(texts: list[str]) -> torch.Tensor:
+    """Texts as a tensor: many tools expect nothing else in a state dict."""
+    return torch.tensor(list(json.dumps(texts).encode()), dtype=torch.uint8)
+
+
+def _decode_texts(encoded: torch.Tensor) -> list[str]:
+    return json.loads(bytes(encoded.tolist()))

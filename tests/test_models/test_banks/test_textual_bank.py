@@ -141,6 +141,31 @@ def test_state_of_other_names_is_refused():
         )
 
 
+def test_state_of_other_templates_is_refused():
+    bank = toy_bank()
+    bank.build(ToyTeacher())
+    with pytest.raises(
+        BankError, match='loaded state .* 2 other templates .* 1.*zero_'
+    ):
+        toy_bank(templates=['an {}.']).load_state_dict(bank.state_dict())
+
+
+def test_state_that_tells_no_templates_is_taken():
+    bank = toy_bank()
+    bank.build(ToyTeacher())
+    state = bank.state_dict()
+    del state['encoded_templates']
+    again = toy_bank()
+    again.load_state_dict(state, strict=True)
+    assert again.built and torch.equal(again.embeddings, bank.embeddings)
+
+
+def test_state_that_was_saved_before_it_was_built_is_built():
+    bank = toy_bank()
+    bank.load_state_dict(toy_bank().state_dict())
+    assert not bank.built
+
+
 def test_colliding_names_are_refused():
     with pytest.raises(ConfigError, match='missile'):
         toy_bank(names=['missile', 'cat', 'missile'])
