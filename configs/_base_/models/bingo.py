@@ -6,7 +6,7 @@ model = dict(
     type='BINGO',
     projector=dict(type='Projector'),
     queue_size=65536,
-    warmup_epochs=10,
+    warmup_epochs=11,
     student_temperature=0.2,
     zero_shot_bank=dict(
         type='TextualSemanticsBank', categories='imagenet', templates='imagenet'

@@ -1,7 +1,7 @@
 """What all distillers share: one frozen teacher beside one student."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +52,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     Attributes:
         learns_from_store (bool): Whether embeddings of whole views are all that the
             method asks of its teacher, so that stored ones will do.
+        takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
         ConfigError: A temperature is out of range, or the preprocessor's mean or
@@ -59,6 +60,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     """
 
     learns_from_store = False
+    takes_many_views = False
 
     def __init__(
         self,
@@ -140,10 +142,11 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             embeddings (B, D).
 
         Raises:
-            ConfigError: Another mode is asked for, or the method needs more of
-                the teacher than stored embeddings.
+            ConfigError: Another mode is asked for, the method needs more of the
+                teacher than stored embeddings, or takes one view of each image only.
         """
         if mode == 'loss':
+            self._check_single_view(inputs)
             if teacher_embeddings is None:
                 return self.loss(inputs, data_samples)
             self.check_learns_from_store()
@@ -195,6 +198,15 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 'SeededViews instead of StoredViews in train_dataloader.dataset, and the '
                 'teacher that made the store as model.teacher.'
             )
+
+    def _check_single_view(self, inputs: torch.Tensor | Sequence[torch.Tensor]) -> None:
+        if self.takes_many_views or isinstance(inputs, torch.Tensor):
+            return
+        raise ConfigError(
+            f'{type(self).__name__} learns from one view of each image, but the batch has '
+            f'{len(inputs)}; take BagPairs out of train_dataloader.dataset and MultiView '
+            'out of its pipeline.'
+        )
 
     def statistics(self) -> dict[str, float]:
         """What is worth logging of the steps since the last call, over all ranks."""

@@ -31,12 +31,14 @@ class BINGO(BaseDistiller):
         backbone (dict): Config of an mmpretrain backbone, the student.
         queue_size (int): K, the rows of the queue. Defaults to 65536.
         warmup_epochs (int): Epochs without the mate's target in the losses of
-            anchor and mate. Defaults to 10.
+            anchor and mate. Defaults to 11, since the authors' code counts epochs from
+            0 and warms up to and with number 10.
         **kwargs: The other options of :class:`BaseDistiller`;
             ``student_temperature`` is that of all three losses.
 
     Attributes:
-        epoch (int | None): Passes over the data before this one; None until set.
+        is_warming_up (bool | None): Whether mates' targets are left out; None until
+            :meth:`set_epoch` tells.
         queue (EmbeddingQueue): Q, (K, D).
 
     Raises:
@@ -46,12 +48,14 @@ class BINGO(BaseDistiller):
     training code, save that the teacher is in eval mode.
     """
 
+    takes_many_views = True
+
     def __init__(
         self,
         teacher: dict,
         backbone: dict,
         queue_size: int = 65536,
-        warmup_epochs: int = 10,
+        warmup_epochs: int = 11,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
@@ -59,8 +63,17 @@ class BINGO(BaseDistiller):
         check_count('BINGO.warmup_epochs', warmup_epochs, 0)
         super().__init__(teacher, backbone, **kwargs)
         self.warmup_epochs = warmup_epochs
-        self.epoch: int | None = None
+        self.is_warming_up: bool | None = None if warmup_epochs else False
         self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the model how far training is.
+
+        Args:
+            epoch (int): Passes over the data before this one.
+        """
+        # No number of an epoch is kept: torch.compile would compile anew for each.
+        self.is_warming_up = epoch < self.warmup_epochs
 
     def loss(
         self, inputs: Sequence[torch.Tensor], data_samples: list | None = None
@@ -81,6 +94,7 @@ class BINGO(BaseDistiller):
             ConfigError: There are no pairs, or the epoch is not known.
         """
         _check_pairs(inputs)
+        self._check_epoch()
         anchors, mates = inputs[:2]
         # Two batches in one pass: in eval mode the teacher's rows do not mix.
         targets = self.teacher.encode_image(torch.cat(list(inputs[-2:])))
@@ -96,7 +110,7 @@ class BINGO(BaseDistiller):
             self.queue.embeddings.clone(),
             mixing,
             self.student_temperature,
-            intra_only=self._is_warming_up(),
+            intra_only=self.is_warming_up,
         )
         self.queue.update(anchor_targets)
         return {
@@ -104,16 +118,13 @@ class BINGO(BaseDistiller):
             for name, value in losses._asdict().items()
         }
 
-    def _is_warming_up(self) -> bool:
-        if not self.warmup_epochs:
-            return False
-        if self.epoch is None:
+    def _check_epoch(self) -> None:
+        if self.is_warming_up is None:
             raise ConfigError(
                 f'BINGO.warmup_epochs is {self.warmup_epochs}, but nothing tells BINGO '
                 "the epoch; add dict(type='BagsHook') to custom_hooks, or set "
                 'warmup_epochs=0.'
             )
-        return self.epoch < self.warmup_epochs
 
 
 def _check_pairs(inputs: torch.Tensor | Sequence[torch.Tensor]) -> None:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmlgd.errors import ConfigError
 from mmlgd.models.losses import on_grid, soft_cross_entropy
 from mmlgd.models.student import as_maps
 from mmlgd.registry import MODELS
@@ -29,7 +30,8 @@ class DenseLGD(LGD):
         **kwargs: The other options of :class:`LGD`.
 
     Raises:
-        ConfigError: The weight is out of range; see also :class:`LGD`.
+        ConfigError: The weight is out of range, or the student gives no feature map;
+            see also :class:`LGD`.
         TeacherError: The teacher has no embeddings of places.
 
     Source: ours; embeddings of places as in MaskCLIP, arXiv 2112.01071. docs/methods.md
@@ -48,8 +50,14 @@ class DenseLGD(LGD):
         super().__init__(teacher, backbone, **kwargs)
         self.dense_weight = dense_weight
         # A teacher without embeddings of places says so now, not at the first step.
-        size = self.teacher.image_size
-        self.teacher.encode_dense(torch.zeros(1, 3, size, size))
+        size, device = self.teacher.image_size, self.teacher.device
+        self.teacher.encode_dense(torch.zeros(1, 3, size, size, device=device))
+        if not self.map_dims:
+            raise ConfigError(
+                'The student gives vectors, but DenseLGD needs its last feature map; set '
+                'out_indices or out_type of model.backbone so that it gives one, or use '
+                'LGD.'
+            )
         self.dense_projector = nn.Conv2d(
             self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
         )

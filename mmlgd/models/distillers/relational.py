@@ -90,7 +90,8 @@ class RelationalKD(BaseDistiller):
             raise ConfigError(
                 f'A batch of {len(rows)} images over all ranks has no relations to '
                 'compare: each image needs two others. Set train_dataloader.batch_size '
-                'to 3 or more.'
+                'to 3 or more, and train_dataloader.drop_last=True where the last batch '
+                'of an epoch may be smaller.'
             )
         all_student, all_teacher = rows.split([student.shape[1], teacher.shape[1]], 1)
         loss = relational_loss(all_student, all_teacher, self.temperature)

@@ -44,6 +44,8 @@ class SEED(BaseDistiller):
     training code, save for the resizing.
     """
 
+    takes_many_views = True
+
     def __init__(
         self,
         teacher: dict,

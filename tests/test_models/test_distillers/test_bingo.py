@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from mmlgd.errors import ConfigError
 from mmlgd.models import DistillDataPreprocessor
@@ -20,7 +21,7 @@ def views(number=2, seed=0):
 def toy_bingo(**overrides):
     torch.manual_seed(0)
     model = MODELS.build(toy_bingo_cfg(**overrides))
-    model.epoch = 5
+    model.set_epoch(5)
     return model
 
 
@@ -64,20 +65,41 @@ def test_losses_and_queue_match_float64_over_several_steps():
 @pytest.mark.parametrize('epoch, intra_only', [(0, True), (1, True), (2, False)])
 def test_first_epochs_leave_the_mate_out(epoch, intra_only):
     model = toy_bingo(warmup_epochs=2)
-    model.epoch = epoch
+    model.set_epoch(epoch)
     wanted = expected(model, views(), model.queue.embeddings.clone(), intra_only)
     assert_same_losses(step(model, views()), wanted)
 
 
 def test_epoch_must_be_told_where_it_matters():
-    model = toy_bingo()
-    model.epoch = None
     with pytest.raises(ConfigError, match='BagsHook'):
-        step(model, views())
-    model = toy_bingo(warmup_epochs=0)
-    model.epoch = None
+        step(MODELS.build(toy_bingo_cfg()), views())
+    model = MODELS.build(toy_bingo_cfg(warmup_epochs=0))
     wanted = expected(model, views(), model.queue.embeddings.clone())
     assert_same_losses(step(model, views()), wanted)
+
+
+def test_the_published_warm_up_is_the_default():
+    cfg = toy_bingo_cfg()
+    del cfg['warmup_epochs']
+    model, warming_up = MODELS.build(cfg), []
+    for epoch in range(13):
+        model.set_epoch(epoch)
+        warming_up.append(model.is_warming_up)
+    # The authors' epochs begin at 0, and `epoch > 10` ends the warm-up.
+    assert warming_up == [True] * 11 + [False] * 2
+
+
+def test_a_compiled_step_is_not_compiled_anew_for_each_epoch():
+    model, compiled = toy_bingo(warmup_epochs=20), CompileCounter()
+    loss = torch.compile(model.loss, backend=compiled)
+    counts = []
+    for epoch in range(4):
+        model.set_epoch(epoch)
+        torch.manual_seed(0)  # the same box to cut: another may be compiled anew
+        loss(views())
+        counts.append(compiled.frame_count)
+    torch._dynamo.reset()
+    assert counts[0] > 0 and counts == counts[:1] * 4
 
 
 def test_teacher_may_have_views_of_its_own():

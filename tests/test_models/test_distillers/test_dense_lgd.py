@@ -121,6 +121,18 @@ def test_the_dense_term_needs_a_teacher_with_places():
         build(ToyTeacher())
 
 
+def test_the_dense_term_needs_a_student_with_places():
+    backbone = dict(
+        type='mmpretrain.VisionTransformer',
+        arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16),
+        img_size=16,
+        patch_size=8,
+        out_type='cls_token',
+    )
+    with pytest.raises(ConfigError, match='gives vectors, but DenseLGD .* out_type'):
+        build(backbone=backbone, neck=None)
+
+
 @pytest.mark.parametrize('weight', [0.0, -1.0])
 def test_a_weight_that_is_not_positive_is_refused(weight):
     with pytest.raises(ConfigError, match='DenseLGD.dense_weight'):

@@ -185,3 +185,15 @@ def test_loss_needs_no_half_precision_care_from_the_caller():
 def test_toy_teacher_can_be_passed_ready_made():
     teacher = ToyTeacher()
     assert toy_lgd(teacher=teacher).teacher is teacher
+
+
+@pytest.mark.parametrize('method', ['LGD', 'FeatureMimicry', 'RelationalKD'])
+def test_several_views_of_an_image_are_refused(method):
+    cfg = toy_lgd_cfg(type=method)
+    if method != 'LGD':
+        del cfg['textual_bank'], cfg['visual_bank']
+    pair = [torch.zeros(2, 3, 16, 16)] * 2
+    with pytest.raises(
+        ConfigError, match=f'{method} .* one view .* batch has 2; .*Bag'
+    ):
+        MODELS.build(cfg)(pair, mode='loss')
