@@ -24,10 +24,16 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmlgd.apis import teacher_features, unlabeled_loader
-from mmlgd.datasets import Bags, image_list_digest, nearest_neighbours
+from mmlgd.datasets import (
+    Bags,
+    check_neighbour_count,
+    image_list_digest,
+    nearest_neighbours,
+)
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
 from mmlgd.utils.annotation_files import check_annotation_files
+from mmlgd.utils.atomic import check_writable
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -57,7 +63,8 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
         tuple[Bags, dict]: The bags, and numbers for the summary.
 
     Raises:
-        ConfigError: The config has no teacher, or ``k`` does not fit its images.
+        ConfigError: The config has no teacher, ``k`` does not fit its images, or the
+            file cannot be written.
     """
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     if not cfg.model.get('teacher'):
@@ -67,6 +74,9 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
     init_default_scope('mmlgd')
     check_annotation_files(cfg, ['train_dataloader'])
     loader = unlabeled_loader(cfg)
+    # Before the images are embedded, which takes long.
+    check_neighbour_count(args.k, len(loader.dataset))
+    check_writable(args.out)
     teacher = MODELS.build(cfg.model.teacher)
     features = teacher_features(teacher, loader, args.device).to(args.device)
     neighbours = nearest_neighbours(features, args.k)

@@ -6,7 +6,7 @@ from .category_names import (
     load_category_names,
     load_templates,
 )
-from .neighbours import nearest_neighbours
+from .neighbours import check_neighbour_count, nearest_neighbours
 from .seeded_views import SeededViews
 from .stored_views import StoredViews
 from .unlabeled import UnlabeledImages
@@ -21,6 +21,7 @@ __all__ = [
     'ViewSampler',
     'available_category_sets',
     'available_template_sets',
+    'check_neighbour_count',
     'image_list_digest',
     'load_category_names',
     'load_templates',

@@ -25,9 +25,9 @@ def nearest_neighbours(
     Args:
         features (torch.Tensor): (N, D) float, rows of any length but zero.
         k (int): Neighbours, in [1, N - 1].
-        chunk_bytes (int): Memory for the similarities of one chunk of rows with
-            all N, which bounds the chunk; it is one row at least. Defaults to
-            512 MiB.
+        chunk_bytes (int): Memory for one chunk of rows (its similarities to all N, and
+            its candidates), which bounds the chunk; it is one row at least. Defaults
+            to 512 MiB.
 
     Returns:
         torch.Tensor: (N, k) int32 on the CPU, nearest first.
@@ -39,12 +39,15 @@ def nearest_neighbours(
 
     Source: the bags of arXiv 2107.01691, section 3.2.
     """
-    _check(features, k)
+    check_neighbour_count(k, len(features))
+    _check(features)
     # Lest lengths overflow; what is still off one in float32, _rank takes out.
     features = F.normalize(features.float(), dim=1)
     size = len(features)
-    # The products, their copy in top-k, and the mask.
-    rows = max(1, chunk_bytes // (8 * size))
+    # Of each row: the products and their copy in top-k; of the candidates the float32
+    # rows, the float64 ones and their products.
+    row_bytes = 8 * size + 20 * (k + _SPARE) * features.shape[1]
+    rows = max(1, chunk_bytes // row_bytes)
     chunks = [
         _neighbours_of(features, start, min(start + rows, size), k)
         for start in range(0, size, rows)
@@ -86,16 +89,28 @@ def _rank(
     return candidates.gather(1, order[:, :k])
 
 
-def _check(features: torch.Tensor, k: int) -> None:
+def check_neighbour_count(k: int, num_images: int) -> None:
+    """Refuse a number of neighbours that so many images do not have.
+
+    Args:
+        k (int): Neighbours of each image.
+        num_images (int): N.
+
+    Raises:
+        ConfigError: ``k`` is not in [1, N - 1].
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < num_images:
+        raise ConfigError(
+            f'k is {k!r}, but must be a whole number from 1 to one less than the '
+            f'{num_images} images.'
+        )
+
+
+def _check(features: torch.Tensor) -> None:
     if features.ndim != 2:
         raise DataError(
             f'features of shape {tuple(features.shape)} have no neighbours: give a '
             'matrix (images, width).'
-        )
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < len(features):
-        raise ConfigError(
-            f'k is {k!r}, but must be a whole number from 1 to one less than the '
-            f'{len(features)} images.'
         )
     usable = features.isfinite().all(dim=1) & (features != 0).any(dim=1)
     if not usable.all():

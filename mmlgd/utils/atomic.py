@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mmlgd.errors import ConfigError
 
 TEMPORARY_SUFFIX = '.mmlgd-tmp'
 
@@ -45,6 +48,28 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     # The new file is in place; some network file systems refuse to flush a folder.
     with suppress(OSError):
         _flush_to_disk(path.parent)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a place for a file before work is spent on what it shall hold.
+
+    Args:
+        path: The file to come. Its folder is made when absent.
+
+    Raises:
+        ConfigError: The folder cannot be made or written, or ``path`` is a folder.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            is_folder = path.is_dir()
+    except OSError as error:
+        raise ConfigError(
+            f'{path} cannot be written ({error}); name another file with --out.'
+        ) from error
+    if is_folder:
+        raise ConfigError(f'{path} is a folder; name a file with --out.')
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
 from tests.helpers import tiny_teacher, tiny_teacher_cfg
 from tests.test_configs.shrink import NAMES, write_images
@@ -130,6 +131,12 @@ def test_options_of_the_config(tool, root, monkeypatch, tmp_path):
     report = json.loads(Path('work_dirs/alignment/pair.json').read_text())
     assert Path('work_dirs/alignment/pair.pth').is_file()
     assert (report['strength'], report['seed']) == (0.3, 5)
+
+
+def test_a_place_that_takes_no_file_is_found_before_the_fit(tool, root, monkeypatch):
+    monkeypatch.setattr(tool, 'fit', None)
+    with pytest.raises(ConfigError, match='is a folder; name a file with --out'):
+        tool.main([str(root / 'pair.py'), '--out', str(root)])
 
 
 def test_an_empty_folder_ends_with_one_line(root, tmp_path):

@@ -76,6 +76,17 @@ def test_bags_are_written_and_trained_on(tmp_path, capsys):
     assert 'val/zero_shot/student_top1' in runner.message_hub.log_scalars
 
 
+def test_wrong_options_are_found_before_the_images_are_embedded(tmp_path, monkeypatch):
+    config = write_config(tmp_path)
+    monkeypatch.setattr(ToyTeacher, 'image_features', None)
+    with pytest.raises(ConfigError, match='from 1 to one less than the 16 images'):
+        main(config, '--out', tmp_path / 'bags.pth', '--k', 0)
+    with pytest.raises(ConfigError, match='cfg.py/bags.pth cannot be written .*--out'):
+        main(config, '--out', config / 'bags.pth')
+    with pytest.raises(ConfigError, match='train is a folder'):
+        main(config, '--out', tmp_path / 'train')
+
+
 @pytest.mark.parametrize(
     'options, message',
     [

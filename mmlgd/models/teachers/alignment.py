@@ -147,7 +147,7 @@ def check_strengths(strengths: Sequence[float]) -> None:
     Raises:
         ConfigError: None is given, or one is negative or no number.
     """
-    if isinstance(strengths, str) or not len(strengths):
+    if not isinstance(strengths, (list, tuple)) or not strengths:
         raise ConfigError(
             f'strengths must be a list of at least one number, not {strengths!r}; set '
             'it in alignment of the config.'

@@ -137,7 +137,7 @@ def test_fewer_images_than_features_need_a_strength():
 
 @pytest.mark.parametrize(
     'strengths, fault',
-    [([], 'at least one number'), ([-1], r'\[0, inf'), ('1', 'list')],
+    [([], 'at least one number'), ([-1], r'\[0, inf'), ('1', 'list'), (0.1, 'list')],
 )
 def test_strengths_that_cannot_work(strengths, fault):
     with pytest.raises(ConfigError, match=fault):
