@@ -10,7 +10,14 @@ from mmengine.runner import Runner
 
 from mmlgd.datasets import load_category_names
 from mmlgd.registry import MODELS
-from tests.test_configs.shrink import CONFIGS, shrink, with_tiny_teacher, write_images
+from tests.test_configs.shrink import (
+    CONFIGS,
+    GUIDES,
+    NAMES,
+    shrink,
+    with_tiny_teacher,
+    write_images,
+)
 
 # What each config is to change in the built model.
 CHANGES = {
@@ -68,7 +75,11 @@ def test_random_names_guide_and_right_names_are_predicted(tmp_path, monkeypatch)
 @pytest.mark.parametrize('name', CHANGES)
 def test_two_steps_change_the_student(name, tmp_path):
     images = write_images(tmp_path / 'images')
-    runner = Runner.from_cfg(shrink(load(name), images, tmp_path / 'run'))
+    labelled = write_images(tmp_path / 'labelled', per_class=True)
+    cfg = shrink(load(name), images, tmp_path / 'run', labelled)
+    runner = Runner.from_cfg(cfg)
+    guides = runner.model.textual_bank.category_names
+    assert guides == (GUIDES if name == 'random-names' else NAMES)
     runner.model.init_weights()
     before = {key: v.clone() for key, v in runner.model.backbone.named_parameters()}
     runner.train()
@@ -79,3 +90,4 @@ def test_two_steps_change_the_student(name, tmp_path):
     after = dict(runner.model.backbone.named_parameters())
     assert all(not torch.equal(after[key], v) for key, v in before.items())
     assert Path(tmp_path / 'run/backbone.pth').is_file()
+    assert 'val/zero_shot/student_top1' in runner.message_hub.log_scalars
