@@ -16,6 +16,7 @@ candidates = dict(
     lgd={rate: rates, 'model.student_temperature': [0.1]},
     seed={rate: rates},
     bingo={rate: rates},
+    supervised={rate: rates},
     mimicry={rate: rates, 'model.loss_weight': [60.0, 1000.0]},
     relational={rate: rates, 'model.temperature': [0.03, 0.2]},
 )

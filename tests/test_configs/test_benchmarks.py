@@ -12,12 +12,15 @@ from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 
 import mmlgd  # noqa: F401  (registers the scope before configs are read)
-from mmlgd.registry import MODELS
+from mmlgd.datasets import cifar10
+from mmlgd.registry import DATASETS, MODELS
+from tests.cifar10_source import write_package
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / 'tools'))  # benchmarks.plan is no part of the package
 
-from benchmarks.plan import load_benchmark, run_config  # noqa: E402
+from benchmarks.methods import run_config  # noqa: E402
+from benchmarks.plan import load_benchmark  # noqa: E402
 
 FILES = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
 METHODS = [(file, name) for file in FILES for name in load_benchmark(file).methods]
@@ -47,9 +50,11 @@ def test_every_config_is_in_a_benchmark():
 
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
-    """And in the learning rate that suits it; BINGO gets pairs."""
+    """And in the learning rate that suits it; BINGO gets pairs, and at one cost fewer."""
     compared = []
     for name in load_benchmark(file).methods:
+        if file.stem.endswith('_equal_cost') and name == 'bingo':
+            continue
         cfg = config_of(file, name).to_dict()
         dataset = cfg['train_dataloader']['dataset']
         if dataset['dataset']['type'] == 'BagPairs':
@@ -60,6 +65,13 @@ def test_methods_differ_in_the_method_alone(file):
         backbone = cfg['model']['backbone']
         compared.append([backbone, *(cfg[key] for key in (*common, *loaders))])
     assert all(other == compared[0] for other in compared)
+
+
+def test_at_one_cost_the_others_have_thrice_the_iterations_of_bingo():
+    file = ROOT / 'configs/benchmarks/fashion_mnist_equal_cost.py'
+    bingo, lgd = (config_of(file, name) for name in ('bingo', 'lgd_3x'))
+    assert lgd.train_cfg.max_iters == 3 * bingo.train_cfg.max_iters
+    assert lgd.param_scheduler[-1].end == lgd.train_cfg.max_iters
 
 
 @pytest.mark.parametrize('views', [1, 4, 10])
@@ -100,17 +112,25 @@ def test_fashion_mnist_keeps_images_for_validation():
     assert test.split == 'test' and test.test_mode
 
 
-def test_cifar10_keeps_images_for_validation():
+def test_cifar10_keeps_images_for_validation(tmp_path, monkeypatch):
+    digest = write_package(tmp_path / 'package.tgz')
+    monkeypatch.setattr(cifar10, 'PACKAGE_SHA256', digest)
+    folder = cifar10.prepare_cifar10(
+        tmp_path / 'out', tmp_path / 'package.tgz', val_per_class=1
+    )
     cfg = config_of(ROOT / 'configs/benchmarks/cifar10.py', 'lgd')
-    lists = [
-        dataset.ann_file
-        for dataset in (
-            cfg.train_dataloader.dataset.dataset,
-            cfg.val_dataloader.dataset,
-            cfg.test_dataloader.dataset,
-        )
-    ]
-    assert lists == ['meta/train.txt', 'meta/val.txt', 'meta/test.txt']
+    init_default_scope('mmlgd')
+
+    def images(dataset):
+        read = DATASETS.build(dict(dataset, data_root=str(folder), pipeline=[]))
+        return {read.get_data_info(i)['img_path'] for i in range(len(read))}
+
+    train = images(cfg.train_dataloader.dataset.dataset)
+    val, test = images(cfg.val_dataloader.dataset), images(cfg.test_dataloader.dataset)
+    assert (len(train), len(val), len(test)) == (40, 10, 10)
+    assert not train & val
+    assert train | val == {str(path) for path in folder.glob('train/*/*.png')}
+    assert test == {str(path) for path in folder.glob('test/*/*.png')}
 
 
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)

@@ -1,11 +1,7 @@
 """Parts of the benchmark on numbers made by hand."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from mmengine.config import Config
 
 from mmlgd.errors import ConfigError
 from tests.test_tools.toy_benchmark import write_benchmark
@@ -61,73 +57,9 @@ def test_the_cost_includes_what_a_method_prepares(load, benchmark):
     rows = report.collect(benchmark, 'test')
     row = next(row for row in rows if row['method'] == 'lgd')
     assert row['measures']['cpu_seconds']['values'] == [130, 134]
-    made = dict(command='c', commit='1', date='d', machine='m', versions=dict(Python=3))
+    made = dict(command='c', commit='1', date='d')
     text = report.document(benchmark, rows, 'test', made)
     assert '4 iterations of 8 images' in text and 'one state of the code: yes' in text
-
-
-def test_preparation_is_made_once_and_counted(load, file, tmp_path, monkeypatch):
-    preparation, plan = load('benchmarks.preparation'), load('benchmarks.plan')
-    told = "prepare=dict(script='tools/s.py', options=['bags'], arguments=['--k', '3'])"
-    file.write_text(
-        file.read_text().replace("config='mimicry.py'", f"config='mimicry.py', {told}")
-    )
-    calls, clock = [], iter(range(0, 1000, 7))
-
-    def script(command, threads, output, keep_open=()):
-        calls.append(command)
-        Path(command[command.index('--out') + 1]).write_text('bags')
-
-    monkeypatch.setattr(preparation, 'run_process', script)
-    monkeypatch.setattr(preparation, '_children_seconds', lambda: next(clock))
-    method = plan.load_benchmark(file, tmp_path / 'out').methods['mimicry']
-    for _ in range(2):
-        preparation.prepare_method(method, short=False)
-    assert preparation.preparation_seconds(method) == 7
-    (command,) = calls
-    assert command[-2:] == ['--k', '3']
-    made = Config.fromfile(command[1])
-    # The training reads what the script wrote.
-    assert made.bags == str(tmp_path / 'out/prepared/mimicry.pth')
-    assert made.model.type == 'FeatureMimicry'
-    # Of another teacher, it is made anew.
-    config = file.with_name('mimicry.py')
-    config.write_text(
-        config.read_text().replace("'ToyTeacher'", "'ToyTeacher', seed=1")
-    )
-    preparation.prepare_method(method, short=False)
-    assert len(calls) == 2
-
-
-def test_preparation_of_another_config_may_write_a_folder(
-    load, file, tmp_path, monkeypatch
-):
-    preparation, plan = load('benchmarks.preparation'), load('benchmarks.plan')
-    told = (
-        "prepare=dict(script='tools/s.py', config='lgd.py', name='views', "
-        "suffix='.store', options=['model.store', 'store'])"
-    )
-    file.write_text(
-        file.read_text().replace("config='mimicry.py'", f"config='mimicry.py', {told}")
-    )
-    calls = []
-
-    def script(command, threads, output, keep_open=()):
-        calls.append(Config.fromfile(command[1]))
-        Path(command[command.index('--out') + 1]).mkdir()
-
-    monkeypatch.setattr(preparation, 'run_process', script)
-    method = plan.load_benchmark(file, tmp_path / 'out').methods['mimicry']
-    for _ in range(2):
-        preparation.prepare_method(method, short=False)
-    (read,) = calls
-    assert read.model.type == 'LGD' and 'store' not in read
-    trained = plan.run_config(method, 0, tmp_path)
-    assert (
-        trained.model.store
-        == trained.store
-        == str(tmp_path / 'out/prepared/views.store')
-    )
 
 
 def test_a_file_for_tuning_reports_the_validation_images(load, file, tmp_path):
@@ -141,19 +73,19 @@ def test_a_file_for_tuning_reports_the_validation_images(load, file, tmp_path):
 
 
 def test_options_and_seed_reach_the_config(load, benchmark, tmp_path):
-    plan, fingerprints = load('benchmarks.plan'), load('benchmarks.fingerprints')
+    methods, fingerprints = load('benchmarks.methods'), load('benchmarks.fingerprints')
     method = benchmark.methods['mimicry']
-    cfg = plan.run_config(method, 3, tmp_path)
+    cfg = methods.run_config(method, 3, tmp_path)
     assert cfg.randomness.seed == cfg.train_dataloader.dataset.seed == 3
-    other = plan.Method(
+    other = methods.Method(
         'mimicry', 'M', method.config, options={'model.loss_weight': 2.0}
     )
-    changed = plan.run_config(other, 3, tmp_path)
+    changed = methods.run_config(other, 3, tmp_path)
     assert (cfg.model.loss_weight, changed.model.loss_weight) == (10, 2)
     digests = [fingerprints.fingerprint(each) for each in (cfg, changed)]
     assert digests[0] != digests[1]
     # Where a run lies is no part of what it is.
-    moved = plan.run_config(method, 3, tmp_path / 'elsewhere')
+    moved = methods.run_config(method, 3, tmp_path / 'elsewhere')
     assert fingerprints.fingerprint(moved) == digests[0]
 
 
@@ -221,27 +153,3 @@ def test_the_figure_takes_what_is_missing(tmp_path):
     # One panel: nobody has the other measure.
     assert '<!-- zero-shot -->' in drawn and '<!-- k-NN -->' not in drawn
     assert drawn.count('<!-- training cost (s of one core) -->') == 1
-
-
-def test_scenes_get_the_backbone_the_seed_and_the_options(load, tmp_path, monkeypatch):
-    transfer = load('benchmarks.scene_transfer')
-    seen = []
-
-    def train(cfg, threads, keep_open=()):
-        seen.append(cfg)
-        return {'coco/bbox_mAP': 0.16, 'coco/segm_mAP': 0.1337, 'seconds': 2.0}
-
-    monkeypatch.setattr(transfer, 'train', train)
-    settings = dict(
-        tasks=['detection'], options=dict(train_dataloader=dict(num_workers=0))
-    )
-    found = transfer.measure_transfer(
-        tmp_path / 'lgd_seed1', Path('b.pth'), 1, settings
-    )
-    assert found == dict(box_ap=16, mask_ap=13.37, seconds=2)
-    (cfg,) = seen
-    assert cfg.model.backbone.init_cfg.checkpoint == 'b.pth'
-    assert cfg.randomness.seed == 1 and cfg.train_dataloader.num_workers == 0
-    # Beside the scenes that all runs share.
-    assert cfg.train_dataloader.dataset.data_root == str(tmp_path / 'scenes')
-    assert json.dumps(found)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmlgd.errors import ConfigError, MMLGDError
-from tests.test_tools.toy_benchmark import write_benchmark
+from mmlgd.errors import ConfigError
+from tests.test_tools.toy_benchmark import fake_processes, write_benchmark
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,41 +20,13 @@ def tool(load, monkeypatch):
 
 
 @pytest.fixture
-def runs(load):
-    return load('benchmarks.runs')
-
-
-@pytest.fixture
 def file(tmp_path):
     return write_benchmark(tmp_path)
 
 
 @pytest.fixture
-def processes(runs, load, monkeypatch):
-    """Instead of processes: their results, and a list of what was asked for."""
-    asked = []
-
-    def train(cfg, threads, *options, keep_open=()):
-        folder = Path(cfg.work_dir)
-        asked.append(('train', folder.name, options))
-        if cfg.get('broken'):
-            raise MMLGDError('output.txt ends with the reason.')
-        seconds = 10.0 + cfg.randomness['seed']
-        cost = dict(iterations=4, cpu_seconds=seconds, wall_seconds=99.0)
-        (folder / 'training_cost.json').write_text(json.dumps(cost))
-
-    def evaluate(command, threads, output, keep_open=()):
-        folder, settings = Path(command[1]), json.loads(command[2])
-        asked.append(('evaluate', folder.name, tuple(sorted(settings))))
-        value = dict(top1=80.0 + 2 * int(folder.name[-1]))
-        probes = dict.fromkeys(('50', '100'), value)
-        found = dict(zero_shot=value, probe=probes, knn=value)
-        out = Path(command[command.index('--out') + 1])
-        out.write_text(json.dumps({name: found[name] for name in settings}))
-
-    monkeypatch.setattr(runs, 'run_training', train)
-    monkeypatch.setattr(runs, 'run_process', evaluate)
-    return asked
+def processes(load, monkeypatch):
+    return fake_processes(load('benchmarks.completion'), monkeypatch)
 
 
 def test_a_benchmark_from_end_to_end(file, tmp_path):
@@ -70,7 +42,7 @@ def test_a_benchmark_from_end_to_end(file, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     out = tmp_path / 'out'
     told = json.loads((out / 'toys_test.json').read_text())
-    assert told['split'] == 'test' and '--seeds 0' in told['command']
+    assert told['split'] == 'test' and '--seeds 0' in told['reported']['command']
     measures = {row['method']: row['measures'] for row in told['rows']}
     # Colours are easy to tell for whoever sees the thumbnail.
     assert measures['teacher']['knn']['mean'] == 100
@@ -99,6 +71,13 @@ def test_a_benchmark_from_end_to_end(file, tmp_path):
     assert (out / 'runs/lgd_seed0/iter_4.pth').stat().st_mtime_ns == trained
     assert json.loads((out / 'toys_test.json').read_text())['rows'] == told['rows']
 
+    # A third of the images for validation is not what it is called.
+    options += ['--methods', 'teacher', '--split', 'val', '--evaluations', 'knn']
+    on_val = subprocess.run([*command, str(file), *options], cwd=tmp_path)
+    assert on_val.returncode == 0
+    told = json.loads((out / 'toys_val.json').read_text())
+    assert told['rows'][0]['measures']['knn']['mean'] == 66.67
+
 
 def call(tool, file, *options):
     tool.main([str(file), '--work-dir', str(file.parent / 'out'), *options])
@@ -112,11 +91,12 @@ def table_row(capsys, title):
 
 def test_finished_parts_are_not_repeated(tool, file, processes, capsys):
     call(tool, file, '--methods', 'lgd')
+    whole = ('knn', 'probe', 'zero_shot')
     assert processes == [
         ('train', 'lgd_seed0', ('--resume', 'auto', '--no-validate')),
-        ('evaluate', 'lgd_seed0', ('knn', 'probe', 'zero_shot')),
+        ('evaluate', 'lgd_seed0', whole, 'test', 'student', '0'),
         ('train', 'lgd_seed1', ('--resume', 'auto', '--no-validate')),
-        ('evaluate', 'lgd_seed1', ('knn', 'probe', 'zero_shot')),
+        ('evaluate', 'lgd_seed1', whole, 'test', 'student', '1'),
     ]
     # Values 80 and 82, costs 10 and 11: means 81 and 10.5, deviations sqrt(2) and
     # sqrt(1/2).
@@ -128,9 +108,9 @@ def test_finished_parts_are_not_repeated(tool, file, processes, capsys):
     file.write_text(file.read_text().replace('k=3', 'k=5'))
     call(tool, file, '--methods', 'lgd', '--seeds', '1')
     assert processes[4:] == [
-        ('evaluate', 'lgd_seed0', ('knn',)),
-        ('evaluate', 'lgd_seed1', ('knn',)),
-        ('evaluate', 'lgd_seed1', ('knn',)),
+        ('evaluate', 'lgd_seed0', ('knn',), 'val', 'student', '0'),
+        ('evaluate', 'lgd_seed1', ('knn',), 'val', 'student', '1'),
+        ('evaluate', 'lgd_seed1', ('knn',), 'test', 'student', '1'),
     ]
 
 
@@ -147,10 +127,10 @@ def test_what_is_not_there_is_said(tool, file, processes, capsys):
 
 def test_a_teacher_is_evaluated_once_and_never_trained(tool, file, processes):
     call(tool, file, '--methods', 'teacher', 'untrained')
-    assert [name for kind, name, _ in processes] == [
-        'teacher_seed0',
-        'untrained_seed0',
-        'untrained_seed1',
+    assert [(name, role) for _, name, _, _, role, _ in processes] == [
+        ('teacher_seed0', 'teacher'),
+        ('untrained_seed0', 'untrained'),
+        ('untrained_seed1', 'untrained'),
     ]
 
 
@@ -175,11 +155,12 @@ def test_a_changed_config_makes_a_run_anew(tool, file, processes, capsys):
 
 
 def test_changed_code_is_refused_kept_or_run_again(
-    tool, file, processes, runs, monkeypatch, capsys
+    tool, file, processes, load, monkeypatch, capsys
 ):
     options = ['--methods', 'lgd', '--seeds', '0']
     call(tool, file, *options)
-    monkeypatch.setattr(runs, 'code_fingerprint', lambda: 'other')
+    provenance = load('benchmarks.provenance')
+    monkeypatch.setattr(provenance, 'code_fingerprint', lambda: 'other')
     with pytest.raises(SystemExit, match='lgd_seed0'):
         call(tool, file, *options)
     assert '--code-change rerun' in capsys.readouterr().out
@@ -208,15 +189,16 @@ def test_a_failure_is_shown_and_stops_no_other(tool, file, processes, capsys):
     assert row[1:] == [*['not run'] * 3, '80.0 (1 of 2)', '10 (1 of 2)']
 
 
-def test_a_run_in_other_hands_is_left_alone(load, runs, file, processes, tmp_path):
+def test_a_run_in_other_hands_is_left_alone(load, file, processes, tmp_path):
     plan, locks = load('benchmarks.plan'), load('benchmarks.locks')
+    runs, complete = load('benchmarks.runs'), load('benchmarks.completion').complete
     benchmark = plan.load_benchmark(file, tmp_path / 'out')
     run = runs.Run(benchmark, benchmark.methods['lgd'], 0)
     with locks.hold(run.folder):
         with pytest.raises(ConfigError, match='another process works on this run'):
-            run.complete(['knn'], 'test')
+            complete(run, ['knn'], 'test')
     assert not processes
-    run.complete(['knn'], 'test')
+    complete(run, ['knn'], 'test')
     assert len(processes) == 2
 
 
@@ -244,6 +226,11 @@ def test_unknown_names_are_refused(tool, file, processes, options, message):
             "title='LGD', config='lgd.py'",
             "title='LGD', config='l.py'",
             'lgd has no config',
+        ),
+        (
+            "'knn']",
+            "'knn', 'transfer']",
+            r"teacher is a teacher, .* give it skip=\['transfer'\]",
         ),
     ],
 )

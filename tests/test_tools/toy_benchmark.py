@@ -1,9 +1,12 @@
 """A benchmark of two toy methods on coloured squares: seconds, no downloads."""
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from mmlgd.errors import MMLGDError
 
 COLOURS = dict(blue=0, green=1, red=2)
 COUNTS = dict(train=8, val=3, test=4)
@@ -67,7 +70,11 @@ settings = dict(
 
 
 def write_squares(folder: str | Path) -> None:
-    """Noisy 16-pixel squares of three colours, in a folder a split and colour."""
+    """Noisy 16-pixel squares of three colours, in a folder a split and colour.
+
+    What is called red among the images for validation is blue: whoever knows colours
+    is right in two thirds of them, and in all test images.
+    """
     noise = np.random.default_rng(0)
     for split, count in COUNTS.items():
         for colour, channel in COLOURS.items():
@@ -75,7 +82,8 @@ def write_squares(folder: str | Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
             for index in range(count):
                 image = noise.integers(0, 60, (16, 16, 3), dtype=np.uint8)
-                image[..., channel] += 150
+                is_blue = (split, colour) == ('val', 'red')
+                image[..., COLOURS['blue'] if is_blue else channel] += 150
                 cv2.imwrite(str(path / f'{index}.png'), image)
 
 
@@ -87,3 +95,56 @@ def write_benchmark(folder: Path) -> Path:
     path = folder / 'toys.py'
     path.write_text(BENCHMARK.format(data=data))
     return path
+
+
+def add_transfer(file: Path) -> None:
+    """Let the benchmark measure transfer, too."""
+    text = file.read_text()
+    for old, new in (
+        ("'knn']", "'knn', 'transfer']"),
+        ("role='teacher'", "role='teacher', skip=['transfer']"),
+        ('knn=dict(k=3))', 'knn=dict(k=3), transfer=dict(scenes=dict(num_val=30)))'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+def add_preparation(file: Path, prepare: str) -> None:
+    """Let mimicry need a file; ``prepare`` are the arguments of a dict."""
+    old = "config='mimicry.py'"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, f'{old}, prepare=dict({prepare})'))
+
+
+def fake_processes(completion, monkeypatch) -> list[tuple]:
+    """Instead of a run's processes: their results, and a list of what was asked for.
+
+    Evaluations tell run, names, split, role and seed.
+    """
+    asked = []
+
+    def train(cfg, threads, *options, keep_open=()):
+        folder = Path(cfg.work_dir)
+        asked.append(('train', folder.name, options))
+        if cfg.get('broken'):
+            raise MMLGDError('output.txt ends with the reason.')
+        seconds = 10.0 + cfg.randomness['seed']
+        cost = dict(iterations=4, cpu_seconds=seconds, wall_seconds=99.0)
+        (folder / 'training_cost.json').write_text(json.dumps(cost))
+
+    def evaluate(command, threads, output, keep_open=()):
+        folder, settings = Path(command[1]), json.loads(command[2])
+        given = dict(zip(command[3::2], command[4::2]))
+        told = (given['--split'], given['--role'], given['--seed'])
+        asked.append(('evaluate', folder.name, tuple(sorted(settings)), *told))
+        value = dict(top1=80.0 + 2 * int(folder.name[-1]))
+        probes = dict.fromkeys(('50', '100'), value)
+        found = dict(zero_shot=value, probe=probes, knn=value)
+        written = json.dumps({name: found[name] for name in settings})
+        Path(given['--out']).write_text(written)
+
+    monkeypatch.setattr(completion, 'run_training', train)
+    monkeypatch.setattr(completion, 'run_process', evaluate)
+    return asked

@@ -2,7 +2,7 @@
 
 Each method and seed is a run with a folder of its own. Finished parts are not
 repeated, killed trainings go on from their checkpoint; a changed config makes a run
-anew, and so does a changed package if told so. The table holds what there is.
+anew, and so does changed code if told so. The table holds what there is.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,13 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 from benchmarks import report
-from benchmarks.plan import EVALUATIONS, SPLITS, Benchmark, choose, load_benchmark
-from benchmarks.preparation import prepare_method
-from benchmarks.runs import CODE_CHANGES, Run
-from benchmarks.scene_transfer import prepare_scenes
+from benchmarks.all_runs import run_all
+from benchmarks.completion import CODE_CHANGES
+from benchmarks.plan import EVALUATIONS, SPLITS, Benchmark, load_benchmark
+from benchmarks.provenance import provenance
 from transfer.runs import ROOT
 
-from mmlgd.errors import MMLGDError
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.tool import run_tool
 from mmlgd.visualization import draw_costs
@@ -56,7 +54,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--code-change',
         choices=CODE_CHANGES,
         default=CODE_CHANGES[0],
-        help='what becomes of runs made with another state of mmlgd/; default: refuse',
+        help='what becomes of runs made with another state of the code; default: refuse',
     )
     parser.add_argument(
         '--report-only', action='store_true', help='run nothing; say what there is'
@@ -66,15 +64,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--publish', type=Path, help='folder that takes table and figure'
     )
     parser.add_argument(
-        '--short', action='store_true', help='two iterations, to see that it runs'
+        '--short',
+        action='store_true',
+        help='two iterations, to see that it runs; in a work dir of its own, *_short',
     )
     return parser.parse_args(argv)
 
 
 def shorten(benchmark: Benchmark, args: argparse.Namespace) -> Benchmark:
     """The same in a folder of its own, with settings that fit some dozens of images."""
-    work_dir = args.work_dir or f'{benchmark.work_dir}_short'
-    benchmark = load_benchmark(args.benchmark, work_dir)
+    benchmark = load_benchmark(args.benchmark, f'{benchmark.work_dir}_short')
     probe = benchmark.settings['probe']
     probe['percentages'] = {
         percent: dict(options, epochs=2)
@@ -87,40 +86,11 @@ def shorten(benchmark: Benchmark, args: argparse.Namespace) -> Benchmark:
     return benchmark
 
 
-def run_all(benchmark: Benchmark, args: argparse.Namespace) -> list[str]:
-    """Do what is left of the runs asked for; returns what failed."""
-    wanted = args.evaluations or benchmark.default_evaluations
-    evaluations = choose(wanted, benchmark.evaluations, 'evaluation', benchmark.path)
-    runs = [
-        Run(benchmark, benchmark.methods[name], seed, args.short)
-        for seed in choose(args.seeds, benchmark.seeds, 'seed', benchmark.path)
-        for name in choose(args.methods, benchmark.methods, 'method', benchmark.path)
-        if benchmark.methods[name].role != 'teacher' or seed == benchmark.seeds[0]
-    ]
-    benchmark.prepare_data()
-    for method in dict.fromkeys(run.method.name for run in runs):
-        if benchmark.methods[method].prepare:
-            prepare_method(benchmark.methods[method], args.short)
-    if 'transfer' in evaluations:
-        prepare_scenes(benchmark.work_dir / 'transfer', benchmark.settings['transfer'])
-
-    def complete(run: Run) -> str | None:
-        try:
-            run.complete(evaluations, args.split, args.code_change)
-        except MMLGDError as error:
-            print(f'{run.folder.name}: FAILED: {error}', flush=True)
-            return run.folder.name
-        print(f'{run.folder.name}: done', flush=True)
-        return None
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        return [name for name in pool.map(complete, runs) if name]
-
-
 def write_report(benchmark: Benchmark, args: argparse.Namespace) -> None:
     """Write table, JSON and figure; print the table."""
     rows = report.collect(benchmark, args.split, args.short)
-    made = report.provenance(['python', *sys.argv])
+    made = provenance()
+    made = {key: made[key] for key in ('command', 'commit', 'date')}
     text = report.document(benchmark, rows, args.split, made)
     told = dict(
         benchmark=benchmark.name,
@@ -128,7 +98,7 @@ def write_report(benchmark: Benchmark, args: argparse.Namespace) -> None:
         split=args.split,
         seeds=benchmark.seeds,
         settings=benchmark.settings,
-        **made,
+        reported=made,
         rows=rows,
     )
     stem = benchmark.work_dir / f'{benchmark.name}_{args.split}'
@@ -144,15 +114,27 @@ def write_report(benchmark: Benchmark, args: argparse.Namespace) -> None:
     print(f'\n{text}\nWritten: {", ".join(map(str, files))}')
 
 
+def seen_from_root(path: str | Path) -> Path:
+    """A path that counts from where the user stands, for a process in :data:`ROOT`.
+
+    Inside the repository it stays relative, and says the same in every copy.
+    """
+    path = Path(os.path.abspath(path))
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    for name in ('benchmark', 'work_dir', 'publish'):
+        if (path := getattr(args, name)) is not None:
+            setattr(args, name, seen_from_root(path))
     os.chdir(ROOT)
     benchmark = load_benchmark(args.benchmark, args.work_dir)
     args.split = args.split or benchmark.split
     if args.short:
         benchmark = shorten(benchmark, args)
     failed = [] if args.report_only else run_all(benchmark, args)
-    write_report(benchmark, args)
+    write_report(benchmark.reported_on(args.split), args)
     if failed:
         sys.exit(f'Failed: {", ".join(failed)}.')
 

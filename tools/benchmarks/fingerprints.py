@@ -2,9 +2,23 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 from mmengine.config import Config
 from transfer.runs import ROOT
+
+# What decides a figure besides a run's config: the package with its names and prompts,
+# what evaluates and fine-tunes, and the weights of the teachers.
+_CODE = (
+    'mmlgd/**/*.py',
+    'mmlgd/**/*.txt',
+    'tools/benchmarks/evaluate_run.py',
+    'tools/benchmarks/scene_transfer.py',
+    'tools/transfer/*.py',
+    'configs/demo/scenes_*.py',
+    'configs/_base_/downstream/fashion_scenes.py',
+    'demo/teacher/*',
+)
 
 
 def fingerprint(settings: object) -> str:
@@ -20,9 +34,14 @@ def fingerprint(settings: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def code_fingerprint() -> str:
-    """Twelve hexadecimal digits of all Python files of the package."""
+def code_fingerprint(root: Path = ROOT) -> str:
+    """Twelve hexadecimal digits of all files that decide a figure.
+
+    Args:
+        root (Path): Of the repository. Defaults to this one's.
+    """
     digest = hashlib.sha256()
-    for path in sorted((ROOT / 'mmlgd').rglob('*.py')):
-        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    found = {path for pattern in _CODE for path in root.glob(pattern)}
+    for path in sorted(path for path in found if path.is_file()):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]

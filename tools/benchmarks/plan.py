@@ -1,9 +1,10 @@
-"""What a benchmark file asks for: methods, seeds, evaluations, and their configs."""
+"""What a benchmark file asks for: methods, seeds, evaluations."""
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.methods import Method
 from mmengine.config import Config
 
 from mmlgd.errors import ConfigError
@@ -12,36 +13,6 @@ EVALUATIONS = ('zero_shot', 'probe', 'knn', 'transfer')
 SPLITS = ('val', 'test')
 ROLES = ('student', 'untrained', 'teacher')
 _NEEDED = ('name', 'title', 'data', 'methods', 'seeds', 'evaluations', 'settings')
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of the table.
-
-    Attributes:
-        name (str): Key in the benchmark file and beginning of its runs' folders.
-        title (str): How tables and figures call it.
-        config (Path): Config of the training.
-        options (dict): Dotted keys laid over the config.
-        role (str): 'student', what the training makes; 'untrained', its backbone
-            before; 'teacher', the model it learns from.
-        skip (tuple[str]): Evaluations that say nothing about it.
-        prepare (dict | None): ``script`` to run before the first training, with
-            ``arguments``; ``options``, the dotted keys that take what it writes;
-            its ``name`` and ``suffix``, by default the method's and '.pth', for
-            several methods to share; the ``config`` that the script reads where that
-            is not the training's.
-        prepared (Path | None): The file or folder that it writes.
-    """
-
-    name: str
-    title: str
-    config: Path
-    options: dict = field(default_factory=dict)
-    role: str = 'student'
-    skip: tuple[str, ...] = ()
-    prepare: dict | None = None
-    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +56,13 @@ class Benchmark:
         """Where one run lives."""
         return self.work_dir / 'runs' / f'{method}_seed{seed}'
 
+    def reported_on(self, split: str) -> 'Benchmark':
+        """The same with those columns that the images of a split have."""
+        absent = ('transfer',) if split == 'val' else ()
+        return replace(
+            self, evaluations=[name for name in self.evaluations if name not in absent]
+        )
+
 
 def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benchmark:
     """Read a benchmark file.
@@ -95,7 +73,8 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
             or work_dirs/benchmarks/<name>.
 
     Raises:
-        ConfigError: A field or a config is absent, or an evaluation or a role unknown.
+        ConfigError: A field or a config is absent, an evaluation or a role unknown,
+            or a teacher would be measured by transfer.
     """
     path = Path(path)
     if not path.is_file():
@@ -118,6 +97,8 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
         name: _method(name, dict(entry), path, work_dir)
         for name, entry in cfg['methods'].items()
     }
+    for method in fields['methods'].values():
+        _check_teacher(method, cfg['evaluations'], path)
     return Benchmark(**fields, work_dir=work_dir, path=path)
 
 
@@ -138,24 +119,18 @@ def choose(
     return [name for name in known if wanted is None or name in wanted]
 
 
-def run_config(method: Method, seed: int, folder: Path, short: bool = False) -> Config:
-    """The config of one training.
+def check_split(evaluations: list[str], split: str) -> None:
+    """Refuse to choose by what test images tell.
 
-    Args:
-        method (Method): Tells config and options.
-        seed (int): Of weights, order and drawn numbers; and of the views.
-        folder (Path): Its work folder.
-        short (bool): Whether two iterations of a few images do.
+    Raises:
+        ConfigError: The split is 'val', and transfer is among the evaluations.
     """
-    cfg = Config.fromfile(method.config)
-    cfg.merge_from_dict(method.options)
-    cfg.work_dir = str(folder)
-    cfg.randomness = dict(seed=seed)
-    if cfg.train_dataloader.dataset.type == 'SeededViews':
-        cfg.train_dataloader.dataset.seed = seed
-    if short:
-        _shorten(cfg)
-    return cfg
+    if split == 'val' and 'transfer' in evaluations:
+        raise ConfigError(
+            'the scenes of transfer come from test images, on which nothing may be '
+            'chosen: with --split val, leave transfer out of --evaluations (and, in a '
+            'benchmark file, out of default_evaluations).'
+        )
 
 
 def _method(name: str, entry: dict, path: Path, work_dir: Path) -> Method:
@@ -166,23 +141,27 @@ def _method(name: str, entry: dict, path: Path, work_dir: Path) -> Method:
         raise ConfigError(
             f'{path}: method {name} has no config {config}; mend its path.'
         )
-    if 'prepare' in entry:
-        prepare = entry['prepare'] = dict(entry['prepare'])
-        if 'config' in prepare:
-            prepare['config'] = str(path.parent / prepare['config'])
-        file_name = prepare.get('name', name) + prepare.get('suffix', '.pth')
-        made = work_dir / 'prepared' / file_name
-        taken = dict.fromkeys(prepare['options'], str(made))
-        entry.update(options={**entry.get('options', {}), **taken}, prepared=made)
-    return Method(name=name, config=config, skip=skip, **entry)
+    if 'prepare' not in entry:
+        return Method(name=name, config=config, skip=skip, **entry)
+    prepare = dict(entry.pop('prepare'))
+    if 'config' in prepare:
+        prepare['config'] = str(path.parent / prepare['config'])
+    file_name = prepare.get('name', name) + prepare.get('suffix', '.pth')
+    made = work_dir / 'prepared' / file_name
+    method = Method(
+        name=name, config=config, skip=skip, prepare=prepare, prepared=made, **entry
+    )
+    return method.reading(str(made))
 
 
-def _shorten(cfg: Config) -> None:
-    """Two iterations of eight images, to see that everything runs."""
-    cfg.train_cfg.update(max_iters=2, val_interval=2)
-    cfg.train_dataloader.batch_size = 8
-    for split, count in (('train', 200), ('val', -50), ('test', 50)):
-        dataset = cfg[f'{split}_dataloader'].dataset
-        while 'dataset' in dataset:
-            dataset = dataset.dataset
-        dataset.indices = count
+def _check_teacher(method: Method, evaluations: list[str], path: Path) -> None:
+    if (
+        method.role == 'teacher'
+        and 'transfer' in evaluations
+        and 'transfer' not in method.skip
+    ):
+        raise ConfigError(
+            f'{path}: method {method.name} is a teacher, whose place in a detector the '
+            "student's backbone with random weights would take; give it "
+            "skip=['transfer']."
+        )

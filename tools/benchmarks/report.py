@@ -1,17 +1,13 @@
 """Means and deviations over seeds, as a table, as JSON and for a figure."""
 
-import os
-import platform
 import statistics
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from benchmarks.plan import Benchmark
+from benchmarks.provenance import describe_makers
 from benchmarks.runs import Run
-from transfer.runs import ROOT
 
-from mmlgd.dependencies import GATES, installed_distributions
-from mmlgd.utils.collect_env import git_revision
+from mmlgd.datasets.fashion_scenes import SceneSettings
 
 NOT_RUN, NOT_APPLICABLE, FAILED = 'not run', '–', 'failed'
 # Evaluation to its columns: name, title, keys that lead to the value.
@@ -146,54 +142,41 @@ def _cell(measure: dict | str | None, wanted: int, digits: int) -> str:
     return text if count == wanted else f'{text} ({count} of {wanted})'
 
 
-def provenance(command: Sequence[str]) -> dict:
-    """Who made the figures: command, commit, machine class, versions, date."""
-    versions = dict(Python=platform.python_version())
-    for gate in GATES:
-        for name, number in installed_distributions(gate).items():
-            versions[name] = str(number)
-    return dict(
-        date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
-        command=' '.join(command),
-        commit=git_revision(ROOT),
-        machine=f'{os.cpu_count()} cores, {_processor()}, {platform.system()}',
-        versions=versions,
-    )
-
-
-def _processor() -> str:
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as lines:
-            names = [
-                line.split(':')[1].strip() for line in lines if 'model name' in line
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def document(benchmark: Benchmark, rows: list[dict], split: str, made: dict) -> str:
-    """The table with what it needs to be understood and made again."""
+    """The table with what it needs to be understood and made again.
+
+    Args:
+        benchmark (Benchmark): Of the rows.
+        rows (list[dict]): Those of :func:`collect`.
+        split (str): 'val' or 'test'.
+        made (dict): Of this report: ``command``, ``commit`` and ``date``.
+    """
     runs = [run for row in rows for run in row['runs']]
     trainings = [run['training'] for run in runs if 'training' in run]
     lengths = {(part['iterations'], part['batch_size']) for part in trainings}
-    commits = sorted({run['commit'] for run in runs if run['commit']})
-    images = dict(val='images for validation', test='test images')[split]
     lines = [
         f'# {benchmark.title}',
         '',
-        f'Top-1 accuracy and AP in percent, of the {images}; mean ± standard deviation '
+        f'{_measured(benchmark, split)}; mean ± standard deviation '
         f'(n − 1) over the seeds {", ".join(map(str, benchmark.seeds))}.',
         'Cost: processor time of a training on one thread (teacher, student, data, and what '
         'the method prepares before).',
         '',
         markdown_table(benchmark, rows),
         *(f'- {n} iterations of {size} images' for n, size in sorted(lengths)),
-        f'- runs made at commit {", ".join(commits) or "?"}; one state of the code: '
-        f'{"yes" if len({run["code"] for run in runs}) < 2 else "no"}',
-        f'- `{made["command"]}` at {made["commit"]}, {made["date"]}',
-        f'- {made["machine"]}',
-        '- '
-        + ', '.join(f'{name} {number}' for name, number in made['versions'].items()),
+        *describe_makers(runs),
+        f'- reported by `{made["command"]}` at {made["commit"] or "?"}, {made["date"]}',
     ]
     return '\n'.join(lines) + '\n'
+
+
+def _measured(benchmark: Benchmark, split: str) -> str:
+    images = dict(val='images for validation', test='test images')[split]
+    text = f'Top-1 accuracy in percent, of the {images}'
+    if 'transfer' in benchmark.evaluations:
+        scenes = SceneSettings(**benchmark.settings['transfer']['scenes'])
+        text += (
+            f'; box AP, mask AP and mIoU in percent, of the {scenes.num_val} validation '
+            'scenes composed of test images'
+        )
+    return text

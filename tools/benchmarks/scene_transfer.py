@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer.runs import CONFIGS, METRICS, load_config, train
+from mmengine.config import Config
+from transfer.measures import percentages
+from transfer.runs import CONFIGS, load_config, shorten, train
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from mmlgd.errors import ConfigError
 
 
 def prepare_scenes(folder: Path, settings: dict) -> None:
@@ -39,19 +42,35 @@ def measure_transfer(
     Returns:
         dict: ``box_ap``, ``mask_ap``, ``mIoU`` and ``aAcc`` in percent, as far as
         their task is asked for, and ``seconds``.
+
+    Raises:
+        ConfigError: A task is unknown, or the options do not fit its config.
+        MMLGDError: A training failed, or measured nothing.
     """
     found = dict(seconds=0.0)
     for task in settings.get('tasks', CONFIGS):
-        cfg = load_config(
-            task,
-            checkpoint and str(checkpoint),
-            seed,
-            folder.with_name(f'{folder.name}_{task}'),
-            settings.get('short', False),
-        )
-        cfg.merge_from_dict(settings.get('options', {}))
+        task_folder = folder.with_name(f'{folder.name}_{task}')
+        cfg = _task_config(task, checkpoint, seed, task_folder, settings)
         logged = train(cfg, 1, keep_open)
         found['seconds'] += round(logged['seconds'], 1)
-        for name, (key, _, factor) in METRICS[task].items():
-            found[name] = round(factor * logged[key], 2)
+        shares = percentages(task, logged, task_folder)
+        found.update({name: round(value, 2) for name, value in shares.items()})
     return found
+
+
+def _task_config(
+    task: str, checkpoint: Path | None, seed: int, folder: Path, settings: dict
+) -> Config:
+    start = checkpoint and str(checkpoint)
+    cfg = load_config(task, start, seed, folder, short=False)
+    try:
+        cfg.merge_from_dict(settings.get('options', {}))
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; mend "
+            'them in the benchmark file.'
+        ) from error
+    # Last: the options tell the length of a whole training.
+    if settings.get('short', False):
+        shorten(cfg)
+    return cfg

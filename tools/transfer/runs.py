@@ -15,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, load_checkpoint
 
-from mmlgd.errors import MMLGDError
+from mmlgd.errors import ConfigError, MMLGDError
 from mmlgd.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,12 @@ def load_config(
         seed (int): Of the run.
         work_dir (Path): Its folder, beside which the scenes lie.
         short (bool): Whether to stop after two iterations.
+
+    Raises:
+        ConfigError: There is no such task.
     """
+    if task not in CONFIGS:
+        raise ConfigError(f'there is no task {task!r}; there are {", ".join(CONFIGS)}.')
     cfg = Config.fromfile(CONFIGS[task])
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=seed)
@@ -86,15 +91,25 @@ def train(cfg: Config, threads: int, keep_open: Sequence[int] = ()) -> dict:
         dict: What the last validation logged, and ``seconds`` of the whole.
 
     Raises:
-        MMLGDError: The process failed.
+        MMLGDError: The process failed, or logged nothing.
     """
     folder = Path(cfg.work_dir)
     shutil.rmtree(folder, ignore_errors=True)
     begin = time.monotonic()
     run_training(cfg, threads, keep_open=keep_open)
-    (scalars,) = folder.glob('*/vis_data/scalars.json')
-    logged = json.loads(scalars.read_text(encoding='utf-8').splitlines()[-1])
-    return dict(logged, seconds=time.monotonic() - begin)
+    return dict(_last_logged(folder), seconds=time.monotonic() - begin)
+
+
+def _last_logged(folder: Path) -> dict:
+    pattern = '*/vis_data/scalars.json'
+    try:
+        (scalars,) = folder.glob(pattern)
+        return json.loads(scalars.read_text(encoding='utf-8').splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        raise MMLGDError(
+            f'the training in {folder} left no readable {pattern}; '
+            f'{folder / "output.txt"} tells what it did.'
+        ) from error
 
 
 def run_training(
