@@ -19,6 +19,7 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
 
 import mmlgd  # noqa: F401, I001  (first: it makes `mmseg::` bases resolve)
 from mmengine.config import Config
+from transfer.measures import percentages
 from transfer.runs import CONFIGS, METRICS, load_config, predict, train
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
@@ -61,7 +62,7 @@ def config_of(task: str, start: str, seed: int, args: argparse.Namespace) -> Con
 
 
 def train_all(args: argparse.Namespace) -> dict[tuple, dict]:
-    """Logged values by (task, start, seed)."""
+    """By (task, start, seed): metrics in percent, and ``seconds``."""
     names = [
         (task, start, seed)
         for task in CONFIGS
@@ -71,9 +72,11 @@ def train_all(args: argparse.Namespace) -> dict[tuple, dict]:
     threads = max(1, os.cpu_count() // NUM_PARALLEL)
 
     def train_one(name: tuple) -> dict:
-        found = train(config_of(*name, args), threads)
-        print(f'{name[0]}, {name[1]}, seed {name[2]}: {found["seconds"]:.0f} s')
-        return found
+        cfg = config_of(*name, args)
+        logged = train(cfg, threads)
+        print(f'{name[0]}, {name[1]}, seed {name[2]}: {logged["seconds"]:.0f} s')
+        shares = percentages(name[0], logged, Path(cfg.work_dir))
+        return dict(shares, seconds=logged['seconds'])
 
     with ThreadPoolExecutor(NUM_PARALLEL) as pool:
         return dict(zip(names, pool.map(train_one, names)))
@@ -90,10 +93,9 @@ def summarize(runs: dict[tuple, dict], args: argparse.Namespace) -> dict:
             for seed in range(args.seeds):
                 seconds = runs[task, start, seed]['seconds']
                 part[start]['seconds'].append(round(seconds, 1))
-            for key, (logged, _, factor) in metrics.items():
+            for key in metrics:
                 values = [
-                    round(factor * runs[task, start, seed][logged], 2)
-                    for seed in range(args.seeds)
+                    round(runs[task, start, seed][key], 2) for seed in range(args.seeds)
                 ]
                 mean = round(statistics.fmean(values), 2)
                 part[start].update({key: mean, f'{key}_by_seed': values})

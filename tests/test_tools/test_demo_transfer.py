@@ -74,17 +74,17 @@ def test_starts_differ_in_the_weights_alone(tool, tmp_path):
 def test_means_over_seeds_and_who_wins(tool, capsys):
     args = Namespace(checkpoint='b.pth', work_dir='w', short=False, seeds=2)
     runs = {}
-    for start, ap in (('distilled', 0.3), ('scratch', 0.2)):
+    for start, ap in (('distilled', 30.0), ('scratch', 20.0)):
         for seed in range(2):
-            ap_of_seed = ap + 0.1 * seed
+            ap_of_seed = ap + 10 * seed
             runs['detection', start, seed] = {
-                'coco/bbox_mAP': ap_of_seed,
-                'coco/segm_mAP': 0.25,
+                'box_ap': ap_of_seed,
+                'mask_ap': 25.0,
                 'seconds': 1.0,
             }
             runs['segmentation', start, seed] = {
-                'mIoU': 100 * ap_of_seed,
-                'aAcc': 100 * ap,
+                'mIoU': ap_of_seed,
+                'aAcc': ap,
                 'seconds': 2.0,
             }
     summary = tool.summarize(runs, args)
