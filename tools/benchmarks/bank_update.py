@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
                 flush=True,
             )
     result = dict(machine(args.device, args.threads), embed_dims=args.embed_dims)
-    write_result(args.out, ['python', *sys.argv], dict(result, rows=rows))
+    write_result(args.out, dict(result, rows=rows))
 
 
 if __name__ == '__main__':

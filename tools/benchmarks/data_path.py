@@ -186,7 +186,7 @@ def main(argv: list[str] | None = None) -> None:
             rows.append(compare(paths, args))
             show(rows[-1])
     result = dict(machine('cpu', 1), images=origin, rows=rows)
-    write_result(args.out, ['python', *sys.argv], result)
+    write_result(args.out, result)
 
 
 if __name__ == '__main__':

@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> None:
             for operator in row['operators']:
                 print(f'    {operator["share"]:6.1%}  {operator["name"]}', flush=True)
     result = dict(machine(args.device, args.threads), batch_size=args.batch_size)
-    write_result(args.out, ['python', *sys.argv], dict(result, rows=rows))
+    write_result(args.out, dict(result, rows=rows))
 
 
 if __name__ == '__main__':

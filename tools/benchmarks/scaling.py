@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     result = dict(machine(args.device, args.threads), student=args.student)
     result.update(batch_size=args.batch_size, rows=rows)
-    write_result(args.out, ['python', *sys.argv], result)
+    write_result(args.out, result)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from benchmarks.report import provenance
+from benchmarks.provenance import provenance
 
 from mmlgd.utils.atomic import write_atomically
 
@@ -110,9 +110,9 @@ def machine(device: str, threads: int) -> dict:
     return dict(device=name, threads=threads, clock=deciding_clock(device))
 
 
-def write_result(path: str | Path | None, command: Sequence[str], result: dict) -> None:
+def write_result(path: str | Path | None, result: dict) -> None:
     """Write figures and where they come from as JSON, if there is a ``path``."""
-    told = dict(provenance(command), **result)
+    told = dict(provenance(), **result)
     if path is not None:
         write_atomically(Path(path), json.dumps(told, indent=2) + '\n')
         print(f'Written: {path}')

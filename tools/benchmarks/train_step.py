@@ -169,7 +169,7 @@ def main(argv: list[str] | None = None) -> None:
         channels_last=not args.contiguous,
         rows=rows,
     )
-    write_result(args.out, ['python', *sys.argv], result)
+    write_result(args.out, result)
 
 
 if __name__ == '__main__':

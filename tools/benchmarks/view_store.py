@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> None:
             f'({over["low"]:.3f} to {over["high"]:.3f})'
         )
     result = dict(machine('cpu', 1), sizes=sizes, reading=reading)
-    write_result(args.out, ['python', *sys.argv], result)
+    write_result(args.out, result)
 
 
 if __name__ == '__main__':

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
             f'{grown:+.1f} against a list of {_SHORT}'
         )
     result = dict(images=args.images, list_mib=list_mib, rows=rows)
-    write_result(args.out, ['python', *sys.argv], result)
+    write_result(args.out, result)
 
 
 if __name__ == '__main__':
