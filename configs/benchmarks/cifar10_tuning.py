@@ -1,7 +1,6 @@
 # Settings that suit the scale of the benchmark, chosen on the validation images, with a
 # seed that the comparison does not use. What won stands in _base_/recipe.py and in the
-# methods' files, on Fashion-MNIST too, where a run costs more; save for the supervised
-# row, which keeps the rate of the recipe (docs/methods.md, Learning rates).
+# methods' files, on Fashion-MNIST too, where a run costs more.
 _base_ = './cifar10.py'
 
 name = 'cifar10_tuning'
