@@ -90,6 +90,18 @@ class Student(BaseModel):
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.normalize(embeddings.float(), dim=1)
 
+    def check_gives_maps(self) -> None:
+        """Refuse a backbone without feature maps, for a method that needs them.
+
+        Raises:
+            ConfigError: It gives vectors only.
+        """
+        if not self.map_dims:
+            raise ConfigError(
+                f'The student gives vectors, but {type(self).__name__} needs its feature '
+                'maps; set out_indices or out_type of model.backbone so that it gives them.'
+            )
+
     def forward(
         self,
         inputs: torch.Tensor,

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmlgd.errors import ConfigError
 from mmlgd.models.losses import on_grid, soft_cross_entropy
 from mmlgd.models.student import as_maps
 from mmlgd.registry import MODELS
@@ -52,12 +51,7 @@ class DenseLGD(LGD):
         # A teacher without embeddings of places says so now, not at the first step.
         size, device = self.teacher.image_size, self.teacher.device
         self.teacher.encode_dense(torch.zeros(1, 3, size, size, device=device))
-        if not self.map_dims:
-            raise ConfigError(
-                'The student gives vectors, but DenseLGD needs its last feature map; set '
-                'out_indices or out_type of model.backbone so that it gives one, or use '
-                'LGD.'
-            )
+        self.check_gives_maps()
         self.dense_projector = nn.Conv2d(
             self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
         )

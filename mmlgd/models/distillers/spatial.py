@@ -147,11 +147,7 @@ class SpatialMimicry(BaseDistiller):
 
     def _student_channels(self) -> int:
         dims, stage = self.map_dims, self.student_stage
-        if not dims:
-            raise ConfigError(
-                'The student gives vectors, but SpatialMimicry needs its feature maps; '
-                'set out_indices or out_type of model.backbone so that it gives them.'
-            )
+        self.check_gives_maps()
         if not isinstance(stage, int) or not -len(dims) <= stage < len(dims):
             raise ConfigError(
                 f'SpatialMimicry.student_stage is {stage!r}, but the student gives '
