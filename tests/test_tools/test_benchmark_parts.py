@@ -4,12 +4,6 @@ import pytest
 import torch
 
 from mmlgd.errors import ConfigError
-from tests.test_tools.toy_benchmark import write_benchmark
-
-
-@pytest.fixture
-def file(tmp_path):
-    return write_benchmark(tmp_path)
 
 
 @pytest.fixture

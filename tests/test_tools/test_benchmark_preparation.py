@@ -6,12 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmlgd.errors import MMLGDError
-from tests.test_tools.toy_benchmark import add_preparation, write_benchmark
-
-
-@pytest.fixture
-def file(tmp_path):
-    return write_benchmark(tmp_path)
+from tests.test_tools.toy_benchmark import add_preparation
 
 
 @pytest.fixture

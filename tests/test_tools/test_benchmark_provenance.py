@@ -9,16 +9,10 @@ import pytest
 from tests.test_tools.toy_benchmark import (
     add_transfer,
     fake_processes,
-    write_benchmark,
 )
 
 ROOT = Path(__file__).parents[2]
 ONE = ('--methods', 'lgd', '--seeds', '0')
-
-
-@pytest.fixture
-def file(tmp_path):
-    return write_benchmark(tmp_path)
 
 
 @pytest.fixture

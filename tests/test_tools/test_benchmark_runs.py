@@ -9,27 +9,9 @@ from mmlgd.errors import ConfigError, DataError, MMLGDError
 from tests.test_tools.toy_benchmark import (
     add_preparation,
     add_transfer,
-    fake_processes,
-    write_benchmark,
 )
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def tool(load, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    return load('benchmarks.compare_methods')
-
-
-@pytest.fixture
-def file(tmp_path):
-    return write_benchmark(tmp_path)
-
-
-@pytest.fixture
-def processes(load, monkeypatch):
-    return fake_processes(load('benchmarks.completion'), monkeypatch)
 
 
 @pytest.fixture
@@ -46,41 +28,37 @@ def scenes(load, monkeypatch):
     return all_runs
 
 
-def call(tool, file, *options, work_dir='out'):
-    tool.main([str(file), '--work-dir', str(file.parent / work_dir), *options])
-
-
 ONE = ('--methods', 'lgd', '--seeds', '0', '--evaluations', 'knn')
 
 
 def test_nothing_is_chosen_on_scenes_of_test_images(
-    tool, file, processes, scenes, capsys
+    call, file, processes, scenes, capsys
 ):
     add_transfer(file)
     message = 'scenes of transfer come from test images.*leave transfer out'
     # It is among what the file asks for, too.
     for options in (['--evaluations', 'knn', 'transfer'], []):
         with pytest.raises(ConfigError, match=message):
-            call(tool, file, '--split', 'val', *options)
+            call('--split', 'val', *options)
     assert not processes
-    call(tool, file, '--split', 'val', *ONE)
+    call('--split', 'val', *ONE)
     assert len(processes) == 2
     # Nor is there a place for it in the table.
     assert 'box AP' not in capsys.readouterr().out
-    call(tool, file, '--split', 'test', *ONE)
+    call('--split', 'test', *ONE)
     assert 'box AP' in capsys.readouterr().out
 
 
-def test_a_run_made_anew_goes_aside(tool, file, processes, scenes, capsys):
+def test_a_run_made_anew_goes_aside(call, file, processes, scenes, capsys):
     add_transfer(file)
     out, options = file.parent / 'out', (*ONE, 'transfer')
-    call(tool, file, *options)
+    call(*options)
     old = (out / 'runs/lgd_seed0/result.json').read_text()
     config = file.with_name('lgd.py')
     for number, rate in enumerate(('0.2', '0.3'), 1):
         config.write_text(config.read_text().replace('lr=0.', f'lr={rate} + 0.'))
         capsys.readouterr()
-        call(tool, file, *options)
+        call(*options)
         place = out / f'replaced/lgd_seed0_{number}'
         assert f'run anew; the old one went to {place}.' in capsys.readouterr().out
         assert (place / 'transfer/lgd_seed0_detection').is_dir()
@@ -88,39 +66,43 @@ def test_a_run_made_anew_goes_aside(tool, file, processes, scenes, capsys):
 
 
 def test_a_run_rerun_for_its_code_goes_aside_and_an_empty_folder_does_not(
-    tool, file, processes, load, monkeypatch, capsys
+    call, file, processes, load, monkeypatch, capsys
 ):
     (file.parent / 'out/runs/lgd_seed0').mkdir(parents=True)
-    call(tool, file, *ONE)
+    call(*ONE)
     assert not (file.parent / 'out/replaced').exists()
     provenance = load('benchmarks.provenance')
     monkeypatch.setattr(provenance, 'code_fingerprint', lambda: 'other')
-    call(tool, file, *ONE, '--code-change', 'rerun')
+    call(*ONE, '--code-change', 'rerun')
     assert 'rerun; the old one went to' in capsys.readouterr().out
     old = json.loads((file.parent / 'out/replaced/lgd_seed0_1/result.json').read_text())
     assert old['code'] != 'other' and old['training']['iterations'] == 4
 
 
-def test_a_short_look_leaves_the_real_runs_alone(tool, file, processes):
-    call(tool, file, *ONE)
+def test_a_short_look_leaves_the_real_runs_alone(call, file, processes):
+    call(*ONE)
     real = file.parent / 'out/runs/lgd_seed0/result.json'
     before = real.read_bytes()
-    call(tool, file, *ONE, '--short')
+    call(*ONE, '--short')
     assert real.read_bytes() == before
     assert not (file.parent / 'out/replaced').exists()
     assert (file.parent / 'out_short/runs/lgd_seed0/result.json').is_file()
 
 
-def test_paths_count_from_where_the_user_stands(tool, file, processes, monkeypatch):
+def test_paths_count_from_where_the_user_stands(
+    compare_methods, file, processes, monkeypatch
+):
     monkeypatch.chdir(file.parent)
-    tool.main([file.name, *ONE, '--work-dir', 'mine', '--publish', 'told'])
+    compare_methods.main([file.name, *ONE, '--work-dir', 'mine', '--publish', 'told'])
     assert (file.parent / 'mine/runs/lgd_seed0/result.json').is_file()
     assert (file.parent / 'told/toys_test.md').is_file()
 
 
-def test_paths_in_the_repository_say_the_same_in_every_copy(tool, monkeypatch):
+def test_paths_in_the_repository_say_the_same_in_every_copy(
+    compare_methods, monkeypatch
+):
     monkeypatch.chdir(ROOT / 'tools')
-    assert tool.seen_from_root('../work_dirs/x') == Path('work_dirs/x')
+    assert compare_methods.seen_from_root('../work_dirs/x') == Path('work_dirs/x')
 
 
 @pytest.fixture
@@ -137,11 +119,11 @@ def no_bags(load, monkeypatch):
 
 
 def test_a_failed_preparation_stops_no_other_method(
-    tool, file, processes, no_bags, capsys
+    call, file, processes, no_bags, capsys
 ):
     add_preparation(file, "script='tools/s.py', options=['bags']")
     with pytest.raises(SystemExit, match=r'mimicry\.pth, mimicry_seed0, mimicry_seed1'):
-        call(tool, file, '--methods', 'lgd', 'mimicry')
+        call('--methods', 'lgd', 'mimicry')
     out = capsys.readouterr().out
     assert '| LGD | 81.0 ± 1.4 |' in out
     assert '| mimicry | – | failed | failed | failed | failed |' in out
@@ -154,17 +136,17 @@ def test_a_failed_preparation_stops_no_other_method(
 
 
 def test_a_locked_preparation_stops_no_other_method(
-    tool, file, processes, load, capsys
+    call, file, processes, load, capsys
 ):
     add_preparation(file, "script='tools/s.py', options=['bags']")
     with load('benchmarks.locks').hold(file.parent / 'out/prepared/mimicry'):
         with pytest.raises(SystemExit, match=r'mimicry\.pth, mimicry_seed0'):
-            call(tool, file, '--methods', 'mimicry', 'lgd', '--seeds', '0')
+            call('--methods', 'mimicry', 'lgd', '--seeds', '0')
     assert '| LGD | 80.0 (1 of 2) |' in capsys.readouterr().out
 
 
 def test_missing_scenes_concern_transfer_alone(
-    tool, file, processes, scenes, monkeypatch, capsys
+    call, file, processes, scenes, monkeypatch, capsys
 ):
     add_transfer(file)
 
@@ -174,11 +156,11 @@ def test_missing_scenes_concern_transfer_alone(
     with monkeypatch.context() as context:
         context.setattr(scenes, 'prepare_scenes', fail)
         with pytest.raises(SystemExit, match='scenes, lgd_seed0'):
-            call(tool, file, *ONE, 'transfer')
+            call(*ONE, 'transfer')
     out = capsys.readouterr().out
     assert 'lgd_seed0: FAILED: no scenes today.' in out
     assert '| 80.0 (1 of 2) | failed | failed | failed |' in out
-    call(tool, file, *ONE, 'transfer')
+    call(*ONE, 'transfer')
     assert '| 5.0 (1 of 2) | 4.0 (1 of 2) |' in capsys.readouterr().out
     # Training and k-NN were not repeated.
     assert len(processes) == 2

@@ -8,25 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmlgd.errors import ConfigError
-from tests.test_tools.toy_benchmark import fake_processes, write_benchmark
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def tool(load, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    return load('benchmarks.compare_methods')
-
-
-@pytest.fixture
-def file(tmp_path):
-    return write_benchmark(tmp_path)
-
-
-@pytest.fixture
-def processes(load, monkeypatch):
-    return fake_processes(load('benchmarks.completion'), monkeypatch)
 
 
 def test_a_benchmark_from_end_to_end(file, tmp_path):
@@ -79,18 +62,14 @@ def test_a_benchmark_from_end_to_end(file, tmp_path):
     assert told['rows'][0]['measures']['knn']['mean'] == 66.67
 
 
-def call(tool, file, *options):
-    tool.main([str(file), '--work-dir', str(file.parent / 'out'), *options])
-
-
 def table_row(capsys, title):
     lines = capsys.readouterr().out.splitlines()
     (row,) = {line for line in lines if line.startswith(f'| {title} |')}
     return [cell.strip() for cell in row.strip('|').split('|')]
 
 
-def test_finished_parts_are_not_repeated(tool, file, processes, capsys):
-    call(tool, file, '--methods', 'lgd')
+def test_finished_parts_are_not_repeated(call, file, processes, capsys):
+    call('--methods', 'lgd')
     whole = ('knn', 'probe', 'zero_shot')
     assert processes == [
         ('train', 'lgd_seed0', ('--resume', 'auto', '--no-validate')),
@@ -101,12 +80,12 @@ def test_finished_parts_are_not_repeated(tool, file, processes, capsys):
     # Values 80 and 82, costs 10 and 11: means 81 and 10.5, deviations sqrt(2) and
     # sqrt(1/2).
     assert table_row(capsys, 'LGD') == ['LGD', *['81.0 ± 1.4'] * 4, '10 ± 1']
-    call(tool, file, '--methods', 'lgd')
+    call('--methods', 'lgd')
     assert len(processes) == 4
     # Another split, and an evaluation with other settings, need no training.
-    call(tool, file, '--methods', 'lgd', '--split', 'val', '--evaluations', 'knn')
+    call('--methods', 'lgd', '--split', 'val', '--evaluations', 'knn')
     file.write_text(file.read_text().replace('k=3', 'k=5'))
-    call(tool, file, '--methods', 'lgd', '--seeds', '1')
+    call('--methods', 'lgd', '--seeds', '1')
     assert processes[4:] == [
         ('evaluate', 'lgd_seed0', ('knn',), 'val', 'student', '0'),
         ('evaluate', 'lgd_seed1', ('knn',), 'val', 'student', '1'),
@@ -114,19 +93,19 @@ def test_finished_parts_are_not_repeated(tool, file, processes, capsys):
     ]
 
 
-def test_what_is_not_there_is_said(tool, file, processes, capsys):
-    call(tool, file, '--methods', 'lgd', '--seeds', '1', '--evaluations', 'knn')
+def test_what_is_not_there_is_said(call, processes, capsys):
+    call('--methods', 'lgd', '--seeds', '1', '--evaluations', 'knn')
     cells = ['not run'] * 3 + ['82.0 (1 of 2)', '11 (1 of 2)']
     out = capsys.readouterr().out
     assert f'| LGD | {" | ".join(cells)} |' in out
     assert '| mimicry | – | not run | not run | not run | not run |' in out
     assert '| random | not run | not run | not run | not run | – |' in out
-    call(tool, file, '--report-only')
+    call('--report-only')
     assert len(processes) == 2
 
 
-def test_a_teacher_is_evaluated_once_and_never_trained(tool, file, processes):
-    call(tool, file, '--methods', 'teacher', 'untrained')
+def test_a_teacher_is_evaluated_once_and_never_trained(call, processes):
+    call('--methods', 'teacher', 'untrained')
     assert [(name, role) for _, name, _, _, role, _ in processes] == [
         ('teacher_seed0', 'teacher'),
         ('untrained_seed0', 'untrained'),
@@ -134,17 +113,17 @@ def test_a_teacher_is_evaluated_once_and_never_trained(tool, file, processes):
     ]
 
 
-def test_a_changed_config_makes_a_run_anew(tool, file, processes, capsys):
-    call(tool, file, '--methods', 'lgd', 'mimicry', '--seeds', '0')
+def test_a_changed_config_makes_a_run_anew(call, file, processes, capsys):
+    call('--methods', 'lgd', 'mimicry', '--seeds', '0')
     del processes[:]
     config = file.with_name('lgd.py')
     config.write_text(config.read_text().replace('lr=0.1', 'lr=0.2'))
     (file.parent / 'out/runs/lgd_seed0/iter_4.pth').touch()
     capsys.readouterr()
     # Before it is made anew, its old figures are no one's.
-    call(tool, file, '--report-only')
+    call('--report-only')
     assert table_row(capsys, 'LGD')[1:] == ['not run'] * 5
-    call(tool, file, '--methods', 'lgd', 'mimicry', '--seeds', '0')
+    call('--methods', 'lgd', 'mimicry', '--seeds', '0')
     assert [asked[:2] for asked in processes] == [
         ('train', 'lgd_seed0'),
         ('evaluate', 'lgd_seed0'),
@@ -155,36 +134,36 @@ def test_a_changed_config_makes_a_run_anew(tool, file, processes, capsys):
 
 
 def test_changed_code_is_refused_kept_or_run_again(
-    tool, file, processes, load, monkeypatch, capsys
+    call, processes, load, monkeypatch, capsys
 ):
     options = ['--methods', 'lgd', '--seeds', '0']
-    call(tool, file, *options)
+    call(*options)
     provenance = load('benchmarks.provenance')
     monkeypatch.setattr(provenance, 'code_fingerprint', lambda: 'other')
     with pytest.raises(SystemExit, match='lgd_seed0'):
-        call(tool, file, *options)
+        call(*options)
     assert '--code-change rerun' in capsys.readouterr().out
-    call(tool, file, *options, '--code-change', 'keep')
+    call(*options, '--code-change', 'keep')
     assert len(processes) == 2
-    call(tool, file, *options, '--code-change', 'rerun')
+    call(*options, '--code-change', 'rerun')
     assert len(processes) == 4
     # Now the run is of this code.
-    call(tool, file, *options)
+    call(*options)
     assert len(processes) == 4
 
 
-def test_a_failure_is_shown_and_stops_no_other(tool, file, processes, capsys):
+def test_a_failure_is_shown_and_stops_no_other(call, file, processes, capsys):
     config = file.with_name('lgd.py')
     whole = config.read_text()
     config.write_text(whole + 'broken = True\n')
     with pytest.raises(SystemExit, match='lgd_seed0'):
-        call(tool, file, '--methods', 'lgd', 'mimicry', '--seeds', '0')
+        call('--methods', 'lgd', 'mimicry', '--seeds', '0')
     out = capsys.readouterr().out
     assert 'lgd_seed0: FAILED: output.txt ends with the reason.' in out
     assert '| LGD | failed | failed | failed | failed | failed |' in out
     assert '| mimicry | – | 80.0 (1 of 2) |' in out
     config.write_text(whole)
-    call(tool, file, '--methods', 'lgd', '--seeds', '0', '--evaluations', 'knn')
+    call('--methods', 'lgd', '--seeds', '0', '--evaluations', 'knn')
     row = table_row(capsys, 'LGD')
     assert row[1:] == [*['not run'] * 3, '80.0 (1 of 2)', '10 (1 of 2)']
 
@@ -210,9 +189,9 @@ def test_a_run_in_other_hands_is_left_alone(load, file, processes, tmp_path):
         (['--evaluations', 'transfer'], 'no evaluation transfer'),
     ],
 )
-def test_unknown_names_are_refused(tool, file, processes, options, message):
+def test_unknown_names_are_refused(call, processes, options, message):
     with pytest.raises(ConfigError, match=message):
-        call(tool, file, *options)
+        call(*options)
     assert not processes
 
 
@@ -234,7 +213,7 @@ def test_unknown_names_are_refused(tool, file, processes, options, message):
         ),
     ],
 )
-def test_a_wrong_benchmark_file_is_refused(tool, file, processes, old, new, message):
+def test_a_wrong_benchmark_file_is_refused(call, file, processes, old, new, message):
     file.write_text(file.read_text().replace(old, new))
     with pytest.raises(ConfigError, match=message):
-        call(tool, file, '--methods', 'lgd')
+        call('--methods', 'lgd')

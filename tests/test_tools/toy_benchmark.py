@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from mmlgd.errors import MMLGDError
 
@@ -148,3 +149,33 @@ def fake_processes(completion, monkeypatch) -> list[tuple]:
     monkeypatch.setattr(completion, 'run_training', train)
     monkeypatch.setattr(completion, 'run_process', evaluate)
     return asked
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The benchmark file of the toys."""
+    return write_benchmark(tmp_path)
+
+
+@pytest.fixture
+def compare_methods(load, monkeypatch):
+    """The tool, called in the repository."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    return load('benchmarks.compare_methods')
+
+
+@pytest.fixture
+def call(compare_methods, file):
+    """Compares the toys; results go beside their file."""
+
+    def run(*options, work_dir='out'):
+        folder = str(file.parent / work_dir)
+        compare_methods.main([str(file), '--work-dir', folder, *options])
+
+    return run
+
+
+@pytest.fixture
+def processes(load, monkeypatch):
+    """What runs ask of their processes, which take no time."""
+    return fake_processes(load('benchmarks.completion'), monkeypatch)
