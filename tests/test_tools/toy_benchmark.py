@@ -168,8 +168,8 @@ def compare_methods(load, monkeypatch):
 def call(compare_methods, file):
     """Compares the toys; results go beside their file."""
 
-    def run(*options, work_dir='out'):
-        folder = str(file.parent / work_dir)
+    def run(*options):
+        folder = str(file.parent / 'out')
         compare_methods.main([str(file), '--work-dir', folder, *options])
 
     return run

@@ -112,6 +112,9 @@ def test_a_batch_that_is_not_finite_leaves_the_bank_as_it_was(soft_temperature, 
     batch = unit_rows(6, 8, 2)
     batch[3, 5] = broken
     bank.update(batch, text)
+    fresh = VisualSemanticsBank(4, 8, 0.9, soft_temperature=soft_temperature)
+    fresh.update(batch, text)
+    assert not fresh.seen.any()
     assert torch.equal(bank.embeddings, rows) and torch.equal(bank.seen, seen)
     bank.update(unit_rows(6, 8, 2), text)
     assert bank.embeddings.isfinite().all() and not torch.equal(bank.embeddings, rows)
