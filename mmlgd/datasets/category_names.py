@@ -23,13 +23,13 @@ sources where a text encoder needs it:
 A user's names are only stripped: underscores, slashes and case stay.
 """
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmlgd.errors import ConfigError
+from mmlgd.utils.suggest import suggest
 
 # A folder's stems are the names of its sets: a new file is a new set.
 _CATEGORY_DIR = Path(__file__).resolve().parent / 'categories'
@@ -148,8 +148,7 @@ def _as_path(text: str, noun: str, folder: Path) -> Path:
     path = Path(text).expanduser()
     if path.suffix == '.txt' or path.name != text or os.path.isfile(path):
         return path
-    close = difflib.get_close_matches(text.casefold().replace('-', '_'), known)
-    hint = f' Did you mean {" or ".join(map(repr, close))}?' if close else ''
+    hint = suggest(text, known, count=3)
     raise ConfigError(
         f'unknown set of {noun}s {text!r}.{hint} Built in: {", ".join(known)}. Else '
         f'give the path of a .txt file with one {noun} a line, or a list.'

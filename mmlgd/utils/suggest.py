@@ -1,0 +1,32 @@
+"""Suggestions for misspelt names in error messages."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(name: str, known: Iterable[str], count: int = 1) -> str:
+    """Return a question that names the closest known spellings, or ''.
+
+    Args:
+        name (str): What the user wrote.
+        known (Iterable[str]): The valid names.
+        count (int): The most names to suggest. Defaults to 1.
+
+    Returns:
+        str: ``" Did you mean 'optim_wrapper'?"`` with a leading blank, so that it can
+        follow a sentence; '' where nothing is close.
+
+    Example:
+        >>> suggest('optim_wraper', ['model', 'optim_wrapper'])
+        " Did you mean 'optim_wrapper'?"
+    """
+    # The original spelling is kept for the message; case and dashes do not matter.
+    spellings = {_fold(each): each for each in known}
+    close = difflib.get_close_matches(_fold(name), spellings, n=count)
+    if not close:
+        return ''
+    return f' Did you mean {" or ".join(repr(spellings[each]) for each in close)}?'
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace('-', '_')
