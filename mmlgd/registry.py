@@ -14,6 +14,7 @@ _LOCATIONS = {
     'MODELS': ['mmlgd.models'],
     'MODEL_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
+    'PARAM_SCHEDULERS': ['mmlgd.engine'],
     'HOOKS': ['mmlgd.engine'],
     'METRICS': ['mmlgd.evaluation'],
 }
