@@ -57,7 +57,7 @@ def list_images(
         DataError: The folder is missing, cannot be read or listed, or has no image; or
             a subfolder cannot be read.
     """
-    backend = _backend(folder, backend_args)
+    backend = listing_backend(folder, backend_args)
     if not backend.isdir(folder):
         raise DataError(
             f'The image folder {folder!r} '
@@ -85,6 +85,23 @@ def list_images(
             f'Image folder {folder!r}: {line}.', logger='current', level=logging.WARNING
         )
     return [backend.join_path(folder, name) for name in sorted(listing.images)]
+
+
+def listing_backend(folder: str, backend_args: dict | None) -> BaseStorageBackend:
+    """The file backend of mmengine that lists a folder.
+
+    Raises:
+        DataError: There is none, or it cannot list folders.
+    """
+    try:
+        backend = get_file_backend(folder, backend_args=backend_args)
+    except Exception as error:
+        # Unknown schemes, missing clients and wrong options: mmengine and each of its
+        # backends report these with errors of their own.
+        raise _not_listed(folder, f'{type(error).__name__}: {error}') from error
+    if not _has_all(backend, ('isdir', 'exists', 'list_dir_or_file', 'join_path')):
+        raise _not_listed(folder, f'{type(backend).__name__} cannot list folders')
+    return backend
 
 
 @dataclass
@@ -184,18 +201,6 @@ class _Listing:
             for reason, names in reasons.items()
             if names
         ]
-
-
-def _backend(folder: str, backend_args: dict | None) -> BaseStorageBackend:
-    try:
-        backend = get_file_backend(folder, backend_args=backend_args)
-    except Exception as error:
-        # Unknown schemes, missing clients and wrong options: mmengine and each of its
-        # backends report these with errors of their own.
-        raise _not_listed(folder, f'{type(error).__name__}: {error}') from error
-    if not _has_all(backend, ('isdir', 'exists', 'list_dir_or_file', 'join_path')):
-        raise _not_listed(folder, f'{type(backend).__name__} cannot list folders')
-    return backend
 
 
 def _not_listed(folder: str, reason: str) -> DataError:

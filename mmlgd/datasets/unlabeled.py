@@ -16,7 +16,7 @@ from mmlgd.registry import DATASETS
 from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.printable import printable
 
-from .image_folder import EXTENSIONS, list_images
+from .image_folder import EXTENSIONS, list_images, listing_backend
 from .reading import run_transforms
 
 #: So many broken images are logged one by one, later only some.
@@ -103,8 +103,11 @@ class UnlabeledImages(BaseDataset):
         self.backend_args = backend_args
         if isinstance(data_prefix, str):
             data_prefix = dict(img_path=data_prefix)
+        data_root = osp.expanduser(data_root)
+        # Before mmengine joins the paths, which ends in errors of its backends.
+        listing_backend(data_root, backend_args)
         super().__init__(
-            data_root=osp.expanduser(data_root),
+            data_root=data_root,
             data_prefix=dict(data_prefix),
             pipeline=list(pipeline),
             **kwargs,
