@@ -32,7 +32,7 @@ class ViewSampler(Sampler[int]):
       of ranks and another batch size, too.
 
     Args:
-        dataset: A :class:`SeededViews` of N images, or a data set with its
+        dataset: A :class:`SeededViews` of N images, or a dataset with its
             ``split``. Filled in by the Runner.
         shuffle: Whether to shuffle each pass. Defaults to True.
         seed: Seed of the order. The Runner fills in its own: set

@@ -11,8 +11,9 @@ from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from mmlgd.datasets import UnlabeledImages
+from mmlgd.datasets.transforms import FastRandomResizedCrop
 from mmlgd.errors import ConfigError, DataError, ImageReadError
-from mmlgd.registry import DATASETS, TRANSFORMS
+from mmlgd.registry import DATASETS
 
 LOAD = dict(type='LoadImageFromFile')
 
@@ -149,7 +150,7 @@ def test_fault_of_a_transform_is_no_broken_image(tmp_path):
 def test_fault_of_a_loading_transform_is_no_broken_image(tmp_path):
     # Reading and cropping in one: what is no ImageReadError is its own fault.
     write_images(tmp_path, numbered(30))
-    crop = TRANSFORMS.build(dict(type='FastRandomResizedCrop', scale=4))
+    crop = FastRandomResizedCrop(scale=4)
     crop.scale = (4, -1)
     dataset = UnlabeledImages(str(tmp_path), max_broken=1, pipeline=[crop])
     with pytest.raises(
