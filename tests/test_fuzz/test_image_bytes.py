@@ -83,7 +83,9 @@ def test_pixels_or_our_error(data, reduction):
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     assert image.flags.c_contiguous and image.size
     if size:
-        assert image.shape[:2] == tuple(-(-side // reduction) for side in size)
+        # OpenCV reads the orientation even where EXIF's signature is damaged.
+        wanted = tuple(-(-side // reduction) for side in size)
+        assert image.shape[:2] in (wanted, wanted[::-1])
 
 
 @given(st.sampled_from(originals()))
