@@ -42,7 +42,7 @@ class SamplerPositionHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Note the number of images; whether the run is resumed is not known yet."""
-        self._loaded = checkpoint.get('meta', {}).get(KEY)
+        self._loaded = (checkpoint.get('meta') or {}).get(KEY)
         if self._loaded is not None and (
             not isinstance(self._loaded, int) or self._loaded < 0
         ):
