@@ -17,6 +17,7 @@ custom_hooks = [
     dict(type='NonFiniteLossHook'),
     dict(type='ShortHistoryHook'),
     dict(type='StatelessSeedHook'),
+    dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
 ]
 

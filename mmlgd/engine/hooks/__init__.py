@@ -10,6 +10,7 @@ from .dataset_check_hook import DatasetCheckHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
 from .short_history_hook import ShortHistoryHook
 from .stateless_seed_hook import StatelessSeedHook
@@ -28,6 +29,7 @@ __all__ = [
     'ExportBackboneHook',
     'NonFiniteLossHook',
     'ProgressBarHook',
+    'SamplerPositionHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
     'StatelessSeedHook',
