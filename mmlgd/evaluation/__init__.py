@@ -1,13 +1,20 @@
 """Metrics that mmpretrain, mmdet and mmseg lack, and classifiers of frozen features."""
 
+from .accuracy import summarize
+from .classes import LEFT_OUT, dataset_classes, match_classes, match_dataset
 from .knn import weighted_knn
 from .linear_probe import choose_rate, fit_linear_probes, predict
 from .zero_shot_accuracy import ZeroShotAccuracy
 
 __all__ = [
+    'LEFT_OUT',
     'ZeroShotAccuracy',
     'choose_rate',
+    'dataset_classes',
     'fit_linear_probes',
+    'match_classes',
+    'match_dataset',
     'predict',
+    'summarize',
     'weighted_knn',
 ]
