@@ -3,12 +3,13 @@
 from .accuracy import summarize
 from .classes import LEFT_OUT, dataset_classes, match_classes, match_dataset
 from .knn import weighted_knn
-from .linear_probe import choose_rate, fit_linear_probes, predict
+from .linear_probe import assign_folds, choose_rate, fit_linear_probes, predict
 from .zero_shot_accuracy import ZeroShotAccuracy
 
 __all__ = [
     'LEFT_OUT',
     'ZeroShotAccuracy',
+    'assign_folds',
     'choose_rate',
     'dataset_classes',
     'fit_linear_probes',

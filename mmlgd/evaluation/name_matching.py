@@ -143,7 +143,7 @@ def _match_names(
                 f'{listed([names[index] for index in options])}. {_HOW_TO_NAME}'
             )
         if not options:
-            unmatched.append(f'{name!r}{suggest(name, names)}')
+            unmatched.append(name)
             continue
         matched += options
         # Several classes may share a name only where class_names says so.
@@ -154,14 +154,26 @@ def _match_names(
             )
         taken.setdefault(options[0], name)
     if unmatched:
-        raise ConfigError(
-            f'{len(unmatched)} of the {len(classes)} classes of {place} are not among '
-            f'the {len(names)} names to choose from: {"; ".join(unmatched[:_MAX_LISTED])}'
-            f'{"; ..." if len(unmatched) > _MAX_LISTED else ""} The names are '
-            f'{listed(names)}. {_HOW_TO_NAME} Or choose from the names of the dataset: '
-            "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...)."
-        )
+        _refuse(unmatched, classes, names, place)
     return matched
+
+
+def _refuse(
+    unmatched: list[str], classes: list[str], names: Sequence[str], place: str
+) -> None:
+    shown = []
+    for name in unmatched[:_MAX_LISTED]:
+        hint = suggest(name, names)
+        shown.append(f'{name!r}:{hint}' if hint else repr(name))
+    more = (
+        f'; and {len(unmatched) - len(shown)} more' if unmatched[len(shown) :] else ''
+    )
+    raise ConfigError(
+        f'{len(unmatched)} of the {len(classes)} classes of {place} are not among the '
+        f'{len(names)} names to choose from: {"; ".join(shown)}{more}. The names are '
+        f'{listed(names)}. {_HOW_TO_NAME} Or choose from the names of the dataset: '
+        "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...)."
+    )
 
 
 def _report(

@@ -22,8 +22,8 @@ class ZeroShotAccuracy(BaseMetric):
 
     Reported as ``zero_shot/student_top1``, ``zero_shot/student_top5``,
     ``zero_shot/student_balanced`` (the mean of the accuracies of the classes that have
-    images) and, for each group, ``zero_shot/student_<group>`` (the same mean within the
-    group); the teacher's likewise where the predictions carry its scores. Of equal
+    images) and, for each group with images, ``zero_shot/student_<group>`` (the same mean
+    within the group); the teacher's likewise where the predictions carry its scores. Of equal
     scores the name of the lower index ranks first.
 
     ``SemanticsBankHook`` tells the metric which names the scores belong to, see
@@ -172,7 +172,8 @@ class ZeroShotAccuracy(BaseMetric):
             recalls[who], counts = class_recalls(names, ranks == 0, self._num_scores)
             metrics[f'{who}_balanced'] = mean_recall(recalls[who])
             for group, members in self._groups.items():
-                metrics[f'{who}_{group}'] = mean_recall(recalls[who], members)
+                if counts[members].any():
+                    metrics[f'{who}_{group}'] = mean_recall(recalls[who], members)
         if 'teacher' in recalls:
             self._teacher_recalls = recalls['teacher'].tolist()
         self._keep_per_class(recalls['student'].tolist(), counts.tolist())
@@ -187,7 +188,9 @@ class ZeroShotAccuracy(BaseMetric):
             dict(
                 name=name,
                 images=count,
-                **{who: round(c[i], 2) if count else None for who, c in columns.items()},
+                **{
+                    who: round(c[i], 2) if count else None for who, c in columns.items()
+                },
             )
             for i, (name, count) in enumerate(zip(names, counts))
         ]
