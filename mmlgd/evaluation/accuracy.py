@@ -59,19 +59,18 @@ def mean_recall(recalls: torch.Tensor, classes: Sequence[int] | None = None) -> 
 
 
 def summarize(
-    labels: torch.Tensor, predicted: torch.Tensor, num_classes: int
+    labels: torch.Tensor, hits: torch.Tensor, num_classes: int
 ) -> dict[str, float]:
     """Accuracy and class-balanced accuracy, in percent with two decimals.
 
     Args:
         labels (torch.Tensor): The right classes (N,), int64.
-        predicted (torch.Tensor): The predicted ones (N,), int64.
+        hits (torch.Tensor): Whether each image was classified rightly (N,), bool.
         num_classes (int): C.
 
     Returns:
         dict[str, float]: ``top1`` and ``balanced``.
     """
-    hits = predicted == labels
     recalls, _ = class_recalls(labels, hits, num_classes)
     return dict(
         top1=round(100 * hits.double().mean().item(), 2),

@@ -25,7 +25,12 @@ __all__ = [
     'dataset_labels',
     'match_classes',
     'match_dataset',
+    'match_labels',
 ]
+_GIVE_CLASSES = (
+    'To have it checked, give its dataset classes=[...], its names in the order of its '
+    'labels.'
+)
 
 
 def match_dataset(
@@ -66,17 +71,48 @@ def match_dataset(
         return match_classes(classes, names, place, class_names)
     if class_names:
         raise ConfigError(
-            f'class_names is set, but {place} has no class names that it could translate; '
-            'give its dataset classes=[...], its names in the order of its labels.'
+            f'class_names is set, but {place} has no class names that it could translate. '
+            f'{_GIVE_CLASSES}'
         )
     print_log(
         f'{place} has no class names: its labels are taken as places in the list of '
-        f'{len(names)} names, and their order could not be checked. To have it checked, '
-        'give its dataset classes=[...], its names in the order of its labels.',
+        f'{len(names)} names, and their order could not be checked. {_GIVE_CLASSES}',
         'current',
         logging.WARNING,
     )
     return list(range(len(names)))
+
+
+def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | None]:
+    """Match the labels of a test set with those of a labelled training set.
+
+    Args:
+        train (Any): The dataset whose labels a classifier predicts.
+        test (Any): The dataset it is tested on.
+
+    Returns:
+        tuple[list[str] | None, list[int] | None]: Class names of the training set, and
+        for each label of the test set the one of the training set. None, None where one
+        of them has no class names: the labels are taken as they are, with a warning.
+
+    Raises:
+        ConfigError: As :func:`match_classes`.
+        DataError: As :func:`match_dataset`.
+    """
+    places = ('the training set', 'the test set')
+    names, others = map(dataset_classes, (train, test), places)
+    if names is not None and others is not None:
+        check_label_range(dataset_labels(train, places[0]), len(names), places[0])
+        return names, match_dataset(test, names, places[1])
+    for classes, place in zip((names, others), places):
+        if classes is None:
+            print_log(
+                f'{place} has no class names, so that it could not be checked whether '
+                f'training and test set count their labels alike. {_GIVE_CLASSES}',
+                'current',
+                logging.WARNING,
+            )
+    return None, None
 
 
 def dataset_classes(dataset: Any, place: str = 'the dataset') -> list[str] | None:

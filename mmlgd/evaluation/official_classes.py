@@ -22,21 +22,25 @@ def official_spellings(names: Sequence[str]) -> list[Sequence[str]]:
 
     Args:
         names (Sequence[str]): C names. They count as a built-in set where at least nine
-            in ten of them are that set's name at the same index, and the others are none
-            of its names.
+            in ten of them are that set's name at the same index, in one of its spellings,
+            and the others are none of its names.
 
     Returns:
         list[Sequence[str]]: Lists of C spellings; empty where the names are no built-in
         set, or one that is spelled everywhere alike.
     """
-    for built_in, lists in _official().items():
-        ours = load_category_names(built_in)
-        if len(ours) != len(names):
-            continue
-        changed = [a for a, b in zip(names, ours) if a != b]
-        if len(changed) <= _SHARE_CHANGED * len(ours) and not {*changed} & {*ours}:
-            return [ours, *lists]
+    for built_in, others in _official().items():
+        lists = [load_category_names(built_in), *others]
+        if any(_is_alike(names, each) for each in lists):
+            return lists
     return []
+
+
+def _is_alike(names: Sequence[str], official: Sequence[str]) -> bool:
+    if len(names) != len(official):
+        return False
+    changed = [name for name, other in zip(names, official) if name != other]
+    return len(changed) <= _SHARE_CHANGED * len(names) and not {*changed} & {*official}
 
 
 @cache
@@ -46,6 +50,7 @@ def _official() -> dict[str, list[Sequence[str]]]:
     return {
         'imagenet': [
             categories.IMAGENET_CATEGORIES,
+            categories.IMAGENET_SIMPLE_CATEGORIES,
             _WNIDS.read_text(encoding='utf-8').split(),
         ],
         'fashion_mnist': [categories.FASHIONMNIST_CATEGORITES],
