@@ -14,7 +14,7 @@ LEFT_OUT = -1
 _MAX_LISTED = 5
 _HOW_TO_NAME = (
     'Give the dataset classes=[...], its names in the order of its labels (of folders: '
-    'sorted as text), or the metric class_names={class: name}.'
+    'sorted as text), or ZeroShotAccuracy class_names={class: name}.'
 )
 
 
@@ -171,7 +171,7 @@ def _refuse(
     raise ConfigError(
         f'{len(unmatched)} of the {len(classes)} classes of {place} are not among the '
         f'{len(names)} names to choose from: {"; ".join(shown)}{more}. The names are '
-        f'{listed(names)}. {_HOW_TO_NAME} Or choose from the names of the dataset: '
+        f'{listed(names)}. {_HOW_TO_NAME} To predict other names, set '
         "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...)."
     )
 
