@@ -59,7 +59,9 @@ def match_classes(
     translated = [class_names.get(name) or name for name in classes]
     folded = [_fold(name) for name in translated]
     spellings = [names, *official_spellings(names)]
-    if any(folded == [_fold(name) for name in each] for each in spellings):
+    # Names in another order may be the same list once folded; official lists repeat some.
+    reordered = translated != names and sorted(translated) == sorted(names)
+    if not reordered and any(folded == [_fold(n) for n in each] for each in spellings):
         matched = list(range(len(names)))
     elif _are_numbers(classes) and not set(folded) & {_fold(name) for name in names}:
         matched = _match_numbers(classes, len(names), place)
