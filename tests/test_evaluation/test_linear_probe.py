@@ -121,11 +121,11 @@ def test_a_rate_is_chosen_with_small_classes():
 
 def test_a_rate_that_diverges_is_not_chosen():
     features, labels = blobs(spread=0.1)
-    weights = fit_linear_probes(features, labels, 3, [3.0, 1e38], epochs=20)
+    weights = fit_linear_probes(features, labels, 3, [3.0, float('inf')], epochs=20)
     assert (predict(weights, features)[1] == -1).all()
-    assert choose_rate(features, labels, 3, (1e38, 3.0), epochs=20) == 3.0
+    assert choose_rate(features, labels, 3, (float('inf'), 3.0), epochs=20) == 3.0
     with pytest.raises(DataError, match='diverged at all learning rates'):
-        choose_rate(features, labels, 3, [1e38], epochs=20)
+        choose_rate(features, labels, 3, [float('inf')], epochs=20)
 
 
 def test_too_few_images_or_folds():
