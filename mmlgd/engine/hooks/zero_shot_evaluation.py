@@ -64,7 +64,8 @@ def report_classes(
 ) -> None:
     """Write each class's own accuracy beside the log; mention the worst.
 
-    ``<work_dir>/<timestamp>/zero_shot_<mode>.json`` is of the latest evaluation.
+    ``<work_dir>/<timestamp>/per_class/zero_shot_<mode>.json`` is of the latest
+    evaluation.
 
     Args:
         runner (Runner): The run.
@@ -76,7 +77,8 @@ def report_classes(
         return
     for metric in _zero_shot_metrics(loop):
         name = f'{metric.prefix}_{mode}.json'.replace('/', '_')
-        path = Path(runner.log_dir) / name
+        # A folder of its own: mmengine's JSON report is the only one beside the log.
+        path = Path(runner.log_dir) / 'per_class' / name
         found = dict(
             epoch=runner.epoch,
             iter=runner.iter,

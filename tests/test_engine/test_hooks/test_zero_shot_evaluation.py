@@ -120,8 +120,8 @@ def test_the_teacher_classifies_once_a_run_and_is_reported_each_time(
 def test_each_class_is_written_beside_the_log(tmp_path):
     root = write_images(tmp_path / 'images')
     found, runner = validate(run_cfg(root, tmp_path / 'a', NAMES))
-    (file,) = (tmp_path / 'a').glob('*/zero_shot_val.json')
-    assert len(list(file.parent.glob('*.log'))) == 1
+    (file,) = (tmp_path / 'a').glob('*/per_class/zero_shot_val.json')
+    assert len(list(file.parents[1].glob('*.log'))) == 1
     written = json.loads(file.read_text())
     assert [row['name'] for row in written['classes']] == NAMES
     assert [row['images'] for row in written['classes']] == [4] * 4
