@@ -16,8 +16,11 @@ from mmlgd.errors import ConfigError
 
 from .names_sniffing import find_other_format
 
-_MAX_BYTES = 16 * 1024**2
-_STRUCTURED = ('.json', '.yaml', '.yml')
+# Of the file, in MiB. A JSON file may hold the annotations of a dataset, too; YAML is
+# slow to read.
+_MAX_SIZES = {'.json': 256, '.yaml': 2, '.yml': 2}
+_MAX_SIZE = 16
+_MAX_DEPTH = 20
 _TABLES = ('.csv', '.tsv')
 # Where the names are in files of other tools: a dataset's metainfo, COCO, YOLO and
 # Hugging Face.
@@ -66,7 +69,7 @@ def read_entries(path: Path, noun: str) -> Entries:
             'line.'
         )
     text = _decode(path, _read_bytes(path, noun), noun)
-    if suffix in _STRUCTURED:
+    if suffix in _MAX_SIZES:
         values = _find_texts(_parse(path, text), str(path), noun)
         return Entries([value.strip() for value in values], str(path), 'index', 0)
     lines = text.rstrip().split('\n') if text.strip() else []
@@ -81,22 +84,21 @@ def read_entries(path: Path, noun: str) -> Entries:
 
 
 def _read_bytes(path: Path, noun: str) -> bytes:
+    limit = _MAX_SIZES.get(path.suffix.lower(), _MAX_SIZE)
     try:
         # A device or a pipe might never end.
         is_other = path.exists() and not (path.is_file() or path.is_dir())
         data = b''
         if not is_other:
             with path.open('rb') as stream:
-                data = stream.read(_MAX_BYTES + 1)
+                data = stream.read(limit * 1024**2 + 1)
     except OSError as error:
         reason = f'{path.absolute()}: {error.strerror}'
         raise ConfigError(f'cannot read the {noun}s in {reason}.') from error
     except ValueError as error:  # A NUL in the path.
         raise ConfigError(f'{str(path)!r} is not a path: {error}.') from error
-    if is_other or len(data) > _MAX_BYTES:
-        kind = (
-            'not a regular file' if is_other else f'over {_MAX_BYTES >> 20} MiB large'
-        )
+    if is_other or len(data) > limit * 1024**2:
+        kind = 'not a regular file' if is_other else f'larger than {limit} MiB'
         raise ConfigError(f'{path} is {kind}: give a file of {noun}s.')
     return data
 
@@ -118,13 +120,8 @@ def _decode(path: Path, data: bytes, noun: str) -> str:
     return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, by which a small file can grow without bounds."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError('it uses aliases (*name)')
-        return super().compose_node(parent, index)
+class _PlainLoader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+    """Plain YAML whose mappings have each key once."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         found = super().construct_mapping(node, deep)
@@ -133,12 +130,25 @@ class _PlainLoader(yaml.SafeLoader):
         return found
 
 
+def _parse_yaml(text: str) -> Any:
+    depth = 0
+    for event in yaml.parse(text, _PlainLoader):
+        # By aliases a small file can grow without bounds.
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError('it uses aliases (*name)')
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise yaml.YAMLError(f'it is nested deeper than {_MAX_DEPTH} levels')
+    return yaml.load(text, _PlainLoader)
+
+
 def _parse(path: Path, text: str) -> Any:
     is_json = path.suffix.lower() == '.json'
     try:
         if is_json:
             return json.loads(text, object_pairs_hook=_without_repeats)
-        return yaml.load(text, _PlainLoader)
+        return _parse_yaml(text)
     except Exception as error:  # YAML's constructors raise many kinds.
         reason = ' '.join(str(error).split())[:300] or type(error).__name__
         kind = 'JSON' if is_json else 'YAML of plain lists, mappings and strings'

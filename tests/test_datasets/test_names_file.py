@@ -65,7 +65,11 @@ def test_yaml_is_read(tmp_path, content):
         ('a.json', '{"1": "cat", "2": "dog"}', 'indices 0 to C - 1'),
         ('a.json', '{"0": "cat", "0": "dog"}', 'a key is there twice'),
         ('a.json', '{"cat": 0, "dog": 0}', 'indices 0 to C - 1'),
-        ('a.json', '{"images": [], "annotations": []}', r'mapping \(images, annotations'),
+        (
+            'a.json',
+            '{"images": [], "annotations": []}',
+            r'mapping \(images, annotations',
+        ),
         ('a.json', '{}', 'indices 0 to C - 1'),
         ('a.json', '[]', 'holds no category name'),
         ('a.json', '[" "]', 'index 0: blank'),
@@ -163,7 +167,10 @@ def test_names_that_look_odd_are_read(tmp_path, names):
 
 
 def test_old_macintosh_line_ends(tmp_path):
-    assert load_category_names(write(tmp_path / 'names', 'cat\rdog\r')) == ['cat', 'dog']
+    assert load_category_names(write(tmp_path / 'names', 'cat\rdog\r')) == [
+        'cat',
+        'dog',
+    ]
 
 
 def test_a_list_may_not_hold_control_characters():

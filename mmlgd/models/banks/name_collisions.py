@@ -28,7 +28,7 @@ _CLEANINGS = {
     ),
     'they differ in straight and curly quotes only': lambda t: t.translate(_STRAIGHT),
     'they differ in the width or form of characters only': lambda t: (
-        unicodedata.normalize('NFKC', t)
+        unicodedata.normalize('NFKC', t).lower()
     ),
 }
 
