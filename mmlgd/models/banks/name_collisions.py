@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import nn
 
@@ -74,7 +75,7 @@ def check_rows(rows: torch.Tensor, names: Sequence[str], source: str) -> None:
     """Refuse embeddings of which two are the same, or that are not finite.
 
     Args:
-        rows (torch.Tensor): (C, D) float unit rows.
+        rows (torch.Tensor): (C, D) float, of any length.
         names (Sequence[str]): The C names.
         source (str): Where the rows come from, for the message.
 
@@ -114,7 +115,7 @@ def _cut_names(
 def _same_rows(rows: torch.Tensor) -> Iterator[tuple[int, int]]:
     """Pairs of rows, each with the first one that it equals."""
     # On the CPU: products in reduced precision (TF32) would make rows the same.
-    rows = rows.detach().cpu().float()
+    rows = F.normalize(rows.detach().cpu().float(), dim=1)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]
         # A row against all before it.
@@ -127,7 +128,7 @@ def _refuse(
     pairs: Sequence[Sequence[int]],
     names: Sequence[str],
     cut: Sequence[int],
-    source: str = 'the text encoder',
+    source: str = "the teacher's text tower",
 ) -> None:
     listed = [
         f'{_listed([first], names)} and {_listed([second], names)}: '
@@ -137,8 +138,9 @@ def _refuse(
     if len(pairs) > _MAX_LISTED:
         listed.append(f'and {len(pairs) - _MAX_LISTED} more')
     raise BankError(
-        f'Category names are the same to {source}, so that they would share one text '
-        f'anchor: {"; ".join(listed)}. Rename them so that they differ.'
+        f'Category names have the same embedding in the bank from {source}, so that they '
+        f'would share one text anchor: {"; ".join(listed)}. Rename them so that they '
+        'differ, or drop one of them.'
     )
 
 
