@@ -103,7 +103,7 @@ def test_classifier_under_other_names(run, tmp_path):
     torch.testing.assert_close(classifier.scores(inputs), expected.detach())
     with pytest.raises(BankError, match='There is no bank file'):
         ZeroShotClassifier(
-            work_dir / 'epoch_2.pth', ['wolf'], bank_file=tmp_path / 'x.pth'
+            work_dir / 'epoch_2.pth', ['wolf', 'bear'], bank_file=tmp_path / 'x.pth'
         )
 
 

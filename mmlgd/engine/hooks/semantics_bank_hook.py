@@ -7,6 +7,8 @@ from mmengine.runner import Runner
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.identity import explain_difference, same_identity
+from mmlgd.utils.image_size import check_image_size
 from mmlgd.utils.model import unwrap_model
 
 from .zero_shot_evaluation import match_names, report_classes, teacher_is_known
@@ -55,16 +57,20 @@ class SemanticsBankHook(Hook):
         self._ready = False
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the banks, check names against the validation set.
+        """Check image sizes, prepare the banks, check names of the validation set.
 
         Raises:
             BankError: The bank file or the resumed bank does not fit.
-            ConfigError: The validation set has other categories than the bank.
+            ConfigError: The teacher cannot take the crops, or the validation set has
+                other categories than the bank.
             DataError: The validation set is empty or its labels fit no class.
         """
+        model = unwrap_model(runner.model)
+        check_image_size(model, runner.train_dataloader.dataset, 'train_dataloader')
+        if runner.val_loop is not None and model.predict_teacher:
+            check_image_size(model, runner.val_dataloader.dataset, 'val_dataloader')
         self._prepare(runner)
         if runner.val_loop is not None:
-            model = unwrap_model(runner.model)
             match_names(model, runner.val_loop, 'val_dataloader')
 
     def before_val(self, runner: Runner) -> None:
@@ -96,19 +102,29 @@ class SemanticsBankHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that was distilled from another teacher.
 
-        The bank itself refuses other names, when the state is loaded.
+        The weights count, and what is done to images before them; the name of the
+        teacher's weight file or tag does not. The bank itself refuses other names, when
+        the state is loaded.
 
         Raises:
             BankError: The teachers differ.
         """
-        found = checkpoint.get('meta', {}).get('teacher')
-        wanted = unwrap_model(runner.model).teacher.identity
-        if found not in (None, wanted):
+        meta = checkpoint.get('meta', {})
+        teacher = unwrap_model(runner.model).teacher
+        found, wanted = meta.get('teacher'), teacher.identity
+        if found is not None and not same_identity(found, wanted):
             raise BankError(
                 f'The checkpoint was distilled from {found}, but the config has the teacher '
                 f'{wanted}, whose embeddings its banks do not share; set the same teacher, or '
-                'start a new run.'
+                f'start a new run.{explain_difference(found, wanted)}'
             )
+        for name in ('image_mean', 'image_std', 'image_size'):
+            if name in meta and not _close(meta[name], getattr(teacher, name)):
+                raise BankError(
+                    f'The checkpoint was distilled with {name}={meta[name]} of the teacher, '
+                    f'but that of the config has {getattr(teacher, name)}; set the same '
+                    'teacher, or start a new run.'
+                )
 
     def after_train_iter(
         self,
@@ -165,3 +181,9 @@ class SemanticsBankHook(Hook):
                 bank.load(self.bank_file, model.teacher)
                 runner.logger.info(f'Textual bank loaded from {self.bank_file}.')
         model.build_text_banks(self.cache_dir)
+
+
+def _close(first: float | list, second: float | list) -> bool:
+    """Whether two numbers, or two lists of numbers, are equal but for rounding."""
+    pair = [torch.tensor(each, dtype=torch.float64) for each in (first, second)]
+    return pair[0].shape == pair[1].shape and torch.allclose(*pair, rtol=1e-4)

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,19 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self._text_identity: str | None = None
 
     def freeze(self) -> None:
-        """Takes all parameters out of training and enters eval mode for good."""
+        """Takes all parameters out of training and enters eval mode for good.
+
+        Raises:
+            TeacherError: A weight is NaN or infinite.
+        """
+        for key, value in self.state_dict().items():
+            if not value.isfinite().all():
+                raise TeacherError(
+                    f'Tensor {key} of the teacher {self._name} has '
+                    f'{int((~value.isfinite()).sum())} of {value.numel()} values that '
+                    'are NaN or infinite: its weight file is broken. Copy or download '
+                    'the file again, or export it again in float32.'
+                )
         self.requires_grad_(False)
         self.train(False)
 
@@ -96,8 +108,9 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
     def identity(self) -> str:
         """Name of the image side and a fingerprint of its weights.
 
-        The same for the same weights in any process and on any device. A weight
-        file counts by its name, wherever it lies.
+        The same fingerprint for the same weights in any process, on any device and
+        from any kind of file. Compare identities with
+        :func:`~mmlgd.utils.identity.same_identity`, for which the name does not count.
         """
         if self._identity is None:
             self._identity = f'{self._name}#{fingerprint(self._image_tensors())[:8]}'
@@ -186,18 +199,21 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self.text = None
 
 
-def fingerprint(tensors) -> str:
-    """SHA-256 over names, shapes, types and bytes of tensors.
+def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 over names, shapes, types and values of tensors.
 
     Args:
         tensors (Iterable[tuple[str, Tensor]]): Names and tensors, on any device
-            and in any memory format.
+            and in any memory format. Floating-point ones count as float32, so that
+            weights kept in half precision are the same after conversion.
 
     Returns:
         str: 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda item: item[0]):
+        if tensor.is_floating_point():
+            tensor = tensor.float()
         digest.update(f'{name}{tuple(tensor.shape)}{tensor.dtype}'.encode())
         # Flattened in logical order, so that channels_last hashes alike.
         flat = tensor.detach().cpu().reshape(-1).contiguous()
