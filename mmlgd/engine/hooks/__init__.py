@@ -6,7 +6,9 @@ from .bags_hook import BagsHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_meta_hook import CheckpointMetaHook
+from .compile_hook import CompileHook
 from .dataset_check_hook import DatasetCheckHook
+from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
@@ -24,7 +26,9 @@ __all__ = [
     'BrokenImagesHook',
     'ChannelsLastHook',
     'CheckpointMetaHook',
+    'CompileHook',
     'DatasetCheckHook',
+    'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
     'NonFiniteLossHook',
     'ProgressBarHook',
