@@ -69,6 +69,7 @@ class MMPretrainTeacher(BaseTeacher):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         self.projection = None
+        self._feature_identity: str | None = None
         kind = str(backbone['type']).split('.')[-1]
         label = Path(checkpoint).name if checkpoint else 'random'
         self._name = f'mmpretrain/{kind}/{label}'
@@ -89,12 +90,18 @@ class MMPretrainTeacher(BaseTeacher):
     @property
     def feature_identity(self) -> str:
         """As ``identity``, without the projection: what one is fitted for."""
-        tensors = [
-            (key, value)
-            for key, value in self._image_tensors()
-            if not key.startswith('projection.')
-        ]
-        return f'{self._name}#{fingerprint(tensors)[:8]}'
+        if self._feature_identity is None:
+            tensors = [
+                (key, value)
+                for key, value in self._image_tensors()
+                if not key.startswith('projection.')
+            ]
+            self._feature_identity = f'{self._name}#{fingerprint(tensors)[:8]}'
+        return self._feature_identity
+
+    def _remember_identity(self) -> None:
+        super()._remember_identity()
+        self._feature_identity = self.feature_identity
 
     def image_features(self, inputs: Tensor) -> Tensor:
         """Features (B, D) of images (B, 3, H, W)."""
