@@ -13,11 +13,10 @@ from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .semantics_bank_hook import SemanticsBankHook
-from .short_history_hook import ShortHistoryHook
 from .stateless_seed_hook import StatelessSeedHook
 from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
-from .true_color_visualization_hook import TrueColorVisualizationHook
+from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -30,6 +29,7 @@ __all__ = [
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
+    'LVISNumpyHook',
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SemanticsBankHook',
