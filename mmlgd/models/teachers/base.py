@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
 
+from .open_clip_source import cast_products
 from .spatial import SpatialEncoder
 from .text_tower import TextTower
 
 _HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+# Text is encoded in float32; a fitted projection may have entries that cancel.
+_FLOAT32_PARTS = ('text', 'projection')
 
 
 class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
@@ -25,9 +28,10 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
 
     Args:
         precision (str): How the image tower runs on a CUDA device: 'auto' and
-            'fp16' under float16 autocast, 'bf16' under bfloat16 autocast, 'fp32'
-            in float32. Any other device computes in float32 whatever is asked.
-            Defaults to 'auto'.
+            'fp16' in float16, 'bf16' in bfloat16, 'fp32' in float32. In the half
+            precisions the weights of convolutions and products are cast once, at the
+            first batch, and norms and softmax stay in float32. Any other device
+            computes in float32 whatever is asked. Defaults to 'auto'.
 
     Attributes:
         embed_dims (int): Size D of the embeddings.
@@ -56,6 +60,7 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self._name = type(self).__name__
         self._identity: str | None = None
         self._text_identity: str | None = None
+        self._weight_dtype = torch.float32
 
     def freeze(self) -> None:
         """Takes all parameters out of training and enters eval mode for good.
@@ -135,8 +140,31 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
                 yield key, value
 
     def half_dtype(self, device_type: str) -> torch.dtype | None:
-        """What the image tower's autocast casts to on a device; None for float32."""
+        """What the image tower computes in on a device; None for float32."""
         return _HALF_DTYPES.get(self.precision) if device_type == 'cuda' else None
+
+    def in_precision(self, device_type: str) -> torch.autocast:
+        """A context for a forward pass in the image tower's precision on a device.
+
+        Autocast alone would cast each weight again in every step: its cache holds
+        only weights that require a gradient. The casts here are the same, done once.
+        """
+        dtype = self.half_dtype(device_type)
+        self._cast_weights(dtype or torch.float32)
+        return torch.autocast(device_type, dtype=dtype, enabled=dtype is not None)
+
+    def _cast_weights(self, dtype: torch.dtype) -> None:
+        if dtype == self._weight_dtype:
+            return
+        # The fingerprints are those of the float32 weights, on any device.
+        self._remember_identity()
+        for name, part in self.named_children():
+            if name not in _FLOAT32_PARTS:
+                cast_products(part, dtype)
+        self._weight_dtype = dtype
+
+    def _remember_identity(self) -> None:
+        self._identity = self.identity
 
     @abstractmethod
     def image_features(self, inputs: Tensor) -> Tensor:
@@ -156,9 +184,7 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         Returns:
             Tensor: (B, D) float32, without gradient.
         """
-        kind = inputs.device.type
-        dtype = self.half_dtype(kind)
-        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+        with self.in_precision(inputs.device.type):
             return self.image_features(inputs.float()).float()
 
     def encode_image(self, inputs: Tensor) -> Tensor:
