@@ -61,7 +61,7 @@ def test_files_that_are_no_checkpoint_are_refused(run, tmp_path):
         CheckpointError, match='no key under `backbone.`, only under encoder.'
     ):
         load_backbone(tmp_path / 'other.pth', dict(type='ToyBackbone'))
-    with pytest.raises(CheckpointError, match='does not tell its backbone'):
+    with pytest.raises(CheckpointError, match='does not carry the config of its backbone'):
         load_backbone(tmp_path / 'other.pth')
 
 
