@@ -252,7 +252,9 @@ class _Pipeline:
 
 def _check_count(name: str, value: object) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f'{name} must be a whole number of at least 1, not {value!r}.')
+        raise ConfigError(
+            f'{name} must be a whole number of at least 1, not {value!r}.'
+        )
 
 
 def _usable(device: str | torch.device) -> torch.device:

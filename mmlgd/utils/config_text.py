@@ -8,8 +8,9 @@ _MAX_CHARACTERS = 2_000_000
 def read_config_text(text: object) -> dict:
     """The settings of a config that mmengine has dumped.
 
-    A dump is a row of ``name = value`` with values of literals, lists, tuples, dicts and
-    ``dict(key=value)``. Such text is parsed; everything else is refused, not run.
+    A dump is a row of ``name = value`` with values of literals, lists, tuples, dicts,
+    ``dict(key=value)`` and ``dict({...})``. Such text is parsed; everything else is
+    refused, not run.
 
     Args:
         text (object): What ``meta['cfg']`` holds.
@@ -50,10 +51,13 @@ def _value(node: ast.expr) -> object:
         return tuple(_value(item) for item in node.elts)
     elif isinstance(node, ast.Dict) and None not in node.keys:
         return {_key(key): _value(item) for key, item in zip(node.keys, node.values)}
-    elif isinstance(node, ast.Call) and not node.args:
+    elif isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
         names = [keyword.arg for keyword in node.keywords]
-        if getattr(node.func, 'id', None) == 'dict' and None not in names:
+        if not node.args and None not in names:
             return {each.arg: _value(each.value) for each in node.keywords}
+        # So mmengine writes keys that are not identifiers.
+        if not names and len(node.args) == 1 and isinstance(node.args[0], ast.Dict):
+            return _value(node.args[0])
     raise _refusal(node)
 
 

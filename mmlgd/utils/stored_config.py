@@ -96,12 +96,10 @@ def plain_config(config: object) -> object:
         config (object): Of mmengine, in any style.
 
     Returns:
-        object: The same in dicts, lists, tuples and simple values; without the weights
-        that a model would start from, since the checkpoint has its own.
+        object: The same in dicts, lists, tuples and simple values.
     """
     if isinstance(config, Mapping):
-        kept = _without_weights(dict(config.items()))
-        return {key: plain_config(value) for key, value in kept.items()}
+        return {key: plain_config(value) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         items = [plain_config(item) for item in config]
         return items if isinstance(config, list) else tuple(items)
@@ -183,8 +181,9 @@ def _check(value: object, kind: str, scope: str) -> object:
         if name is not None and not re.fullmatch(r'[\w.+-]+', str(name)):
             raise ValueError(f'model_name={name!r} is not the name of a model')
         kept = _without_weights(value)
-        if kind == 'TEACHERS' and isinstance(value.get('pretrained'), str):
-            kept['pretrained'] = value['pretrained']
+        own = value.get('pretrained', '')
+        if kind == 'TEACHERS' and 'pretrained' in value and isinstance(own, str | None):
+            kept['pretrained'] = own
         if kind == 'TEACHERS' and kept.keys() != value.keys():
             raise ValueError('a part of the teacher starts from weights of its own')
         kinds = dict(init_cfg='WEIGHT_INITIALIZERS')

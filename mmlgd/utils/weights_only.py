@@ -135,8 +135,10 @@ def _load_safetensors(file: object, name: str, map_location: object) -> dict:
         ) from error
 
 
-def plain_histories(message_hub: dict) -> dict:
-    """A message hub's state with histories as tensors, for any reader of weights.
+def plain_message_hub(message_hub: dict) -> dict:
+    """A message hub's state with histories as tensors and numbers as Python's.
+
+    Any reader of weights takes such a state, without a list of classes.
 
     Args:
         message_hub (dict): Of ``MessageHub.state_dict``.
@@ -153,7 +155,11 @@ def plain_histories(message_hub: dict) -> dict:
         for key, value in message_hub['log_scalars'].items()
         if isinstance(value, HistoryBuffer)
     }
-    return dict(message_hub, log_scalars=scalars)
+    info = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in message_hub['runtime_info'].items()
+    }
+    return dict(message_hub, log_scalars=scalars, runtime_info=info)
 
 
 def _restore_histories(contents: object) -> object:

@@ -11,7 +11,7 @@ from mmlgd.utils.checkpoint import check_complete
 from mmlgd.utils.mmengine_private import is_resuming, is_training, loaded_source
 from mmlgd.utils.model import unwrap_model
 from mmlgd.utils.stored_config import check_plain, find_test_pipeline, plain_config
-from mmlgd.utils.weights_only import plain_histories
+from mmlgd.utils.weights_only import plain_message_hub
 
 
 @HOOKS.register_module()
@@ -45,7 +45,7 @@ class CheckpointMetaHook(Hook):
                     'carry it; whoever uses the checkpoint must pass it.'
                 )
         if 'message_hub' in checkpoint:
-            checkpoint['message_hub'] = plain_histories(checkpoint['message_hub'])
+            checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse to test, or to resume from, a part of a checkpoint.
