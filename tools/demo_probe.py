@@ -23,7 +23,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner, set_random_seed
 
 from mmlgd.apis import build_preprocessor, evaluation_loaders, extract_features
-from mmlgd.apis.load_backbone import load_backbone, told_backbone
+from mmlgd.apis.load_backbone import build_backbone, load_backbone
 from mmlgd.datasets.fashion_mnist import prepare_demo_data
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
@@ -35,9 +35,9 @@ from mmlgd.evaluation import (
     summarize,
     weighted_knn,
 )
-from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +107,8 @@ def random_backbone(checkpoint: str, seed: int) -> torch.nn.Module:
     # init_weights() would report every tensor.
     MMLogger.get_current_instance().setLevel('WARNING')
     set_random_seed(seed)
-    backbone = MODELS.build(told_backbone(read_checkpoint(checkpoint)['meta']))
+    record = CheckpointMeta.from_meta(read_checkpoint(checkpoint)['meta'], checkpoint)
+    backbone = build_backbone(record)
     backbone.init_weights()
     return backbone
 

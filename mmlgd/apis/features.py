@@ -10,11 +10,11 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.dataset_configs import innermost_datasets
-from mmlgd.utils.preprocessing import Preprocessing
 
 
 @torch.no_grad()
@@ -70,21 +70,25 @@ def build_preprocessor(checkpoint: str | Path) -> nn.Module:
         nn.Module: mmpretrain's ``ClsDataPreprocessor``.
 
     Raises:
-        CheckpointError: The file cannot be read, or does not tell it.
+        CheckpointError: The file cannot be read, or does not carry it.
     """
-    preprocessing = Preprocessing.from_meta(read_checkpoint(checkpoint)['meta'])
-    if preprocessing is None:
-        raise CheckpointError(
-            f'{checkpoint} does not tell the mean and std it was trained with; use a '
-            'checkpoint of mmlgd, or one of a run with BackboneLoadCheckHook.'
-        )
-    return MODELS.build(
-        dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=preprocessing.mean,
-            std=preprocessing.std,
-            to_rgb=preprocessing.to_rgb,
-        )
+    meta = read_checkpoint(checkpoint)['meta']
+    record = CheckpointMeta.from_meta(meta, checkpoint)
+    return MODELS.build(normalisation(record))
+
+
+def normalisation(record: CheckpointMeta) -> dict:
+    """Config of the data preprocessor that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: It does not carry mean, std and channel order.
+    """
+    record.require('image_mean', 'image_std', 'to_rgb')
+    return dict(
+        type='mmpretrain.ClsDataPreprocessor',
+        mean=record.image_mean,
+        std=record.image_std,
+        to_rgb=record.to_rgb,
     )
 
 

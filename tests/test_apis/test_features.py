@@ -104,7 +104,7 @@ def test_images_need_exactly_one_label(preprocessor):
 
 def test_a_checkpoint_must_tell_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
-    with pytest.raises(CheckpointError, match=r'foreign.pth does not tell the mean'):
+    with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_mean'):
         build_preprocessor(path)
 
 

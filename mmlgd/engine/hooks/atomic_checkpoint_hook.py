@@ -76,6 +76,10 @@ class AtomicCheckpointHook(CheckpointHook):
     (``save_best``) removed; the disk therefore needs room for one more. Parts left
     by a killed run are removed when training starts.
 
+    Other hooks may have ``after_save_checkpoint(runner, path)`` and
+    ``after_remove_checkpoint(runner, path)``, called on rank 0 when a checkpoint is
+    whole on the disk, or gone.
+
     On an object store, or with ``backend_args`` of one's own, writing is up to that
     backend; the order of saving and removing outdated ones stays.
 
@@ -162,8 +166,10 @@ class AtomicCheckpointHook(CheckpointHook):
                 pointer = osp.join(runner.work_dir, 'last_checkpoint')
                 AtomicLocalBackend().put(self.last_ckpt.encode(), pointer)
         if is_main_process():
+            runner.call_hook('after_save_checkpoint', path=self.last_ckpt)
             for path in outdated:
                 self._discard(path)
+                runner.call_hook('after_remove_checkpoint', path=path)
 
     def _enlist(self, runner, step: int) -> list[str]:
         """Note the step among those to keep; return what it makes outdated."""
@@ -204,6 +210,14 @@ class AtomicCheckpointHook(CheckpointHook):
             best = {getattr(self, 'best_ckpt_path', None)}
             best.update(getattr(self, 'best_ckpt_path_dict', {}).values())
             removals[:] = [path for path in removals if path not in best]
+        if is_main_process():
+            now = self.filename_tmpl.format(
+                runner.epoch if self.by_epoch else runner.iter
+            )
+            for path in sorted(each for each in best if each and each.endswith(now)):
+                runner.call_hook('after_save_checkpoint', path=path)
+            for path in removals:
+                runner.call_hook('after_remove_checkpoint', path=path)
 
 
 def _reasons_against(runner) -> str:
