@@ -13,7 +13,6 @@ from .progress_bar_hook import ProgressBarHook
 from .semantics_bank_hook import SemanticsBankHook
 from .short_history_hook import ShortHistoryHook
 from .stateless_seed_hook import StatelessSeedHook
-from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
 from .true_color_visualization_hook import TrueColorVisualizationHook
 
@@ -31,7 +30,6 @@ __all__ = [
     'SemanticsBankHook',
     'ShortHistoryHook',
     'StatelessSeedHook',
-    'StoredViewsHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
 ]

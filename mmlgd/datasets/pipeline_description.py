@@ -7,14 +7,10 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
-from mmlgd.datasets.dataset_wrapper import find_wrapper
+from .dataset_wrapper import find_wrapper
 
-#: Options that leave the drawn parameters alone and only size the outcome.
-_RESOLUTION = {
-    'RandomResizedCrop': {'scale'},
-    'FastRandomResizedCrop': {'scale'},
-    'Resize': {'scale'},
-}
+#: Transforms whose ``scale`` leaves the drawn parameters alone and sizes the outcome.
+_RESIZING = ('RandomResizedCrop', 'FastRandomResizedCrop', 'Resize')
 #: Options that have nothing to do with pixels.
 _NO_PIXELS = {'PackInputs': {'meta_keys', 'algorithm_keys'}}
 
@@ -25,7 +21,7 @@ class Difference(NamedTuple):
     Attributes:
         option (str): E.g. 'mmpretrain.RandomResizedCrop.crop_ratio_range'.
         stored (Any): Its value in the store.
-        here (Any): Its value in the data set.
+        here (Any): Its value in the dataset.
         resolution (bool): Whether it only sizes the outcome.
     """
 
@@ -36,14 +32,13 @@ class Difference(NamedTuple):
 
 
 def describe_pipeline(dataset: Any) -> list | None:
-    """The transforms of a data set, or of the one within its wrappers.
+    """The transforms of a dataset, or of the one within its wrappers.
 
     What they were built to, defaults included, and not the config, which can say
     one thing in several ways.
 
     Returns:
-        list or None: Of dicts, as JSON gives them back; None where the data set
-        has no pipeline.
+        list or None: Of dicts, as JSON gives them back; None without a pipeline.
     """
     pipeline = getattr(find_wrapper(dataset, 'pipeline'), 'pipeline', None)
     transforms = getattr(pipeline, 'transforms', None)
@@ -80,30 +75,26 @@ def _describe(value: Any) -> Any:
 def _compare(place: str, stored: Any, here: Any) -> Iterator[Difference]:
     if stored == here:
         return
-    if isinstance(stored, list) and isinstance(here, list) and _types(stored):
-        if _types(stored) != _types(here):
-            yield Difference(place, _types(stored), _types(here))
-            return
+    if _types(stored) and _types(stored) == _types(here):
         for one, other in zip(stored, here):
             yield from _compare(one['type'], one, other)
-    elif _is_transform(stored) and _is_transform(here):
-        sizing = _RESOLUTION.get(stored['type'].split('.')[-1], ())
+    elif _types(stored) and isinstance(here, list):
+        yield Difference(place, _types(stored), _types(here))
+    elif _types([stored]) and _types([here]):
+        is_resizing = str(stored['type']).split('.')[-1] in _RESIZING
         for key in sorted({*stored, *here}):
             pair = stored.get(key), here.get(key)
-            if key in sizing and pair[0] != pair[1]:
-                yield Difference(f'{place}.{key}', *pair, resolution=True)
+            if is_resizing and key == 'scale' and pair[0] != pair[1]:
+                yield Difference(f'{place}.scale', *pair, resolution=True)
             else:
                 yield from _compare(f'{place}.{key}', *pair)
     else:
         yield Difference(place, stored, here)
 
 
-def _is_transform(value: Any) -> bool:
-    return isinstance(value, dict) and 'type' in value
-
-
-def _types(values: list) -> list[str]:
-    """Names of transforms; empty unless all are transforms."""
-    if not all(_is_transform(value) for value in values):
+def _types(values: Any) -> list[str]:
+    """Names of the transforms of a list; empty unless it has transforms only."""
+    if not isinstance(values, list):
         return []
-    return [value['type'] for value in values]
+    is_pipeline = all(isinstance(one, dict) and 'type' in one for one in values)
+    return [one['type'] for one in values] if is_pipeline else []

@@ -7,32 +7,34 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
+from mmlgd.datasets import SeededViews
+from mmlgd.datasets.image_list import list_image
+from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipeline
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 
-from .seeded_views import SeededViews
-from .view_store.drawing import draw_view
-from .view_store.manifest import pixel_libraries
-from .view_store.pipeline import compare_pipelines, describe_pipeline
-from .view_store.reader import ViewStore
-from .view_store.rows import pixel_checksum
+from .images import content_hash
+from .manifest import pixel_libraries
+from .reader import ViewStore
+from .rows import pixel_checksum
+from .source import draw_view
 
 
 @DATASETS.register_module()
 class StoredViews(SeededViews):
     """Views of images as :class:`SeededViews` gives them, with their embeddings.
 
-    An item is the wrapped data set's and ``teacher_embeddings``, (D,) float32. The
+    An item is the wrapped dataset's and ``teacher_embeddings``, (D,) float32. The
     views are the store's: its seed, and its K views, of which view K is the first
     again. At the store's resolution the pixels of every item are compared with
     those that the teacher saw, by checksum. The student may take another
-    resolution: the crops are then the same, and pixels are not compared.
+    resolution: the crops are then the same, and the image files are compared instead.
 
     Args:
-        dataset: The data set to wrap, or its config.
+        dataset: The dataset to wrap, or its config.
         store: Folder that tools/build_stored_views.py wrote.
         num_views: How many of the store's views to use. Defaults to None: all.
-        check_pixels: Whether to compare pixels. Defaults to True.
+        check_pixels: Whether to compare pixels or files. Defaults to True.
         lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
 
     Attributes:
@@ -61,10 +63,13 @@ class StoredViews(SeededViews):
 
     def _prepare(self) -> None:
         self.store = ViewStore(self.store_path)
-        self.seed = self.store.seed
+        self.seed = self.store.manifest.seed
         self.num_views = self._choose_views(self.num_views)
         self.compares_pixels = self._check_transforms() and self.check_pixels
-        self._rows = self.store.match(self.dataset)
+        table = self.store.table()
+        self._rows = self.store.match(self.dataset, table)
+        compares_files = self.check_pixels and not self.compares_pixels
+        self._hashes = table.hashes if compares_files else None
 
     def split(self, index: int) -> tuple[int, int]:
         """Split an index into view and image.
@@ -85,7 +90,14 @@ class StoredViews(SeededViews):
         checksum, embedding = self.store.read(view, row)
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
             raise self._other_pixels(view, row)
+        if self._hashes is not None:
+            self._check_file(image, row)
         return {**item, 'teacher_embeddings': torch.from_numpy(embedding)}
+
+    def _check_file(self, image: int, row: int) -> None:
+        found = content_hash(list_image(self.dataset, image).source)
+        if found != self._hashes[row].tobytes():
+            self.store.table().check_hash(row, found, self.store.path)
 
     def _choose_views(self, num_views: int | None) -> int:
         if num_views is None:
@@ -108,7 +120,7 @@ class StoredViews(SeededViews):
             if not resolution:
                 raise ConfigError(
                     f'The store {self.store_path} was made with {option} = {stored!r}, but '
-                    f'the data set has {here!r}: its embeddings are of other crops. Set '
+                    f'the dataset has {here!r}: its embeddings are of other crops. Set '
                     'what the store has, or build a store of these transforms.'
                 )
         if differences and self._other_libraries():
@@ -138,8 +150,8 @@ class StoredViews(SeededViews):
             )
         )
         return DataError(
-            f'View {view} of {self.store.table.name(row)} has not the pixels that the '
+            f'View {view} of {self.store.table().name(row)} does not have the pixels that the '
             f'teacher of the store {self.store_path} saw: {cause}. Look with `python '
             'tools/build_stored_views.py CONFIG --verify --out '
-            f'{self.store_path}`, and build the store anew if it says so.'
+            f'{self.store_path}`, and build the store again if it says so.'
         )

@@ -5,7 +5,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 import mmlgd.datasets  # noqa: F401
-from mmlgd.datasets.view_store.pipeline import compare_pipelines, describe_pipeline
+from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipeline
 
 
 class Images:

@@ -13,9 +13,10 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
-from mmlgd.datasets import SeededViews, StoredViews
+from mmlgd.datasets import SeededViews
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
+from mmlgd.stores import StoredViews
 from mmlgd.utils.rng import seeded
 from tests.runs import toy_run_cfg, write_images
 from tests.stored_runs import write_store
@@ -186,7 +187,9 @@ def test_an_image_that_changes_during_training_is_found_by_its_pixels(copy):
     dataset, unchecked = stored(copy), stored(copy, check_pixels=False)
     before = dataset[16 + 7]
     paint_over(copy, 7)
-    message = r'View 1 of 007.png has not the pixels .* the file, or what its decoder'
+    message = (
+        r'View 1 of 007.png does not have the pixels .* the file, or what its decoder'
+    )
     with pytest.raises(DataError, match=message):
         dataset[16 + 7]
     after = unchecked[16 + 7]

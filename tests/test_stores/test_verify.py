@@ -1,17 +1,16 @@
 """What --verify finds, and what a build refuses to add to."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 
-from mmlgd.apis.plan_views import prepare_views
-from mmlgd.apis.verify_views import check_replay, store_faults
-from mmlgd.datasets.view_store.manifest import Manifest
-from mmlgd.datasets.view_store.writer import file_sha256
 from mmlgd.errors import DataError
+from mmlgd.stores import Manifest
+from mmlgd.stores.plan import open_store
+from mmlgd.stores.shards import ShardReader, write_shard
+from mmlgd.stores.source import prepare_views
+from mmlgd.stores.verify import check_replay, store_faults
 from tests.runs import toy_run_cfg, write_images
 from tests.stored_runs import write_store
 
@@ -33,30 +32,32 @@ def source(root, teacher_seed=0, **crop):
     return prepare_views(cfg, 'float16', 5, 'cpu')
 
 
+def opened(root, views, number):
+    return open_store(root / 'store', views.manifest, views.dataset, number)
+
+
 def faults(root, sample=ALL, **changes):
     return store_faults(root / 'store', source(root, **changes), sample)
 
 
 def shard(root, view=1, first=5):
-    return root / f'store/views/{view:03}/{first:09}.bin'
+    return root / f'store/views/{view:03}/{first:09}.safetensors'
 
 
 def change_row(root, row, field, value):
     """Change a stored row, and let the shard's checksum agree."""
     path = shard(root)
-    rows = np.fromfile(path, Manifest.read(root / 'store').row_dtype)
-    rows[field][row] = value
-    rows.tofile(path)
-    facts = json.loads(path.with_suffix('.json').read_text())
-    facts['sha256'] = file_sha256(path)
-    path.with_suffix('.json').write_text(json.dumps(facts))
+    reader = ShardReader(path, 5, Manifest.read(root / 'store').columns)
+    columns = reader.columns()
+    columns[field][row] = value
+    write_shard(path, columns, mean_cosine_loss=0.0, worst_cosine_loss=0.0)
 
 
 def test_a_whole_store_has_no_faults(root):
     assert faults(root) == []
     assert faults(root, sample=3) == []
     assert faults(root, sample=10**6) == []
-    check_replay(source(root).open_store(root / 'store', 4), source(root))
+    check_replay(opened(root, source(root), 4), source(root))
 
 
 def test_a_flipped_bit_a_short_and_a_missing_shard(root):
@@ -66,13 +67,16 @@ def test_a_flipped_bit_a_short_and_a_missing_shard(root):
     short = shard(root, 0, 0)
     short.write_bytes(short.read_bytes()[:-2])
     shard(root, 0, 10).unlink()
-    shard(root, 1, 10).with_suffix('.json').write_text('{"sha')
+    shard(root, 1, 10).write_bytes(b'{"sha')
+    table = root / 'store/images/000000015.safetensors'
+    table.unlink()
     found = faults(root)
-    assert [text.split('/')[-2:] for text in found] == [
-        ['000', f'000000000.bin has {5 * 36 - 2} bytes: it is truncated.'],
-        ['000', '000000010.bin is missing.'],
-        ['001', '000000005.bin has not the checksum of its 000000005.json.'],
-        ['001', '000000010.bin has not the checksum of its 000000010.json.'],
+    assert [text.split('store/')[1][:40] for text in found] == [
+        'images/000000015.safetensors is missing ',
+        'views/000/000000000.safetensors is malfo',
+        'views/000/000000010.safetensors is missi',
+        'views/001/000000005.safetensors does not',
+        'views/001/000000010.safetensors is malfo',
     ]
 
 
@@ -103,13 +107,12 @@ def test_changed_transforms_and_teachers_are_named(root):
 
 
 def test_a_changed_image_table_is_found(root):
-    path = root / 'store/images/000000016/hashes.npy'
-    table = np.load(path)
-    table[5] = 0
-    np.save(path, table)
-    first, second = faults(root)
-    assert first.startswith('The image table') and 'checksum of the manifest' in first
-    assert '005.png is not what' in second
+    path = root / 'store/images/000000005.safetensors'
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    (found,) = faults(root)
+    assert found.startswith(f'The shard {path} does not have its checksum')
 
 
 def test_nothing_is_added_where_a_library_makes_other_pixels(root, monkeypatch):
@@ -119,6 +122,6 @@ def test_nothing_is_added_where_a_library_makes_other_pixels(root, monkeypatch):
         cv2, 'resize', lambda *args, **kwargs: resize(*args, **kwargs) ^ 1
     )
     views = source(root)
-    plan = views.open_store(root / 'store', 3)
+    plan = opened(root, views, 3)
     with pytest.raises(DataError, match='cannot be added to: View .* has other pixels'):
         check_replay(plan, views)

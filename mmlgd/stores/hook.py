@@ -2,10 +2,12 @@
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmlgd.datasets.dataset_wrapper import find_wrapper
 from mmlgd.errors import ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.identity import same_identity
 from mmlgd.utils.model import unwrap_model
 
 
@@ -15,8 +17,8 @@ class StoredViewsHook(Hook):
 
     Raises:
         ConfigError: The views were stored with another teacher than the model's;
-            the method needs more than embeddings; or the model waits for
-            embeddings that no data set brings.
+            the method needs more than embeddings; or the model expects
+            embeddings that no dataset brings.
     """
 
     priority = 'NORMAL'
@@ -36,8 +38,8 @@ class StoredViewsHook(Hook):
             )
 
 
-def _check_teacher(store: str, stored: str, model) -> None:
-    if stored != model.teacher.identity:
+def _check_teacher(store: str, stored: str, model: nn.Module) -> None:
+    if not same_identity(stored, model.teacher.identity):
         raise ConfigError(
             f'The views in {store} were embedded by {stored}, but the model has the '
             f'teacher {model.teacher.identity}; set the same store, or the same teacher, '

@@ -5,28 +5,29 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmlgd.datasets.view_store import Manifest
 from mmlgd.errors import TeacherError
+from mmlgd.models.teachers import BaseTeacher
 from mmlgd.registry import MODELS
+from mmlgd.utils.identity import same_identity
 
-from .base import BaseTeacher
+from .manifest import Manifest
 
 
 @MODELS.register_module()
 class StoredTeacher(BaseTeacher):
     """Stands for the teacher that made a store of views; has no image tower.
 
-    The embeddings come with the batch, from
-    :class:`~mmlgd.datasets.StoredViews`. For a textual bank that is in no cache the
-    text tower is loaded, and dropped again when the bank is there.
+    The embeddings come with the batch, from :class:`StoredViews`. For a textual bank
+    that is in no cache the text tower of ``teacher`` is loaded, and released again when
+    the bank is built.
 
     Args:
         store (str | Path): Folder that tools/build_stored_views.py wrote.
-        teacher (dict, optional): Config of the teacher that the run means to use.
-            Where it is not the config that the store was made with, as when
-            weights have moved, the teacher is built once and must be the same by
-            its weights. Its text tower serves the banks. Defaults to None: the
-            store's own.
+        teacher (dict, optional): Config of the teacher that made the store. Where it is
+            not the config in the store, as when weights have moved, the teacher is
+            built once and must be the same by its weights. Its text tower serves the
+            banks. Defaults to None: there is no text tower. What the store's files say
+            of a config is never built.
 
     Raises:
         DataError: There is no whole store in the folder.
@@ -44,9 +45,9 @@ class StoredTeacher(BaseTeacher):
         self._name = f'The stored teacher of {store}'
         self._identity = manifest.teacher
         self._text_identity = manifest.text_encoder
-        self._config = manifest.teacher_config
-        if teacher is not None and dict(teacher) != self._config:
-            self._config = dict(teacher)
+        self._stored_config = manifest.teacher_config
+        self._config = None if teacher is None else dict(teacher)
+        if self._config not in (None, self._stored_config):
             self.text = self._build().text
 
     @property
@@ -60,7 +61,7 @@ class StoredTeacher(BaseTeacher):
         return bool(self._text_identity)
 
     def image_features(self, inputs: Tensor) -> Tensor:
-        """Not to be had.
+        """Not available.
 
         Raises:
             TeacherError: Always.
@@ -75,8 +76,7 @@ class StoredTeacher(BaseTeacher):
         """Encodes texts as :meth:`BaseTeacher.encode_text` does.
 
         Raises:
-            TeacherError: The store's teacher has no text tower, or its weights are
-                not to be had any more.
+            TeacherError: The store's teacher has no text tower, or it is not given.
         """
         if self.text is None and self.has_text_tower:
             self.text = self._build().text
@@ -84,14 +84,21 @@ class StoredTeacher(BaseTeacher):
 
     def _build(self) -> BaseTeacher:
         """The teacher of the config, if it is the one that made the store."""
-        teacher = MODELS.build(self._config)
-        wanted = (self._identity, self._text_identity)
-        found = (teacher.identity, teacher.text_identity)
-        if found != wanted:
+        if self._config is None:
             raise TeacherError(
-                f'The store {self.store} was made by {wanted[0]}, text by '
-                f'{wanted[1] or "none"}, but the config has {found[0]}, text by '
-                f'{found[1] or "none"}; set the teacher that made the store, or build a '
-                'store of this one with tools/build_stored_views.py.'
+                f'{self._name} needs its text tower, which is not built from what a store '
+                "says. Set StoredTeacher's option teacher to the teacher's config (the "
+                f'store was made with {self._stored_config}), or load a bank file.'
+            )
+        teacher = MODELS.build(self._config)
+        if not (
+            same_identity(teacher.identity, self._identity)
+            and same_identity(teacher.text_identity, self._text_identity)
+        ):
+            raise TeacherError(
+                f'The store {self.store} was made by {self._identity}, text by '
+                f'{self._text_identity or "none"}, but the config has {teacher.identity}, '
+                f'text by {teacher.text_identity or "none"}; set the teacher that made the '
+                'store, or build a store of this one with tools/build_stored_views.py.'
             )
         return teacher
