@@ -76,8 +76,9 @@ def write_view(
         )
     columns = pack_rows(pixels, rows, manifest.embedding_dtype)
     losses = cosine_loss(unpack_embeddings(columns), rows)
-    facts = dict(mean_cosine_loss=losses.mean(), worst_cosine_loss=losses.max())
-    write_shard(shard.path(store), columns, **facts)
+    mean, worst = float(losses.mean()), float(losses.max())
+    path = shard.path(store)
+    write_shard(path, columns, mean_cosine_loss=mean, worst_cosine_loss=worst)
 
 
 def summarize_store(store: Path) -> dict:
@@ -103,14 +104,21 @@ def summarize_store(store: Path) -> dict:
         summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
     if shards := manifest.view_shards():
         size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
-        facts = [ShardReader(one.path(store), one.size, {}).facts for one in shards]
-        means = [
-            one.size * told['mean_cosine_loss'] for one, told in zip(shards, facts)
-        ]
+        losses = [_losses(ShardReader(one.path(store), one.size, {})) for one in shards]
+        means = [one.size * mean for one, (mean, _) in zip(shards, losses)]
         rows = manifest.num_views * manifest.num_images
         summary.update(
             bytes_a_view=round(size / rows, 1),
             mean_cosine_loss=sum(means) / rows,
-            worst_cosine_loss=max(told['worst_cosine_loss'] for told in facts),
+            worst_cosine_loss=max(worst for _, worst in losses),
         )
     return summary
+
+
+def _losses(reader: ShardReader) -> tuple[float, float]:
+    """The mean and the worst 1 - cos of a shard."""
+    names = ('mean_cosine_loss', 'worst_cosine_loss')
+    losses = tuple(reader.facts.get(name) for name in names)
+    if {float} != set(map(type, losses)):
+        raise reader.fault(f'has no {" and ".join(names)}')
+    return losses

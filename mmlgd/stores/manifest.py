@@ -89,24 +89,8 @@ class Manifest:
             DataError: It is missing, malformed, or of a version unknown here.
         """
         path = Path(store) / FILE_NAME
-        if not path.is_file():
-            raise DataError(
-                f'There is no store of views in {store} (no {FILE_NAME}); write one with '
-                f'`python tools/build_stored_views.py CONFIG --views K --out {store}`.'
-            )
-        try:
-            with open(path, 'rb') as file:
-                text = file.read(_MAX_BYTES + 1)
-            if len(text) > _MAX_BYTES:
-                raise ValueError(f'more than {_MAX_BYTES} bytes')
-            content = json.loads(text)
-            repr(content)  # What is nested too deeply to be shown is refused here.
-            found = {name: content.pop(name) for name in _FORMAT}
-        except (
-            *(OSError, ValueError, RecursionError),
-            *(LookupError, TypeError, AttributeError),
-        ) as error:
-            raise _malformed(path, f'{type(error).__name__}: {error}') from error
+        content = read_json(path)
+        found = {name: content.pop(name, None) for name in _FORMAT}
         if found != _FORMAT or set(content) != {one.name for one in fields(cls)}:
             raise DataError(
                 f'{path} is of {found}, with the fields {sorted(content)}, but this mmlgd '
@@ -114,14 +98,46 @@ class Manifest:
                 f'`python tools/dataset_converters/convert_stored_views.py {store}`; read '
                 'any other with the mmlgd that wrote it, or build it again.'
             )
+        return cls.checked(path, content)
+
+    @classmethod
+    def checked(cls, path: Path, content: dict) -> 'Manifest':
+        """A manifest of fields that a file gave.
+
+        Raises:
+            DataError: A field has a value that it cannot have.
+        """
         for name, is_valid in _VALID.items():
-            if not is_valid(content[name]):
-                raise _malformed(path, f'{name} cannot be {str(content[name])[:80]}')
-        manifest = cls(**content)
+            if name not in content or not is_valid(content[name]):
+                raise _malformed(path, f'{name} cannot be {content.get(name)!r:.80}')
+        manifest = cls(**{name: content[name] for name in _VALID})
         runs = sum(-(-images // manifest.shard_size) for images in manifest.segments)
         if runs * max(1, manifest.num_views) > _MAX_SHARDS:
             raise _malformed(path, f'it has more than {_MAX_SHARDS} shards')
         return manifest
+
+
+def read_json(path: Path) -> dict:
+    """The fields of a manifest of any version, unchecked.
+
+    Raises:
+        DataError: It is missing, or not a JSON object.
+    """
+    if not path.is_file():
+        raise DataError(
+            f'There is no store of views in {path.parent} (no {FILE_NAME}); write one with '
+            f'`python tools/build_stored_views.py CONFIG --views K --out {path.parent}`.'
+        )
+    try:
+        with open(path, 'rb') as file:
+            text = file.read(_MAX_BYTES + 1)
+        content = json.loads(text) if len(text) <= _MAX_BYTES else None
+        repr(content)  # What is nested too deeply to be shown is refused here.
+    except (OSError, ValueError, RecursionError) as error:
+        raise _malformed(path, f'{type(error).__name__}: {error}') from error
+    if not isinstance(content, dict):
+        raise _malformed(path, f'not a JSON object of at most {_MAX_BYTES} bytes')
+    return content
 
 
 def _integer(low: int, high: int) -> Callable[[Any], bool]:

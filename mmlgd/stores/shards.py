@@ -94,9 +94,11 @@ class ShardReader:
             # The library refuses headers that do not fit the file.
             with safe_open(path, 'np') as checked, open(path, 'rb') as file:
                 self.facts = json.loads((checked.metadata() or {}).get(_FACTS, '{}'))
+                if not isinstance(self.facts, dict):
+                    raise ValueError('its facts are not a JSON object')
                 length = int.from_bytes(file.read(8), 'little')
                 header = json.loads(file.read(length))
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, RecursionError, SafetensorError) as error:
             state = 'is malformed or truncated' if path.is_file() else 'is missing'
             raise self.fault(f'{state} ({error})') from error
         self._begins = {}
