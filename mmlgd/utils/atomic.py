@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -114,19 +115,30 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def remove_leftovers(folder: str | Path) -> list[str]:
+def remove_leftovers(folder: str | Path, min_age: float = 0) -> list[str]:
     """Remove the parts that killed runs left in a folder.
 
     Args:
-        folder: Where nobody else is writing now.
+        folder: Where nobody else is writing now, or nobody for longer than ``min_age``.
+        min_age: Seconds since a part was last written to. Defaults to 0.
 
     Returns:
         list[str]: Names of the removed files.
     """
     parts = sorted(Path(folder).glob(f'.*{TEMPORARY_SUFFIX}'))
+    if min_age:
+        parts = [part for part in parts if _age(part) >= min_age]
     for part in parts:
         part.unlink(missing_ok=True)
     return [part.name for part in parts]
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written to; 0 where it has just gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -15,7 +15,6 @@ from .progress_bar_hook import ProgressBarHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
 from .stateless_seed_hook import StatelessSeedHook
-from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
 from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
 
@@ -37,7 +36,6 @@ __all__ = [
     'SemanticsBankHook',
     'ShortHistoryHook',
     'StatelessSeedHook',
-    'StoredViewsHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
 ]
