@@ -28,7 +28,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.apis.align_teacher import Alignment, align_teacher
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import check_writable, write_atomically
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.launch import set_up_distributed
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg.launcher = args.launcher
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', 'alignment', f'{stem}.pth')
-    check_writable(out)
+    check_output_file(out)
     start_ranks(cfg)
     start = time.monotonic()
     result = fit(cfg)

@@ -28,7 +28,7 @@ def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
             is no JSON or has no annotations. Names the key, the file and the mend.
     """
     for key in dataloaders:
-        for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
+        for dataset in dataset_cfgs((cfg.get(key) or {}).get('dataset')):
             path = dataset.get('ann_file')
             if not path or dataset.get('backend_args') or '://' in path:
                 continue
@@ -67,10 +67,17 @@ def _check_annotated(key: str, path: str) -> None:
         )
 
 
-def _datasets(dataset: dict | None) -> Iterator[dict]:
-    """The data set, or those that wrappers hold."""
+def dataset_cfgs(dataset: dict | None) -> Iterator[dict]:
+    """A dataset's config, and those of the datasets that wrappers hold.
+
+    Args:
+        dataset (dict | None): Config, of a dataset or of a wrapper around others.
+
+    Yields:
+        dict: The outermost first.
+    """
     if dataset is None:
         return
     yield dataset
     for inner in (dataset.get('dataset'), *dataset.get('datasets', ())):
-        yield from _datasets(inner)
+        yield from dataset_cfgs(inner)

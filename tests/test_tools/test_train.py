@@ -7,10 +7,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmlgd.cli import train
 from mmlgd.errors import CheckpointError, ConfigError
-from tests.toy_tool_run import TOOLS, load_tool, run_tool
-
-train = load_tool('train')
+from tests.toy_tool_run import TOOLS, run_tool
 
 
 def toy(**changes) -> Config:
@@ -28,7 +27,7 @@ def test_trains_from_any_folder_into_work_dirs(trained):
     assert 'accuracy/top1' in result.stdout
 
 
-def test_auto_resume_goes_on_after_the_folder_was_moved(trained, toy_config, tmp_path):
+def test_auto_resume_works_after_the_folder_was_moved(trained, toy_config, tmp_path):
     moved = shutil.copytree(trained[0], tmp_path / 'moved')
     shutil.move(trained[0], tmp_path / 'gone')  # last_checkpoint names this place
     try:
@@ -40,19 +39,20 @@ def test_auto_resume_goes_on_after_the_folder_was_moved(trained, toy_config, tmp
     finally:
         shutil.move(tmp_path / 'gone', trained[0])
     assert result.returncode == 0, result.stderr
-    assert 'resumed epoch: 2' in result.stdout
+    assert 'epoch_2.pth after epoch 2, iteration 4' in result.stdout
+    assert 'max_epochs 2 -> 3' in result.stdout
     assert (moved / 'epoch_3.pth').is_file()
     assert 'Epoch(train) [1]' not in result.stdout
     assert 'Epoch(val)' not in result.stdout
 
 
-def test_auto_resume_without_checkpoint_starts_afresh_and_says_so(tmp_path, capsys):
+def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, capsys):
     cfg = toy(load_from='pretrained.pth')
     cfg.work_dir = str(tmp_path)
     train.set_resume(cfg, 'auto')
     assert cfg.resume is False
     assert cfg.load_from == 'pretrained.pth'
-    assert f'no checkpoint in {tmp_path}; a fresh start' in capsys.readouterr().out
+    assert f'no checkpoint in {tmp_path}; a new run' in capsys.readouterr().out
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):

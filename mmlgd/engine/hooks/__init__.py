@@ -13,7 +13,9 @@ from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .sampler_position_hook import SamplerPositionHook
+from .resume_hook import ResumeHook
 from .semantics_bank_hook import SemanticsBankHook
+from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
 from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
@@ -34,8 +36,10 @@ __all__ = [
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
+    'StartupHook',
     'StatelessSeedHook',
     'StoredViewsHook',
     'TrainingCostHook',
