@@ -172,8 +172,9 @@ def is_finished(cfg: Config) -> bool:
         end = cfg.train_cfg.get(f'max_{unit}s')
         if end is not None and meta[unit] >= end:
             print_log(
-                f'{cfg.load_from} has already finished at {unit} {meta[unit]} of {end}. '
-                f'To train longer: --cfg-options train_cfg.max_{unit}s=...'
+                f'{cfg.load_from} has already finished: it was written at {unit} '
+                f'{meta[unit]}, and train_cfg.max_{unit}s is {end}. To train longer: '
+                f'--cfg-options train_cfg.max_{unit}s=...'
             )
             return True
     return False
