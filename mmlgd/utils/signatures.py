@@ -6,13 +6,19 @@ import inspect
 import textwrap
 from collections.abc import Callable
 
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+#: Where classes hand ``**kwargs`` to that would fail hours later.
+_HANDED_ON = {(CheckpointHook, 'kwargs'): Runner.save_checkpoint}
+
 
 @functools.cache
 def options_of(target: Callable) -> frozenset[str] | None:
     """Names of the options that a class or function takes.
 
     ``**kwargs`` is followed along the base classes as long as all of it is handed to
-    ``super().__init__``.
+    the ``__init__`` of a base.
 
     Args:
         target (Callable): A class or function.
@@ -37,7 +43,10 @@ def options_of(target: Callable) -> frozenset[str] | None:
         found |= names
         if keywords is None:
             return frozenset(found - {'self'})
-        if not _only_forwards(init, keywords):
+        if (cls, keywords) in _HANDED_ON:
+            handed_on = options_of(_HANDED_ON[cls, keywords])
+            return frozenset(found | handed_on) - {'self'}
+        if not _only_forwards(init, keywords, {base.__name__ for base in target.__mro__}):
             return None
     return frozenset(found - {'self'})
 
@@ -57,8 +66,11 @@ def _parameters(function: Callable) -> tuple[frozenset[str] | None, str | None]:
     return names, keywords[0] if keywords else None
 
 
-def _only_forwards(init: Callable, keywords: str) -> bool:
-    """Whether every use of ``**keywords`` is ``super().__init__(..., **keywords)``."""
+def _only_forwards(init: Callable, keywords: str, bases: set[str]) -> bool:
+    """Whether every use of ``**keywords`` is ``super().__init__(..., **keywords)``.
+
+    ``Base.__init__(self, ..., **keywords)`` counts, too.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
@@ -66,8 +78,9 @@ def _only_forwards(init: Callable, keywords: str) -> bool:
     uses = sum(isinstance(n, ast.Name) and n.id == keywords for n in ast.walk(tree))
     forwarded = sum(
         isinstance(node, ast.Call)
-        and ast.unparse(node.func).startswith('super(')
-        and ast.unparse(node.func).endswith('.__init__')
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == '__init__'
+        and ast.unparse(node.func.value).split('(')[0] in {'super', *bases}
         and any(
             each.arg is None and ast.unparse(each.value) == keywords
             for each in node.keywords

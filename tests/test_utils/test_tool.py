@@ -31,7 +31,9 @@ def test_work_dir_is_the_options_then_the_configs_then_the_name(config):
 
 
 def test_options_reach_nested_settings(config):
-    cfg = tool.load_config(parse(config, '--cfg-options', 'model.a=2', 'env_cfg.c=[1,2]'), ())
+    cfg = tool.load_config(
+        parse(config, '--cfg-options', 'model.a=2', 'env_cfg.c=[1,2]'), ()
+    )
     assert cfg.model.a == 2
     assert cfg.env_cfg.c == [1, 2]
 
