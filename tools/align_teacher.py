@@ -86,7 +86,10 @@ def main(argv: list[str] | None = None) -> None:
     """Fit, print and write."""
     args = parse_args(argv)
     cfg = read_config(
-        args.config, args.cfg_options, needed=('teacher', 'target', 'dataloader')
+        args.config,
+        args.cfg_options,
+        needed=('teacher', 'target', 'dataloader'),
+        optional=('alignment',),
     )
     cfg.launcher = args.launcher
     stem = osp.splitext(osp.basename(args.config))[0]

@@ -36,6 +36,7 @@ from mmlgd.datasets.view_store.manifest import FILE_NAME, Manifest
 from mmlgd.datasets.view_store.rows import EMBEDDING_DTYPES
 from mmlgd.datasets.view_store.summary import summarize_store
 from mmlgd.errors import ConfigError
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
@@ -120,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         int: 1 where verifying found a fault, else 0.
     """
     args, start = parse_args(argv), time.perf_counter()
+    if args.verify is None:
+        check_output_folder(args.out)
     ranks = read_ranks(args.launcher)
     place = read_part(args.part, ranks.rank, ranks.world_size)
     if args.device is None:

@@ -36,7 +36,7 @@ from mmlgd.evaluation import (
     weighted_knn,
 )
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_folder, write_atomically
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.tool import run_tool
 
@@ -177,6 +177,7 @@ def print_table(summary: dict) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.chdir(ROOT)
+    check_output_folder(args.work_dir, '--work-dir')
     start = time.monotonic()
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(

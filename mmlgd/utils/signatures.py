@@ -10,7 +10,9 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 #: Where classes hand ``**kwargs`` to that would fail hours later.
-_HANDED_ON = {(CheckpointHook, 'kwargs'): Runner.save_checkpoint}
+_HANDED_ON = {
+    CheckpointHook: frozenset(inspect.signature(Runner.save_checkpoint).parameters),
+}
 
 
 @functools.cache
@@ -43,10 +45,11 @@ def options_of(target: Callable) -> frozenset[str] | None:
         found |= names
         if keywords is None:
             return frozenset(found - {'self'})
-        if (cls, keywords) in _HANDED_ON:
-            handed_on = options_of(_HANDED_ON[cls, keywords])
-            return frozenset(found | handed_on) - {'self'}
-        if not _only_forwards(init, keywords, {base.__name__ for base in target.__mro__}):
+        if cls in _HANDED_ON:
+            return frozenset(found | _HANDED_ON[cls]) - {'self'}
+        if not _only_forwards(
+            init, keywords, {base.__name__ for base in target.__mro__}
+        ):
             return None
     return frozenset(found - {'self'})
 
