@@ -34,6 +34,8 @@ _REGISTRIES = {
     'optimizer': 'OPTIMIZERS',
     'param_scheduler': 'PARAM_SCHEDULERS',
     'pipeline': 'TRANSFORMS',
+    'target': 'MODELS',
+    'teacher': 'MODELS',
     'test_evaluator': 'METRICS',
     'val_evaluator': 'METRICS',
     'vis_backends': 'VISBACKENDS',

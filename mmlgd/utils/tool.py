@@ -63,8 +63,8 @@ def read_config(
             does not. Defaults to none.
 
     Raises:
-        ConfigError: No such config, a field is missing, or an option would change
-            nothing.
+        ConfigError: No such config, a field is missing, an option would change
+            nothing, or a type or an option of a class is unknown.
     """
     try:
         cfg = Config.fromfile(path)
@@ -78,6 +78,9 @@ def read_config(
             f'Config {path!r} has no {", ".join(absent)}, which this tool needs; add '
             'it, or inherit from a file of configs/_base_/ that has it.'
         )
+    warn_of_misspelt_fields(cfg)
+    with set_prints_aside():  # of libraries, when they are imported
+        check_config(cfg)
     return cfg
 
 
@@ -119,12 +122,9 @@ def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
         dataloaders (Sequence[str]): Those the tool uses.
 
     Raises:
-        ConfigError: A type or an option is unknown, or the work dir cannot be written.
+        ConfigError: The work dir cannot be written.
         DataError: An annotation file is not there.
     """
-    warn_of_misspelt_fields(cfg)
-    with set_prints_aside():  # of libraries, when they are imported
-        check_config(cfg)
     check_annotation_files(cfg, dataloaders)
     use_loader_options_that_work(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')
