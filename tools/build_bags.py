@@ -32,6 +32,7 @@ from mmlgd.datasets import (
 )
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.annotation_files import check_annotation_files
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
