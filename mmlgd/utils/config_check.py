@@ -1,6 +1,6 @@
 """Finds misspelt types and options in a config before anything is built."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from mmengine import registry as roots
 from mmengine.config import Config
@@ -58,7 +58,9 @@ _LOADERS_OPTIONS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
 _MAX_SHOWN = 5
 
 
-def check_config(cfg: Config) -> None:
+def check_config(
+    cfg: Config, fields: Collection[str] | None = None, scope: str = 'mmengine'
+) -> None:
     """Refuse types that are not registered and options that their classes do not take.
 
     Types are looked up and signatures read; nothing is built. Where a class hands
@@ -66,23 +68,28 @@ def check_config(cfg: Config) -> None:
 
     Args:
         cfg (Config): Full config.
+        fields (Collection[str], optional): Top-level fields to look at. Defaults to
+            all that a Runner builds something from.
+        scope (str): Where types are looked up if the config has no ``default_scope``.
+            Defaults to 'mmengine', as a Runner does.
 
     Raises:
         ConfigError: Names each place, option and class, and the closest valid name.
     """
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
-        fields = {key: cfg[key] for key in cfg if key in _checked_fields(cfg)}
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', scope)):
+        fields = _built_fields() if fields is None else fields
         found = [
             problem
-            for key, value in fields.items()
-            for problem in (*_untyped(key, value), *_walk(value, (key,)))
+            for key in cfg
+            if key in fields
+            for problem in (*_untyped(key, cfg[key]), *_walk(cfg[key], (key,)))
         ]
     if found:
         more = f'; and {len(found) - _MAX_SHOWN} more' if found[_MAX_SHOWN:] else ''
         raise ConfigError('; '.join(found[:_MAX_SHOWN]) + more)
 
 
-def _checked_fields(cfg: Config) -> set[str]:
+def _built_fields() -> set[str]:
     loaders = {f'{mode}_dataloader' for mode in ('train', 'val', 'test')}
     loops = {f'{mode}_cfg' for mode in ('train', 'val', 'test')}
     return loaders | loops | set(_REGISTRIES) | {'log_processor'}

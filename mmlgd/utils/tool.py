@@ -79,9 +79,14 @@ def read_config(
             'it, or inherit from a file of configs/_base_/ that has it.'
         )
     warn_of_misspelt_fields(cfg)
-    with set_prints_aside():  # of libraries, when they are imported
-        check_config(cfg)
+    # The tools set this scope where a config has none.
+    _check(cfg, {*needed, *optional}, 'mmlgd')
     return cfg
+
+
+def _check(cfg: Config, *args) -> None:
+    with set_prints_aside():  # of libraries, when they are imported
+        check_config(cfg, *args)
 
 
 def _lay_over(cfg: Config, options: dict) -> None:
@@ -122,9 +127,10 @@ def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
         dataloaders (Sequence[str]): Those the tool uses.
 
     Raises:
-        ConfigError: The work dir cannot be written.
+        ConfigError: A type or an option is unknown, or the work dir cannot be written.
         DataError: An annotation file is not there.
     """
+    _check(cfg)
     check_annotation_files(cfg, dataloaders)
     use_loader_options_that_work(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')

@@ -88,7 +88,6 @@ def test_debugging_and_our_own_faults_keep_the_traceback(monkeypatch):
         ('model.a.b=1', 'model.a.b=1 does not fit the config'),
         ('custom_hooks.3.interval=1', 'custom_hooks.3.interval=1 does not fit'),
         ('modle.a=1', "reads a field 'modle'.*'model'"),
-        ('train_cfg.max_epoch=2', "no option 'max_epoch'.*'max_epochs'"),
     ],
 )
 def test_options_that_do_not_fit_are_named(config, option, what):
