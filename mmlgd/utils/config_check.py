@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError
 
+from .config_fields import runner_fields
 from .signatures import options_of
 from .suggest import suggest
 
@@ -85,14 +86,15 @@ def check_config(
             for problem in (*_untyped(key, cfg[key]), *_walk(cfg[key], (key,)))
         ]
     if found:
-        more = f'; and {len(found) - _MAX_SHOWN} more' if found[_MAX_SHOWN:] else ''
-        raise ConfigError('; '.join(found[:_MAX_SHOWN]) + more)
+        more = f' And {len(found) - _MAX_SHOWN} more.' if found[_MAX_SHOWN:] else ''
+        raise ConfigError(' '.join(found[:_MAX_SHOWN]) + more)
 
 
 def _built_fields() -> set[str]:
     loaders = {f'{mode}_dataloader' for mode in ('train', 'val', 'test')}
     loops = {f'{mode}_cfg' for mode in ('train', 'val', 'test')}
-    return loaders | loops | set(_REGISTRIES) | {'log_processor'}
+    named = loaders | loops | set(_REGISTRIES) | {'log_processor'}
+    return named & runner_fields()
 
 
 def _untyped(field: str, value: object) -> Iterator[str]:
