@@ -12,8 +12,8 @@ from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
-from .sampler_position_hook import SamplerPositionHook
 from .resume_hook import ResumeHook
+from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
 from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook

@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import HOOKS
-from mmlgd.utils.annotation_files import dataset_cfgs
+from mmlgd.utils.dataset_configs import innermost_datasets
 
 #: State of a scheduler that changes while it runs, and base values, which are the
 #: optimizer's options.
@@ -123,8 +123,8 @@ def training_record(runner: Runner) -> dict[str, Any]:
         images=len(loader.dataset),
         data_root=[
             str(each['data_root'])
-            for each in dataset_cfgs(dataset if isinstance(dataset, dict) else None)
-            if each.get('data_root')
+            for each in innermost_datasets(dataset)
+            if isinstance(each, dict) and each.get('data_root')
         ],
     )
 

@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmlgd.registry import HOOKS
+from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.model import unwrap_model
 from mmlgd.utils.quiet import open_terminal
 
@@ -82,11 +83,10 @@ def _model(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _images(dataset: Any) -> str:
-    inner = dataset
-    while hasattr(inner, 'dataset'):
-        inner = inner.dataset
-    root = getattr(inner, 'data_root', None) or getattr(inner, 'img_folder', None)
-    return f'{len(dataset)}{f" in {root}" if root else ""} ({type(inner).__name__})'
+    parts = innermost_datasets(dataset)
+    roots = [str(part.data_root) for part in parts if getattr(part, 'data_root', None)]
+    place = f' in {", ".join(roots)}' if roots else ''
+    return f'{len(dataset)}{place} ({type(parts[0]).__name__})'
 
 
 def _batch(size: int | None, runner: Runner) -> str:
