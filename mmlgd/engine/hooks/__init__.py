@@ -12,8 +12,10 @@ from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
+from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
 from .training_cost_hook import TrainingCostHook
 from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
@@ -33,8 +35,10 @@ __all__ = [
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
+    'StartupHook',
     'StatelessSeedHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
