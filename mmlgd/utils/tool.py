@@ -16,6 +16,7 @@ from mmlgd.errors import ConfigError, MMLGDError
 
 from .annotation_files import check_annotation_files
 from .launch import set_up_distributed
+from .mmengine_private import read_weights_only
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +100,8 @@ def build_runner(cfg: Config, dataloaders: Sequence[str]) -> Runner:
     """
     check_annotation_files(cfg, dataloaders)
     set_up_distributed(cfg)
+    # A config of another library may name no class of mmlgd that sees to it.
+    read_weights_only()
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
