@@ -1,0 +1,214 @@
+"""What a benchmark file asks for: data, names, models, methods, seeds, evaluations."""
+
+import copy
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from benchmarks.comparison.methods import METHODS, Method, read_method
+from benchmarks.comparison.own_data import (
+    keep_back,
+    read_labelled,
+    read_names,
+    write_dataset,
+)
+from mmlgd.errors import ConfigError
+from mmlgd.utils.suggest import suggest
+
+EVALUATIONS = ('zero_shot', 'probe', 'knn', 'transfer')
+SPLITS = ('val', 'test')
+_NEEDED = ('train', 'test', 'teacher', 'methods')
+#: How a file measures unless it says otherwise.
+SETTINGS = dict(
+    zero_shot={},
+    # By percentage of the labels: how often they are drawn, and passes over them. The
+    # learning rate, at features of standard deviation 1, is the best one on the images
+    # for validation.
+    probe=dict(
+        lrs=[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
+        percentages={
+            '1': dict(draws=3, epochs=100),
+            '10': dict(draws=1, epochs=100),
+            '100': dict(draws=1, epochs=20),
+        },
+    ),
+    knn=dict(k=20),
+    transfer={},
+)
+_STUDENT = 'configs/_base_/students/{}.py'
+
+
+@dataclass(kw_only=True)
+class Benchmark:
+    """A benchmark file, read. docs/own_data.md describes the fields for its writers.
+
+    Attributes:
+        path (Path): The file.
+        images (str | dict | None): Unlabelled images to train on; None: ``train``.
+        train (str | dict): Labelled images, for probes and k-NN.
+        test (str | dict): Labelled images that are reported.
+        val (str | dict | None): Labelled images on which settings are chosen; None: a
+            tenth of ``train``, which is then not trained on.
+        names (list[str] | ...): Category names; a list once they are read.
+        prepare (dict | None): ``function``, a dotted name that is called with the other
+            entries before anything else.
+        student (str | dict): Name of a file of configs/_base_/students, or a dict with
+            ``backbone`` and ``neck``.
+        methods (dict[str, Method] | ...): By name, in the order of the table.
+        reference (str | None): The method that the others are compared with, seed by
+            seed; None: the first that is trained.
+    """
+
+    path: Path
+    train: str | dict
+    test: str | dict
+    teacher: dict
+    methods: dict
+    name: str
+    title: str
+    work_dir: Path
+    images: str | dict | None = None
+    val: str | dict | None = None
+    names: object = None
+    templates: object = 'imagenet'
+    prepare: dict | None = None
+    student: str | dict = 'mbv3_small'
+    image_size: int = 224
+    train_pipeline: list | None = None
+    test_pipeline: list | None = None
+    iterations: int = 430
+    warm_up: int | None = None
+    batch_size: int = 128
+    num_workers: int = 0
+    seeds: tuple = (0, 1, 2)
+    evaluations: tuple = ('zero_shot', 'probe', 'knn')
+    settings: dict | None = None
+    split: str = 'test'
+    reference: str | None = None
+
+    def read_data(self) -> None:
+        """Put every data set in its place and replace paths by configs of data sets.
+
+        Raises:
+            ConfigError: Names and class folders differ.
+            DataError: Images or a list are missing, or not understood.
+        """
+        if self.prepare:
+            arguments = dict(self.prepare)
+            module, function = arguments.pop('function').rsplit('.', 1)
+            getattr(importlib.import_module(module), function)(**arguments)
+        self.names, folders = read_names(self.names, self.train)
+        sources = dict(train=self.train, val=self.val, test=self.test)
+        found = {
+            split: read_labelled(source, folders, len(self.names))
+            for split, source in sources.items()
+            if isinstance(source, (str, Path))
+        }
+        if self.val is None:
+            if 'train' not in found:
+                raise ConfigError(f'{self.path}: give `val` beside a `train` that is a dict.')
+            found['train'], found['val'] = keep_back(found['train'])
+        for split, labelled in found.items():
+            path = self.work_dir / f'lists/{split}.txt'
+            setattr(self, split, write_dataset(labelled, path))
+        if self.images is None:
+            self.images = self.train
+        elif isinstance(self.images, str):
+            self.images = dict(type='UnlabeledImages', data_root=self.images)
+
+    def seeds_of(self, method: Method) -> tuple[int, ...]:
+        """One seed for a teacher, which is the same model whatever the run."""
+        return tuple(self.seeds[:1] if method.role == 'teacher' else self.seeds)
+
+
+def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benchmark:
+    """Read a benchmark file, whose paths count from the current folder.
+
+    Args:
+        path (str | Path): The file.
+        work_dir (str | Path, optional): Defaults to None: the file's ``work_dir``,
+            or work_dirs/benchmarks/<name>.
+
+    Raises:
+        ConfigError: A field is missing or unknown, or names what there is not.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(
+            f'there is no benchmark file {path}; docs/own_data.md says how to write one.'
+        )
+    fields = Config.fromfile(path).to_dict()
+    fields = {key: value for key, value in fields.items() if not key.startswith('_')}
+    known = Benchmark.__dataclass_fields__
+    for key in fields:
+        if key not in known:
+            raise ConfigError(
+                f'{path}: {key!r} is not a field of a benchmark file.{suggest(key, known)}'
+            )
+    if absent := [name for name in _NEEDED if name not in fields]:
+        raise ConfigError(f'benchmark file {path} has no {", ".join(absent)}; add it.')
+    fields.setdefault('name', path.stem)
+    fields.setdefault('title', fields['name'])
+    default = Path('work_dirs/benchmarks', fields['name'])
+    fields['work_dir'] = Path(work_dir or fields.get('work_dir', default))
+    benchmark = Benchmark(path=path, **fields)
+    choose(benchmark.evaluations, EVALUATIONS, 'evaluation', path)
+    choose([benchmark.split], SPLITS, 'split', path)
+    settings = copy.deepcopy(SETTINGS)
+    for name, given in (benchmark.settings or {}).items():
+        choose([name], EVALUATIONS, 'evaluation', path)
+        settings[name].update(given)
+    benchmark.settings = settings
+    benchmark.student = _read_student(benchmark.student, path)
+    methods = benchmark.methods
+    if not isinstance(methods, dict):
+        choose(methods, METHODS, 'method', path)
+        methods = {name: {} for name in methods}
+    benchmark.methods = {
+        name: read_method(name, entry, path) for name, entry in methods.items()
+    }
+    trained = [m.name for m in benchmark.methods.values() if m.role == 'student']
+    if benchmark.reference is None:
+        benchmark.reference = trained[0] if trained else None
+    else:
+        choose([benchmark.reference], trained, 'trained method', path)
+    return benchmark
+
+
+def _read_student(student: str | dict, path: Path) -> dict:
+    if isinstance(student, dict):
+        return student
+    file = Path(_STUDENT.format(student))
+    names = sorted(each.stem for each in file.parent.glob('*.py'))
+    choose([student], names, 'student', path)
+    return Config.fromfile(file).student.to_dict()
+
+
+def choose(wanted: list | None, known: object, kind: str, path: object) -> list:
+    """What is asked for of what there is, in its order; all where nothing is.
+
+    Raises:
+        ConfigError: Something is asked for that there is not.
+    """
+    for name in wanted or ():
+        if name not in known:
+            raise ConfigError(
+                f'{path}: there is no {kind} {name}; there are '
+                f'{", ".join(map(str, known))}.{suggest(str(name), map(str, known))}'
+            )
+    return [name for name in known if wanted is None or name in wanted]
+
+
+def check_split(evaluations: list[str], split: str) -> None:
+    """Refuse to choose settings by test images.
+
+    Raises:
+        ConfigError: The split is 'val', and transfer is among the evaluations.
+    """
+    if split == 'val' and 'transfer' in evaluations:
+        raise ConfigError(
+            'the scenes of transfer are made of test images, on which nothing may be '
+            'chosen: with --split val, leave transfer out of --evaluations.'
+        )
