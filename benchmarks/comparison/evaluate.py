@@ -1,30 +1,23 @@
-"""Evaluates one run of a benchmark: zero-shot, linear probes, k-NN.
+"""Evaluates a run: zero-shot, linear probes by parts of the labels, k-NN."""
 
-tools/benchmarks/compare_methods.py calls it, each run in a process of its own.
-"""
-
-import argparse
-import json
-import sys
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, find_latest_checkpoint, set_random_seed
 from torch import nn
+from torch.utils.data import DataLoader
 
-from mmlgd.apis import evaluation_loaders, extract_features
+from mmlgd.apis import extract_features
 from mmlgd.datasets.splits import draw_labelled
-from mmlgd.evaluation import fit_linear_probes, predict, weighted_knn
-from mmlgd.registry import METRICS, MODELS
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.evaluation import fit_linear_probes, predict, summarize, weighted_knn
+from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
-from mmlgd.utils.tool import run_tool
+
+#: Split to features (N, h) float32 and labels (N,) int64.
+Features = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 class TeacherFeatures(nn.Module):
@@ -39,124 +32,120 @@ class TeacherFeatures(nn.Module):
         return self.teacher.encode_image(inputs)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='work folder with run.py')
-    parser.add_argument('settings', type=json.loads, help='JSON: evaluation to options')
-    parser.add_argument('--role', default='student')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--split', choices=('val', 'test'), default='test')
-    parser.add_argument('--out', type=Path, required=True)
-    return parser.parse_args(argv)
+def evaluate(cfg: Config, folder: Path, asked: dict) -> dict:
+    """Make the evaluations that are asked for.
 
+    Args:
+        cfg (Config): Of the run.
+        folder (Path): Its work folder, with the checkpoint.
+        asked (dict): ``role``, ``seed``, ``split`` and ``evaluations``, settings by
+            name.
 
-def build_model(cfg: Config, args: argparse.Namespace) -> nn.Module:
-    """The run's model as its role asks for, ready to classify."""
+    Returns:
+        dict: By name, ``top1`` and ``balanced`` accuracy in percent; of ``probe``, such
+        by percentage of the labels; None where the model has no such figure.
+    """
+    found, wanted = {}, asked['evaluations']
+    if not wanted:
+        return found
     init_default_scope(cfg.default_scope)
-    set_random_seed(args.seed)
+    set_random_seed(asked['seed'])
+    device = get_device()
     model = MODELS.build(cfg.model)
-    if args.role == 'student':
-        path = find_latest_checkpoint(args.folder)
+    if asked['role'] == 'student':
+        path = find_latest_checkpoint(str(folder))
         load_exactly(model, read_checkpoint(path)['state_dict'], '', path)
-    elif args.role == 'untrained':
+    elif asked['role'] == 'untrained':
         model.init_weights()
-    return model.to(memory_format=torch.channels_last).eval()
-
-
-def classify(model: nn.Module, cfg: Config, args: argparse.Namespace) -> dict | None:
-    """Zero-shot top-1 accuracy (%) of the student, or the teacher; None without names."""
-    if args.role == 'untrained' or getattr(model, 'prediction_bank', None) is None:
-        return None
-    who = 'teacher' if args.role == 'teacher' else 'student'
-    model.predict_teacher = who == 'teacher'
-    loader = Runner.build_dataloader(cfg[f'{args.split}_dataloader'])
-    metric = METRICS.build(cfg[f'{args.split}_evaluator'])
-    for batch in loader:
-        metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
-    found = metric.evaluate(len(loader.dataset))
-    return dict(top1=round(found[f'zero_shot/{who}_top1'], 2))
-
-
-def features_of(model: nn.Module, cfg: Config, args: argparse.Namespace) -> dict:
-    """Features and labels of the training images, of those for validation, and of
-    the split that is reported: name to pair."""
-    backbone = TeacherFeatures(model.teacher) if args.role == 'teacher' else None
-    backbone = backbone or model.backbone
-    found = {}
-    for split in dict.fromkeys(('val', args.split)):
-        part = dict(cfg, test_dataloader=cfg[f'{split}_dataloader'])
-        loaders = evaluation_loaders(Config(part))
-        for name, loader in zip(('train', split), loaders):
-            if name not in found:
-                found[name] = extract_features(
-                    backbone, loader, model.data_preprocessor
-                )
+    model.to(device, memory_format=torch.channels_last).eval()
+    split, role = asked['split'], asked['role']
+    loaders = {
+        name: Runner.build_dataloader(cfg[f'{key}_dataloader'])
+        for name, key in (('train', 'labelled'), ('val', 'val'), (split, split))
+    }
+    if 'zero_shot' in wanted:
+        found['zero_shot'] = classify(model, loaders[split], role)
+    if {'probe', 'knn'} & wanted.keys():
+        is_teacher = role == 'teacher'
+        backbone = TeacherFeatures(model.teacher) if is_teacher else model.backbone
+        data = {
+            name: extract_features(backbone, loader, model.data_preprocessor, device)
+            for name, loader in loaders.items()
+        }
+    if 'probe' in wanted:
+        found['probe'] = probe_all(data, split, wanted['probe'], asked['seed'])
+    if 'knn' in wanted:
+        found['knn'] = vote(data, split, **wanted['knn'])
     return found
 
 
-def probe(data: dict, percent: int, epochs: int, rates: list, seed: int) -> dict:
-    """Top-1 accuracy (%) of a linear probe by a part of the training labels.
+@torch.no_grad()
+def classify(model: nn.Module, loader: DataLoader, role: str) -> dict | None:
+    """Zero-shot accuracy of student or teacher; None for a model without names."""
+    if getattr(model, 'prediction_bank', None) is None:
+        return None
+    is_teacher = role == 'teacher'
+    model.predict_teacher = is_teacher
+    key = 'teacher_pred_score' if is_teacher else 'pred_score'
+    samples = [sample for batch in loader for sample in model.test_step(batch)]
+    scores = torch.stack([sample.get(key) for sample in samples]).cpu()
+    labels = torch.cat([sample.gt_label for sample in samples]).cpu()
+    return summarize(labels, scores.argmax(dim=1) == labels, scores.shape[1])
+
+
+def _num_classes(data: Features) -> int:
+    return 1 + max(int(labels.max()) for _, labels in data.values())
+
+
+def probe(
+    data: Features, split: str, percent: int, epochs: int, lrs: list, seed: int
+) -> dict:
+    """Accuracy of a linear probe by a part of the training labels.
 
     The learning rate is the one that is best on the images for validation.
     """
     features, labels = data['train']
     chosen = draw_labelled(labels, percent, seed)
-    labels, num_classes = labels[chosen], int(labels.max()) + 1
     # Backbones differ in the scale of their features: no rate would suit them all.
     mean = features[chosen].mean(dim=0)
     std = features[chosen].std(dim=0).clamp_min(1e-12)
+    scaled = {name: ((x - mean) / std, y) for name, (x, y) in data.items()}
     weights = fit_linear_probes(
-        (features[chosen] - mean) / std, labels, num_classes, rates, epochs, seed=seed
+        scaled['train'][0][chosen],
+        labels[chosen],
+        _num_classes(data),
+        lrs,
+        epochs,
+        seed=seed,
     )
-    hits = {
-        split: (predict(weights, (x - mean) / std) == y).float().mean(dim=1)
-        for split, (x, y) in data.items()
-        if split != 'train'
-    }
-    best = int(hits['val'].argmax())
-    reported = hits.get('test', hits['val'])
-    return dict(top1=round(100 * reported[best].item(), 2), rate=rates[best])
+    val_features, val_labels = scaled['val']
+    hits = (predict(weights, val_features) == val_labels).float().mean(dim=1)
+    best = int(hits.argmax())
+    features, labels = scaled[split]
+    right = predict(weights[best : best + 1], features)[0] == labels
+    return dict(summarize(labels, right, _num_classes(data)), lr=lrs[best])
 
 
-def probe_all(data: dict, settings: dict, seed: int) -> dict:
+def probe_all(data: Features, split: str, settings: dict, seed: int) -> dict:
     """Probes by percentage of labels, the mean over some draws of them."""
     found = {}
     for percent, options in settings['percentages'].items():
-        runs = [
-            probe(
-                data, int(percent), options['epochs'], settings['rates'], 100 * seed + i
-            )
-            for i in range(options['draws'])
+        epochs, count = options['epochs'], options['draws']
+        draws = [
+            probe(data, split, int(percent), epochs, settings['lrs'], 100 * seed + i)
+            for i in range(count)
         ]
-        mean = sum(run['top1'] for run in runs) / len(runs)
-        found[percent] = dict(top1=round(mean, 2), draws=runs)
+        found[percent] = {
+            key: round(sum(draw[key] for draw in draws) / count, 2)
+            for key in ('top1', 'balanced')
+        }
+        found[percent]['lrs'] = [draw['lr'] for draw in draws]
     return found
 
 
-def vote(data: dict, split: str, k: int) -> dict:
-    """Top-1 accuracy (%) of weighted k-NN by all training labels."""
+def vote(data: Features, split: str, k: int) -> dict:
+    """Accuracy of weighted k-NN by all training labels, at most all of them voting."""
     (bank, bank_labels), (queries, labels) = data['train'], data[split]
-    scores = weighted_knn(queries, bank, bank_labels, int(bank_labels.max()) + 1, k=k)
-    return dict(top1=round(100 * (scores.argmax(1) == labels).float().mean().item(), 2))
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    cfg = Config.fromfile(args.folder / 'run.py')
-    model, found = build_model(cfg, args), {}
-    begin = time.process_time()
-    if 'zero_shot' in args.settings:
-        found['zero_shot'] = classify(model, cfg, args)
-    if {'probe', 'knn'} & set(args.settings):
-        data = features_of(model, cfg, args)
-        print(f'features: {time.process_time() - begin:.1f} s')
-    if 'probe' in args.settings:
-        found['probe'] = probe_all(data, args.settings['probe'], args.seed)
-    if 'knn' in args.settings:
-        found['knn'] = vote(data, args.split, **args.settings['knn'])
-    print(f'{json.dumps(found)}\nin all: {time.process_time() - begin:.1f} s')
-    write_atomically(args.out, json.dumps(found) + '\n')
-
-
-if __name__ == '__main__':
-    run_tool(main)
+    count = _num_classes(data)
+    scores = weighted_knn(queries, bank, bank_labels, count, k=min(k, len(bank)))
+    return summarize(labels, scores.argmax(dim=1) == labels, count)

@@ -36,9 +36,9 @@ class Method:
         wrapper (dict | None): Data set around the images, within the views.
         views (dict): Data set around that; ``SeededViews`` gets the run's seed.
         hooks (list): Beside those of the recipe.
-        prepare (dict | None): ``script`` to run before the first training, its
-            ``arguments``, and ``fills``, the dotted keys that take the path of what it
-            writes, ``out``.
+        prepare (dict | None): ``script`` to run before the first training, with the
+            config of ``method``, by default this one, and ``arguments``; ``fills``, the
+            dotted keys that take the path of what it writes, ``out``.
         skip (list[str]): Evaluations that say nothing about it.
         labelled (bool): Whether it trains on the labels, without a teacher.
     """

@@ -57,6 +57,8 @@ class Benchmark:
         student (str | dict): Name of a file of configs/_base_/students, or a dict with
             ``backbone`` and ``neck``.
         methods (dict[str, Method] | ...): By name, in the order of the table.
+        on_request (list[str]): Evaluations that are only made where the command line
+            asks for them.
         reference (str | None): The method that the others are compared with, seed by
             seed; None: the first that is trained.
     """
@@ -84,6 +86,7 @@ class Benchmark:
     num_workers: int = 0
     seeds: tuple = (0, 1, 2)
     evaluations: tuple = ('zero_shot', 'probe', 'knn')
+    on_request: tuple = ()
     settings: dict | None = None
     split: str = 'test'
     reference: str | None = None
@@ -117,6 +120,10 @@ class Benchmark:
             self.images = self.train
         elif isinstance(self.images, str):
             self.images = dict(type='UnlabeledImages', data_root=self.images)
+
+    def reported_on(self, split: str) -> list[str]:
+        """Evaluations that the images of a split allow: scenes are of test images."""
+        return [n for n in self.evaluations if split == 'test' or n != 'transfer']
 
     def seeds_of(self, method: Method) -> tuple[int, ...]:
         """One seed for a teacher, which is the same model whatever the run."""
@@ -155,6 +162,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
     fields['work_dir'] = Path(work_dir or fields.get('work_dir', default))
     benchmark = Benchmark(path=path, **fields)
     choose(benchmark.evaluations, EVALUATIONS, 'evaluation', path)
+    choose(benchmark.on_request, benchmark.evaluations, 'evaluation', path)
     choose([benchmark.split], SPLITS, 'split', path)
     settings = copy.deepcopy(SETTINGS)
     for name, given in (benchmark.settings or {}).items():

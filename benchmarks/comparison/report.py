@@ -1,182 +1,273 @@
-"""Means and deviations over seeds, as a table, as JSON and for a figure."""
+"""Means and deviations over seeds, as tables, as compact JSON and for a figure.
 
+A report is a dict: ``title``, ``split``, ``seeds``, ``columns`` (name to title),
+``reference``, ``reported`` (command, commit, date) and ``rows``; a row has ``method``,
+``title``, ``values`` (column to one number a seed; None where there is nothing to
+measure, 'failed', 'stale', or [] where it was not run) and who made them.
+"""
+
+import json
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.plan import Benchmark
-from benchmarks.provenance import describe_makers
-from benchmarks.runs import Run
-
+from benchmarks.comparison.plan import Benchmark
+from benchmarks.comparison.runs import Run
 from mmlgd.datasets.fashion_scenes import SceneSettings
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.visualization import draw_costs
 
-NOT_RUN, NOT_APPLICABLE, FAILED = 'not run', '–', 'failed'
-# Evaluation to its columns: name, title, keys that lead to the value.
-_COLUMNS = dict(
-    zero_shot=[('zero_shot', 'zero-shot', ('top1',))],
-    knn=[('knn', 'k-NN', ('top1',))],
-    transfer=[
-        ('box_ap', 'box AP', ('box_ap',)),
-        ('mask_ap', 'mask AP', ('mask_ap',)),
-        ('mIoU', 'mIoU', ('mIoU',)),
-    ],
+NOT_RUN, NOT_APPLICABLE = 'not run', '–'
+COST = 'cost'
+_BALANCED = '_balanced'
+_TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
+_ACCURACY = 'Top-1 accuracy in percent, of the {images}'
+_COST = (
+    'Cost: CPU time of a training on one thread (teacher, student, data, and what the '
+    'method prepares before).'
 )
-COST = ('cpu_seconds', 'cost (s)')
 
 
-def columns_of(benchmark: Benchmark) -> list[tuple[str, str, str, tuple]]:
-    """Evaluation, name, title and path to the value, of each column."""
-    found = []
-    for evaluation in benchmark.evaluations:
-        part = _COLUMNS.get(evaluation)
-        if evaluation == 'probe':
-            part = [
-                (f'probe_{percent}', f'probe {percent} %', (str(percent), 'top1'))
+def columns_of(benchmark: Benchmark, split: str) -> dict[str, tuple[str, list[str]]]:
+    """Name of each column to its title and the keys that lead to its value."""
+    found = {}
+    for name in benchmark.reported_on(split):
+        if name == 'transfer':
+            found |= {key: (text, [name, key]) for key, text in _TRANSFER.items()}
+            continue
+        parts = [(name, dict(zero_shot='zero-shot', knn='k-NN').get(name), [name])]
+        if name == 'probe':
+            parts = [
+                (f'probe_{percent}', f'probe {percent} %', [name, percent])
                 for percent in benchmark.settings['probe']['percentages']
             ]
-        found += [(evaluation, *column) for column in part]
+        for column, text, keys in parts:
+            found[column] = (text, [*keys, 'top1'])
+            found[column + _BALANCED] = (f'{text}, balanced', [*keys, 'balanced'])
     return found
 
 
-def summarize(values: Sequence[float]) -> dict:
-    """Mean and standard deviation of a sample.
+def collect(benchmark: Benchmark, split: str, reported: dict) -> dict:
+    """The report on what is on disk of a benchmark; see the module.
 
-    Args:
-        values (Sequence[float]): One a seed.
-
-    Returns:
-        dict: ``mean``; ``std`` with n - 1 in the denominator, None for one value;
-        ``values`` as they came.
+    Columns of class-balanced accuracy are left out where the classes of the images are
+    equally large, so that it is the plain one.
     """
-    std = statistics.stdev(values) if len(values) > 1 else None
-    return dict(mean=statistics.fmean(values), std=std, values=list(values))
-
-
-def collect(benchmark: Benchmark, split: str, short: bool = False) -> list[dict]:
-    """One row a method.
-
-    Args:
-        benchmark (Benchmark): Whose results are read, of all its methods and seeds.
-        split (str): 'val' or 'test'.
-        short (bool): As for :class:`Run`. Defaults to False.
-
-    Returns:
-        list[dict]: ``method``, ``title``, ``seeds`` wanted, ``measures``: by column
-        a dict of :func:`summarize`, or None where nothing is to be measured, or
-        :data:`NOT_RUN` or :data:`FAILED`; and ``runs``, what is on disk.
-    """
+    columns = columns_of(benchmark, split)
     rows = []
     for method in benchmark.methods.values():
-        # A teacher has no seed: the same model whatever the run.
-        seeds = benchmark.seeds[:1] if method.role == 'teacher' else benchmark.seeds
-        runs = [Run(benchmark, method, seed, short).result(split) for seed in seeds]
-        measures = {
-            name: _measure(runs, evaluation, path, evaluation in method.skip)
-            for evaluation, name, _, path in columns_of(benchmark)
+        seeds = benchmark.seeds_of(method)
+        results = [Run(benchmark, method, seed).result(split) for seed in seeds]
+        values = {
+            column: _values(results, keys, keys[0] in method.skip)
+            for column, (_, keys) in columns.items()
         }
-        measures[COST[0]] = _cost(runs) if method.role == 'student' else None
-        rows.append(
-            dict(
-                method=method.name,
-                title=method.title,
-                seeds=list(seeds),
-                measures=measures,
-                runs=[run for run in runs if run],
-            )
-        )
-    return rows
+        values[COST] = _costs(results) if method.role == 'student' else None
+        made = [result for result in results if 'inputs' in result]
+        row = dict(method=method.name, title=method.title, seeds=[*seeds], values=values)
+        row |= _made_by(made)
+        rows.append(row)
+    same = all(
+        row['values'][name] == row['values'][name.removesuffix(_BALANCED)]
+        for row in rows
+        for name in columns
+        if name.endswith(_BALANCED)
+    )
+    titles = {name: text for name, (text, _) in columns.items()}
+    if same:
+        titles = {n: t for n, t in titles.items() if not n.endswith(_BALANCED)}
+        for row in rows:
+            row['values'] = {n: row['values'][n] for n in [*titles, COST]}
+    scenes = benchmark.settings['transfer'].get('scenes', {})
+    return dict(
+        title=benchmark.title,
+        split=split,
+        seeds=[*benchmark.seeds],
+        columns=titles,
+        reference=benchmark.reference,
+        scenes=SceneSettings(**scenes).num_val,
+        reported=reported,
+        rows=rows,
+    )
 
 
-def _measure(
-    runs: list[dict], evaluation: str, path: tuple, skipped: bool
-) -> dict | str | None:
+def _values(results: list[dict], keys: list[str], skipped: bool) -> list | str | None:
     if skipped:
         return None
     found = [
-        run['evaluations'][evaluation]
-        for run in runs
-        if evaluation in run.get('evaluations', {})
+        result['evaluations'][keys[0]]
+        for result in results
+        if keys[0] in result.get('evaluations', {})
     ]
-    if not found:
-        return _lack(runs)
-    if None in found:
+    if found and None in found:
         return None
-    for key in path:
-        found = [part[key] for part in found if key in part]
-    return summarize(found) if found else None
+    for key in keys[1:]:
+        found = [value[key] for value in found]
+    return found or _missing(results)
 
 
-def _cost(runs: list[dict]) -> dict | str:
-    """Of training and, once for each run, of what its method prepares."""
-    trained = [run['training'] for run in runs if 'training' in run]
-    seconds = [part[COST[0]] + part['preparation_seconds'] for part in trained]
-    return summarize(seconds) if seconds else _lack(runs)
+def _costs(results: list[dict]) -> list | str:
+    """Of training and, for each run again, of what its method prepares."""
+    trained = [result['training'] for result in results if 'training' in result]
+    seconds = [part['cpu_seconds'] + part['preparation_seconds'] for part in trained]
+    return [round(each, 2) for each in seconds] or _missing(results)
 
 
-def _lack(runs: list[dict]) -> str:
-    return FAILED if any('failure' in run for run in runs) else NOT_RUN
+def _missing(results: list[dict]) -> list | str:
+    for reason in ('failure', 'stale'):
+        if any(reason in result for result in results):
+            return dict(failure='failed').get(reason, reason)
+    return []
 
 
-def markdown_table(benchmark: Benchmark, rows: list[dict]) -> str:
-    """The rows as a Markdown table, in percent, mean ± standard deviation."""
-    columns = [(name, title) for _, name, title, _ in columns_of(benchmark)] + [COST]
-    lines = ['| method | ' + ' | '.join(title for _, title in columns) + ' |']
-    lines.append('|---|' + '---:|' * len(columns))
-    for row in rows:
-        cells = [
-            _cell(row['measures'][name], len(row['seeds']), 0 if name == COST[0] else 1)
-            for name, _ in columns
-        ]
-        lines.append(f'| {row["title"]} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
-
-
-def _cell(measure: dict | str | None, wanted: int, digits: int) -> str:
-    if measure is None:
-        return NOT_APPLICABLE
-    if isinstance(measure, str):
-        return measure
-    text = f'{measure["mean"]:.{digits}f}'
-    if measure['std'] is not None:
-        text += f' ± {measure["std"]:.{digits}f}'
-    count = len(measure['values'])
-    return text if count == wanted else f'{text} ({count} of {wanted})'
-
-
-def document(benchmark: Benchmark, rows: list[dict], split: str, made: dict) -> str:
-    """The table with what it needs to be understood and made again.
-
-    Args:
-        benchmark (Benchmark): Of the rows.
-        rows (list[dict]): Those of :func:`collect`.
-        split (str): 'val' or 'test'.
-        made (dict): Of this report: ``command``, ``commit`` and ``date``.
-    """
-    runs = [run for row in rows for run in row['runs']]
-    trainings = [run['training'] for run in runs if 'training' in run]
-    lengths = {(part['iterations'], part['batch_size']) for part in trainings}
-    lines = [
-        f'# {benchmark.title}',
-        '',
-        f'{_measured(benchmark, split)}; mean ± standard deviation '
-        f'(n − 1) over the seeds {", ".join(map(str, benchmark.seeds))}.',
-        'Cost: processor time of a training on one thread (teacher, student, data, and what '
-        'the method prepares before).',
-        '',
-        markdown_table(benchmark, rows),
-        *(f'- {n} iterations of {size} images' for n, size in sorted(lengths)),
-        *describe_makers(runs),
-        f'- reported by `{made["command"]}` at {made["commit"] or "?"}, {made["date"]}',
+def _made_by(results: list[dict]) -> dict:
+    """Lengths of the trainings, commits, machines and versions, each once."""
+    trained = [result['training'] for result in results if 'training' in result]
+    lengths = {(part['iterations'], part['batch_size']) for part in trained}
+    versions = [
+        ', '.join(f'{name} {number}' for name, number in result['versions'].items())
+        for result in results
     ]
+    return dict(
+        lengths=sorted(map(list, lengths)),
+        commits=sorted({result['commit'] for result in results} - {''}),
+        machines=sorted({result['machine'] for result in results}),
+        versions=sorted({*versions}),
+    )
+
+
+def _cell(values: list | str | None, wanted: int, digits: int) -> str:
+    """Mean ± deviation (n - 1), and how many of the seeds where not all."""
+    if values is None:
+        return NOT_APPLICABLE
+    if not isinstance(values, list):
+        return values
+    if not values:
+        return NOT_RUN
+    text = f'{statistics.fmean(values):.{digits}f}'
+    if len(values) > 1:
+        text += f' ± {statistics.stdev(values):.{digits}f}'
+    return text if len(values) == wanted else f'{text} ({len(values)} of {wanted})'
+
+
+def table(report: dict) -> str:
+    """The rows as a Markdown table."""
+    columns = {**report['columns'], COST: 'cost (s)'}
+    lines = [f'| method | {" | ".join(columns.values())} |']
+    lines.append('|---|' + '---:|' * len(columns))
+    for row in report['rows']:
+        cells = [
+            _cell(row['values'][name], len(row['seeds']), 0 if name == COST else 1)
+            for name in columns
+        ]
+        lines.append(f'| {row["title"]} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
-def _measured(benchmark: Benchmark, split: str) -> str:
-    images = dict(val='images for validation', test='test images')[split]
-    text = f'Top-1 accuracy in percent, of the {images}'
-    if 'transfer' in benchmark.evaluations:
-        scenes = SceneSettings(**benchmark.settings['transfer']['scenes'])
+def differences(report: dict) -> str:
+    """Each method less the reference, seed by seed, as a Markdown table; or ''.
+
+    Rows and cells that have not a value for each of the same two or more seeds are left
+    out.
+    """
+    by_name = {row['method']: row for row in report['rows']}
+    reference = by_name.get(report.get('reference'))
+    if reference is None:
+        return ''
+    lines = []
+    for row in report['rows']:
+        cells = [
+            _difference(row, reference, name) for name in report['columns']
+        ]
+        if row is not reference and any(cells):
+            texts = [cell or NOT_APPLICABLE for cell in cells]
+            lines.append(f'| {row["title"]} | {" | ".join(texts)} |')
+    if not lines:
+        return ''
+    titles = ' | '.join(report['columns'].values())
+    head = [
+        f'Difference to {reference["title"]}, seed by seed; mean ± standard deviation:',
+        '',
+        f'| method | {titles} |',
+        '|---|' + '---:|' * len(report['columns']),
+    ]
+    return '\n'.join([*head, *lines]) + '\n'
+
+
+def _difference(row: dict, reference: dict, name: str) -> str:
+    ours, theirs = row['values'][name], reference['values'][name]
+    both = isinstance(ours, list) and isinstance(theirs, list)
+    if not both or row['seeds'] != reference['seeds'] or len(ours) < 2:
+        return ''
+    if not len(ours) == len(theirs) == len(row['seeds']):
+        return ''
+    found = [a - b for a, b in zip(ours, theirs)]
+    return f'{statistics.fmean(found):+.1f} ± {statistics.stdev(found):.1f}'
+
+
+def document(report: dict) -> str:
+    """The tables with what it needs to understand and to reproduce them."""
+    images = dict(val='images for validation', test='test images')[report['split']]
+    text = _ACCURACY.format(images=images)
+    if any(name.endswith(_BALANCED) for name in report['columns']):
+        text += '; balanced: the mean over the classes of the accuracy of each'
+    if 'mIoU' in report['columns']:
         text += (
-            f'; box AP, mask AP and mIoU in percent, of the {scenes.num_val} validation '
-            'scenes composed of test images'
+            '; box AP, mask AP and mIoU in percent, of the '
+            f'{report["scenes"]} validation scenes composed of test images'
         )
-    return text
+    rows, reported = report['rows'], report['reported']
+    lengths = sorted({tuple(each) for row in rows for each in row['lengths']})
+    commits = sorted({each for row in rows for each in row['commits']})
+    seeds = ', '.join(map(str, report['seeds']))
+    lines = [
+        f'# {report["title"]}',
+        '',
+        f'{text}; mean ± standard deviation (n − 1) over the seeds {seeds}.',
+        _COST,
+        '',
+        table(report),
+        *filter(None, [differences(report)]),
+        *(f'- {n} iterations of {size} images' for n, size in lengths),
+        f'- runs made at commit {", ".join(commits) or "?"}',
+    ]
+    for key in ('machines', 'versions'):
+        lines += [f'- {each}' for each in sorted({e for row in rows for e in row[key]})]
+    lines.append(
+        f'- reported by `{reported["command"]}` at {reported["commit"] or "?"}, '
+        f'{reported["date"]}'
+    )
+    return '\n'.join(lines) + '\n'
+
+
+def dump(report: dict) -> str:
+    """The report as JSON, one line a row."""
+    head = json.dumps(dict(report, rows=None), indent=1, ensure_ascii=False)
+    rows = ',\n'.join(
+        f'  {json.dumps(row, ensure_ascii=False)}' for row in report['rows']
+    )
+    return head.replace('"rows": null', f'"rows": [\n{rows}\n ]') + '\n'
+
+
+def write(report: dict, stem: Path) -> list[Path]:
+    """Write ``.md``, ``.json`` and ``.png``; returns the files."""
+    files = [stem.with_name(stem.name + suffix) for suffix in ('.md', '.json', '.png')]
+    write_atomically(files[0], document(report))
+    write_atomically(files[1], dump(report))
+    draw_costs(drawn_rows(report), report['columns'], files[2])
+    return files
+
+
+def drawn_rows(report: dict) -> list[dict]:
+    """The rows as :func:`mmlgd.visualization.draw_costs` takes them."""
+    rows = []
+    for row in report['rows']:
+        measures = {
+            'cpu_seconds' if name == COST else name: dict(
+                mean=statistics.fmean(values), values=values
+            )
+            for name, values in row['values'].items()
+            if isinstance(values, Sequence) and not isinstance(values, str) and values
+        }
+        rows.append(dict(title=row['title'], measures=measures))
+    return rows

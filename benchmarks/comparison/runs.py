@@ -1,102 +1,280 @@
-"""One method with one seed: what it is, and what came of it on disk.
+"""Completes runs: trains, evaluates, and keeps one JSON file a run.
 
-A run's folder holds ``result.json``, whole or not at all: fingerprints of its config
-and of the code it was begun with, ``training`` once that is done, ``evaluations`` by
-split and name, and ``made``, by the same names, who made them.
+``result.json`` of a run's folder holds ``inputs``, what the training is made from;
+``command``, ``commit``, ``versions``, ``machine`` and ``date``; ``training``, its cost;
+and ``evaluations``, by split and name, with what each is made from.
 """
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.fingerprints import fingerprint
-from benchmarks.methods import Method, run_config
-from benchmarks.plan import Benchmark
-from benchmarks.preparation import made_from
 from mmengine.config import Config
 
+from benchmarks import ROOT
+from benchmarks.comparison.inputs import changed_inputs, describe_inputs
+from benchmarks.comparison.methods import Method, run_config
+from benchmarks.comparison.plan import Benchmark
+from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
+from benchmarks.provenance import provenance
+from mmlgd.errors import MMLGDError
 from mmlgd.utils.atomic import write_atomically
+
+_NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_dataloader'}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A method, a seed, and their place on disk."""
+    """A method and a seed, and what is on disk of them."""
 
     benchmark: Benchmark
     method: Method
     seed: int
-    short: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the run and of its folder."""
+        return f'{self.method.name}_seed{self.seed}'
 
     @property
     def folder(self) -> Path:
         """Its work folder."""
-        return self.benchmark.folder(self.method.name, self.seed)
+        return self.benchmark.work_dir / 'runs' / self.name
 
     @property
-    def transfer_folder(self) -> Path:
-        """Its name among the transfers; each task adds its own."""
-        return self.benchmark.work_dir / 'transfer' / self.folder.name
+    def prepared(self) -> Path | None:
+        """What its method's script writes, for all seeds and methods that share it."""
+        prepare = self.method.prepare
+        return prepare and self.benchmark.work_dir / 'prepared' / prepare['out']
 
-    @cached_property
-    def config(self) -> Config:
+    def config(self, prepared: str = '') -> Config:
         """The config of its training."""
-        return run_config(self.method, self.seed, self.folder, self.short)
+        return run_config(
+            self.benchmark, self.method, self.seed, self.folder, prepared
+        )
 
     @cached_property
-    def identity(self) -> str:
-        """Changes with whatever makes another training of it.
+    def inputs(self) -> dict[str, str]:
+        """What its training is made from."""
+        # What the script writes is made from these, too: it counts by its absence.
+        cfg = self.config().to_dict()
+        settings = {key: cfg[key] for key in cfg.keys() - _NO_TRAINING}
+        return describe_inputs([settings, self.method.prepare, self.method.role])
 
-        Of a prepared file, that is what it is made from, not where it lies.
-        """
-        method = self.method
-        if method.prepare:
-            method = method.reading(made_from(method, self.short))
-        cfg = run_config(method, self.seed, self.folder, self.short)
-        return fingerprint([fingerprint(cfg), method.role])
+    def evaluation_inputs(self, name: str, split: str) -> dict[str, str]:
+        """What an evaluation is made from beside the training."""
+        cfg = self.config().to_dict()
+        loaders = [cfg[f'{part}_dataloader'] for part in ('labelled', 'val', split)]
+        return describe_inputs([self.benchmark.settings[name], loaders])
 
     def read(self) -> dict:
         """What ``result.json`` says; {} where there is none."""
         path = self.folder / 'result.json'
-        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        return json.loads(path.read_text('utf-8')) if path.is_file() else {}
 
     def write(self, state: dict) -> None:
         """Replace ``result.json``."""
-        write_atomically(
-            self.folder / 'result.json', json.dumps(state, indent=2) + '\n'
-        )
+        text = json.dumps(state, indent=1) + '\n'
+        write_atomically(self.folder / 'result.json', text)
 
     def result(self, split: str) -> dict:
-        """What is known of the run as it is configured now.
-
-        Args:
-            split (str): 'val' or 'test'.
+        """What is known of the run as it would be made now.
 
         Returns:
-            dict: ``failure`` (str, optional), ``training`` (dict, optional) and
-            ``evaluations`` (dict, values by name) of this config; ``commit`` and
-            ``code`` it was begun with; and ``made``, what
-            :func:`benchmarks.provenance.provenance` said of the training and of these
-            evaluations, by name: of older ones, commit and code alone. {} where there
-            is nothing, or only something of another config.
+            dict: As in ``result.json``, with ``evaluations`` by name, of this split
+            and up to date; {} where there is nothing, ``dict(stale=[...])`` where there
+            is something that was made from other inputs.
         """
         state = self.read()
-        if state.get('config') != self.identity:
+        if not state:
             return {}
-        keys = {name: self.key(name, split) for name in self.benchmark.evaluations}
-        found = {
-            name: state['evaluations'][key]
-            for name, key in keys.items()
-            if key in state['evaluations']
-        }
-        kept = {name: keys[name] for name in found}
-        if 'training' in state:
-            kept['training'] = 'training'
-        old = dict(commit=state['commit'], code=state['code'])
-        made = {name: state.get('made', {}).get(key, old) for name, key in kept.items()}
-        return dict(state, evaluations=found, made=made)
+        if changed := changed_inputs(state['inputs'], self.inputs):
+            return dict(stale=changed)
+        found = {}
+        for name in self.benchmark.evaluations:
+            kept = state['evaluations'].get(f'{split}/{name}')
+            if kept and kept['inputs'] == self.evaluation_inputs(name, split):
+                found[name] = kept['values']
+        return dict(state, evaluations=found)
 
-    def key(self, evaluation: str, split: str) -> str:
-        """Under which a state keeps an evaluation; names its settings, too."""
-        settings = self.benchmark.settings.get(evaluation, {})
-        return f'{split}/{evaluation}/{fingerprint(settings)}'
+
+def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
+    """Do what is left to do of a run, once its method is prepared.
+
+    Raises:
+        MMLGDError: A process failed.
+    """
+    state = run.result(split)
+    if 'stale' in state:
+        changed = ', '.join(state['stale'])
+        print(f'{run.name}: stale, so it is run again: changed {changed}', flush=True)
+        state = {}
+    if not state:
+        # Without its state, nothing in the folder can be resumed.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        run.write(dict(inputs=run.inputs, **provenance(), evaluations={}))
+        state = dict(run.read(), evaluations={})
+    missing = [
+        name
+        for name in evaluations
+        if name not in run.method.skip and name not in state['evaluations']
+    ]
+    trained = run.method.role != 'student' or 'training' in state
+    if missing or not trained:
+        state = dict(run.read())
+        state.pop('failure', None)
+        try:
+            _work(run, state, missing, split)
+        except MMLGDError as error:
+            run.write(dict(state, failure=str(error)))
+            raise
+        run.write(state)
+
+
+def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None:
+    quick = [name for name in evaluations if name != 'transfer']
+    cfg = run.config(str(run.prepared or ''))
+    settings = {name: run.benchmark.settings[name] for name in quick}
+    cfg.comparison = dict(
+        role=run.method.role, seed=run.seed, split=split, evaluations=settings
+    )
+    cfg.dump(run.folder / 'run.py')
+    found = run.folder / 'evaluations.json'
+    found.unlink(missing_ok=True)
+    try:
+        run_module('benchmarks.comparison.run', run.folder)
+    finally:
+        if (cost := run.folder / 'training_cost.json').is_file():
+            state['training'] = dict(
+                json.loads(cost.read_text('utf-8')),
+                batch_size=run.benchmark.batch_size,
+                preparation_seconds=_preparation_seconds(run),
+            )
+    values = json.loads(found.read_text('utf-8'))
+    if 'transfer' in evaluations:
+        is_trained = run.method.role == 'student'
+        values['transfer'] = measure_transfer(
+            run.benchmark.work_dir / 'transfer' / run.name,
+            run.folder / 'backbone.pth' if is_trained else None,
+            run.seed,
+            run.benchmark.settings['transfer'],
+        )
+    for name, value in values.items():
+        inputs = run.evaluation_inputs(name, split)
+        state['evaluations'][f'{split}/{name}'] = dict(inputs=inputs, values=value)
+
+
+def prepare(run: Run) -> None:
+    """Run the script of the run's method, unless what it writes is there.
+
+    Raises:
+        MMLGDError: The script failed.
+    """
+    settings, out = run.method.prepare, run.prepared
+    method = run.benchmark.methods[settings.get('method', run.method.name)]
+    folder = out.with_name(f'{out.name}.made')
+    # Of one seed for all: the images and their teacher are the same.
+    cfg = run_config(run.benchmark, method, 0, folder)
+    used = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
+    inputs = describe_inputs([settings, *used])
+    told = folder / 'result.json'
+    if told.is_file() and json.loads(told.read_text('utf-8'))['inputs'] == inputs:
+        return
+    print(f'{run.method.name}: {settings["script"]}', flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)
+    out.unlink(missing_ok=True)
+    folder.mkdir(parents=True)
+    cfg.dump(folder / 'run.py')
+    command = [str(ROOT / settings['script']), str(folder / 'run.py')]
+    command += ['--out', str(out), *settings.get('arguments', [])]
+    seconds = run_process(command, folder / 'output.txt')
+    result = dict(inputs=inputs, cpu_seconds=round(seconds, 2))
+    write_atomically(told, json.dumps(result) + '\n')
+
+
+def _preparation_seconds(run: Run) -> float:
+    if not run.prepared:
+        return 0.0
+    told = run.prepared.with_name(f'{run.prepared.name}.made') / 'result.json'
+    return json.loads(told.read_text('utf-8'))['cpu_seconds']
+
+
+def run_module(module: str, folder: Path) -> None:
+    """Run a module on a folder, in a process of its own; see :func:`run_process`."""
+    run_process(['-m', module, str(folder)], folder / 'output.txt')
+
+
+def run_process(command: list[str], output: Path) -> float:
+    """Run this interpreter with this mmlgd, on one thread.
+
+    Args:
+        command (list[str]): What follows the interpreter.
+        output (Path): Takes what it prints, after what it holds.
+
+    Returns:
+        float: CPU seconds of the process and of its children.
+
+    Raises:
+        MMLGDError: It failed.
+    """
+    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    environment = dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
+    with open(output, 'a', encoding='utf-8') as stream:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        lines = output.read_text('utf-8', errors='replace').splitlines()
+        reason = lines[-1] if lines else f'exit status {process.returncode}'
+        raise MMLGDError(f'{reason} (the end of {output})')
+    return usage.ru_utime + usage.ru_stime
+
+
+def complete_all(
+    runs: Sequence[Run], evaluations: Sequence[str], split: str, jobs: int
+) -> list[str]:
+    """Complete runs, some at a time; a failure stops no other.
+
+    Returns:
+        list[str]: Names of those that failed.
+    """
+    reasons: dict[Path, str] = {}
+    for run in runs:
+        if run.prepared and run.prepared not in reasons:
+            reasons[run.prepared] = _attempt(f'{run.method.name}: preparation', prepare, run)
+    if 'transfer' in evaluations:
+        benchmark = runs[0].benchmark
+        folder = benchmark.work_dir / 'transfer'
+        prepare_scenes(folder, benchmark.settings['transfer'])
+
+    def finish(run: Run) -> bool:
+        if run.prepared and reasons[run.prepared]:
+            return False
+        return not _attempt(run.name, complete, run, evaluations, split)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [run.name for run, done in zip(runs, pool.map(finish, runs)) if not done]
+
+
+def _attempt(name: str, step: object, *arguments: object) -> str:
+    """Do a step; the reason where it fails, else ''."""
+    try:
+        step(*arguments)
+    except MMLGDError as error:
+        print(f'{name}: FAILED: {error}', flush=True)
+        return str(error)
+    print(f'{name}: done', flush=True)
+    return ''

@@ -1,14 +1,13 @@
 """Transfer of a run's backbone to detection and segmentation on the fashion scenes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from transfer.measures import percentages
-from transfer.runs import CONFIGS, load_config, shorten, train
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.errors import ConfigError
+from tools.transfer.measures import percentages
+from tools.transfer.runs import CONFIGS, load_config, shorten, train
 
 
 def prepare_scenes(folder: Path, settings: dict) -> None:
@@ -26,7 +25,6 @@ def measure_transfer(
     checkpoint: Path | None,
     seed: int,
     settings: dict,
-    keep_open: Sequence[int] = (),
 ) -> dict:
     """Fine-tune a detector and a segmenter, one after the other, on one thread.
 
@@ -37,7 +35,6 @@ def measure_transfer(
         seed (int): Of both trainings.
         settings (dict): ``tasks``, some of 'detection' and 'segmentation'; ``options``,
             dotted keys laid over their configs; ``short``.
-        keep_open (Sequence[int]): As for ``run_process``.
 
     Returns:
         dict: ``box_ap``, ``mask_ap``, ``mIoU`` and ``aAcc`` in percent, as far as
@@ -51,7 +48,7 @@ def measure_transfer(
     for task in settings.get('tasks', CONFIGS):
         task_folder = folder.with_name(f'{folder.name}_{task}')
         cfg = _task_config(task, checkpoint, seed, task_folder, settings)
-        logged = train(cfg, 1, keep_open)
+        logged = train(cfg, 1)
         found['seconds'] += round(logged['seconds'], 1)
         shares = percentages(task, logged, task_folder)
         found.update({name: round(value, 2) for name, value in shares.items()})
@@ -67,10 +64,10 @@ def _task_config(
         cfg.merge_from_dict(settings.get('options', {}))
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; mend "
+            f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; correct "
             'them in the benchmark file.'
         ) from error
-    # Last: the options tell the length of a whole training.
+    # Last: the options give the length of a whole training.
     if settings.get('short', False):
         shorten(cfg)
     return cfg

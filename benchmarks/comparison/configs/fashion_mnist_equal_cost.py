@@ -3,24 +3,13 @@
 # folder all runs lie.
 _base_ = './fashion_mnist.py'
 
-name = 'fashion_mnist_equal_cost'
 title = 'Methods on Fashion-MNIST at one cost'
 work_dir = 'work_dirs/benchmarks/fashion_mnist'
-
-longer = {
-    'train_cfg.max_iters': 1290,
-    'train_cfg.val_interval': 1290,
-    'param_scheduler.1.T_max': 1230,
-    'param_scheduler.1.end': 1290,
-}
+reference = 'bingo'
 methods = dict(
     _delete_=True,
-    bingo=_base_.methods.bingo,
-    lgd_3x=dict(title='LGD', config='fashion_mnist/lgd.py', options=longer),
-    lgd_dense_3x=dict(
-        title='LGD with a dense term',
-        config='fashion_mnist/lgd.py',
-        options={'model.type': 'DenseLGD', **longer},
-    ),
-    seed_3x=dict(title='SEED', config='fashion_mnist/seed.py', options=longer),
+    bingo={},
+    lgd_3x=dict(base='lgd', iterations=1290),
+    lgd_dense_3x=dict(base='dense_lgd', iterations=1290),
+    seed_3x=dict(base='seed', iterations=1290),
 )

@@ -1,25 +1,28 @@
-# What it costs to learn from K stored views of an image instead of ever new ones.
+# What it costs to learn from K stored views of an image instead of ever new ones. LGD on
+# 5,500 images: the iterations make ten passes over them instead of one, so that it
+# matters how many views of an image there are.
 _base_ = './fashion_mnist.py'
 
-name = 'stored_views'
 title = 'Stored views on 5,500 images of Fashion-MNIST'
+train = dict(indices=5500)
 evaluations = ['zero_shot', 'knn']
-default_evaluations = evaluations
-
-config = 'fashion_mnist/lgd_few_stored.py'
-prepare = dict(
-    name='views',
-    suffix='.store',
-    script='tools/build_stored_views.py',
-    config='fashion_mnist/lgd_few.py',
-    arguments=['--views', '10'],
-    options=['model.teacher.store', 'train_dataloader.dataset.store'],
+_stored = dict(
+    base='lgd',
+    teacher=dict(type='StoredTeacher', store=None, teacher=_base_.teacher),
+    hooks=[dict(type='StoredViewsHook')],
+    prepare=dict(
+        script='tools/build_stored_views.py',
+        method='online',
+        out='views.store',
+        arguments=['--views', '10'],
+        fills=['model.teacher.store', 'train_dataloader.dataset.store'],
+    ),
 )
-views = 'train_dataloader.dataset.num_views'
+_views = dict(type='StoredViews', store=None)
 methods = dict(
     _delete_=True,
-    online=dict(title='online teacher', config='fashion_mnist/lgd_few.py'),
-    k10=dict(title='K = 10', config=config, prepare=prepare, options={views: 10}),
-    k4=dict(title='K = 4', config=config, prepare=prepare, options={views: 4}),
-    k1=dict(title='K = 1', config=config, prepare=prepare, options={views: 1}),
+    online=dict(base='lgd', title='online teacher'),
+    k10=dict(**_stored, title='K = 10', views=dict(**_views, num_views=10)),
+    k4=dict(**_stored, title='K = 4', views=dict(**_views, num_views=4)),
+    k1=dict(**_stored, title='K = 1', views=dict(**_views, num_views=1)),
 )

@@ -1,12 +1,9 @@
-_base_ = '../_base_/fashion_mnist.py'
-
+title = 'spatial (MSE) + mimicry'
 model = dict(
     type='SpatialMimicry',
-    teacher=_base_.teacher,
-    **_base_.student,
     projector=dict(type='Projector'),
     form='mse',
     global_term='mimicry',
     global_weight=250.0,
-    zero_shot_bank=_base_.zero_shot_bank,
+    zero_shot_bank=dict(type='TextualSemanticsBank'),
 )

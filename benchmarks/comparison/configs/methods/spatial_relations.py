@@ -1,12 +1,4 @@
-_base_ = '../_base_/fashion_mnist.py'
+_base_ = './spatial_mse.py'
 
-model = dict(
-    type='SpatialMimicry',
-    teacher=_base_.teacher,
-    **_base_.student,
-    projector=dict(type='Projector'),
-    form='relations',
-    global_term='mimicry',
-    global_weight=250.0,
-    zero_shot_bank=_base_.zero_shot_bank,
-)
+title = 'spatial (relations) + mimicry'
+model = dict(form='relations')
