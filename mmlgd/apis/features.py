@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from mmlgd.errors import CheckpointError, ConfigError, DataError
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.preprocessing import Preprocessing
 
 
@@ -92,7 +93,7 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
 
     Both follow ``test_dataloader``, or ``val_dataloader`` where there is none: its
     pipeline, order and batch size. Wrappers around the training set, which repeat or
-    augment, are taken off.
+    augment, are taken off; the parts of a concatenation stay joined.
 
     Args:
         cfg (Config): With ``train_dataloader`` and one of the two others.
@@ -107,18 +108,21 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
             'the config must have train_dataloader, and test_dataloader or '
             'val_dataloader, to give labelled images and images to classify.'
         )
-    train_set, test_set = (
-        innermost_config(train.dataset),
-        innermost_config(test.dataset),
+    train_sets, test_sets = (
+        innermost_datasets(train.dataset),
+        innermost_datasets(test.dataset),
     )
-    for name, dataset in (('training', train_set), ('test', test_set)):
-        if 'pipeline' not in dataset:
-            raise ConfigError(
-                f'the {name} set {dataset.get("type")} has no pipeline: give one data '
-                'set with a pipeline that ends with PackInputs, no concatenation.'
-            )
+    for name, parts in (('training', train_sets), ('test', test_sets)):
+        for part in parts:
+            if 'pipeline' not in part:
+                raise ConfigError(
+                    f'the {name} set {part.get("type")} has no pipeline: give datasets '
+                    'with a pipeline that ends with PackInputs.'
+                )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
-    train = dict(test, dataset=dict(train_set, pipeline=test_set.pipeline))
+    parts = [dict(part, pipeline=test_sets[0].pipeline) for part in train_sets]
+    joined = dict(type='ConcatDataset', datasets=parts) if parts[1:] else parts[0]
+    train = dict(test, dataset=joined)
     return tuple(Runner.build_dataloader(copy.deepcopy(part)) for part in (train, test))
 
 

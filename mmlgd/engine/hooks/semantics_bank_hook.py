@@ -9,6 +9,8 @@ from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
 from mmlgd.utils.model import unwrap_model
 
+from .zero_shot_evaluation import match_names, report_classes, teacher_is_known
+
 DEFAULT_CACHE_DIR = '~/.cache/mmlgd/text_banks'
 
 
@@ -25,6 +27,11 @@ class SemanticsBankHook(Hook):
     of LGD: ``categories_hit`` (how many visual anchors were ever hit),
     ``assignment_entropy`` (nats) and ``teacher_student_agreement`` (share of
     images whose most similar name is the same for both).
+
+    Before training, validation and test it matches the classes of the evaluated dataset
+    with the names, see :func:`~mmlgd.evaluation.match_dataset`. From the second
+    validation on the teacher is not asked where ``ZeroShotAccuracy`` knows its
+    accuracies. Each class's own accuracy is written beside the log.
 
     Args:
         bank_file (str, optional): A file written by tools/build_text_bank.py.
@@ -53,27 +60,38 @@ class SemanticsBankHook(Hook):
         Raises:
             BankError: The bank file or the resumed bank does not fit.
             ConfigError: The validation set has other categories than the bank.
+            DataError: The validation set is empty or its labels fit no class.
         """
         self._prepare(runner)
         if runner.val_loop is not None:
-            _check_classes(
-                unwrap_model(runner.model),
-                runner.val_dataloader.dataset,
-                'val_dataloader',
-            )
+            model = unwrap_model(runner.model)
+            match_names(model, runner.val_loop, 'val_dataloader')
 
     def before_val(self, runner: Runner) -> None:
-        """Prepare the banks where a run only validates."""
+        """Prepare the banks where a run only validates; ask the teacher only once."""
         self._prepare(runner)
+        model = unwrap_model(runner.model)
+        match_names(model, runner.val_loop, 'val_dataloader')
+        self._predict_teacher = model.predict_teacher
+        if teacher_is_known(runner.val_loop):
+            model.predict_teacher = False
+
+    def after_val(self, runner: Runner) -> None:
+        """Let the model predict as it is configured."""
+        unwrap_model(runner.model).predict_teacher = self._predict_teacher
 
     def before_test(self, runner: Runner) -> None:
         """Prepare the banks where a run only tests."""
         self._prepare(runner)
-        _check_classes(
-            unwrap_model(runner.model),
-            runner.test_dataloader.dataset,
-            'test_dataloader',
-        )
+        match_names(unwrap_model(runner.model), runner.test_loop, 'test_dataloader')
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Write each class's own accuracy beside the log."""
+        report_classes(runner, runner.val_loop, 'val', metrics)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """See :meth:`after_val_epoch`."""
+        report_classes(runner, runner.test_loop, 'test', metrics)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that was distilled from another teacher.
@@ -147,22 +165,3 @@ class SemanticsBankHook(Hook):
                 bank.load(self.bank_file, model.teacher)
                 runner.logger.info(f'Textual bank loaded from {self.bank_file}.')
         model.build_text_banks(self.cache_dir)
-
-
-def _check_classes(model: torch.nn.Module, dataset: object, place: str) -> None:
-    """Compare the number of the data set's classes with that of the names."""
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
-    bank = model.prediction_bank
-    if bank is None:
-        raise ConfigError(
-            f'{place} is set, but {type(model).__name__} has no names to predict; set '
-            "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), or "
-            'pass --no-validate.'
-        )
-    names = bank.category_names
-    if classes is not None and len(classes) != len(names):
-        raise ConfigError(
-            f'{place} has {len(classes)} classes, but zero-shot prediction chooses from '
-            f'{len(names)} names; set model.zero_shot_bank=dict(type='
-            "'TextualSemanticsBank', categories=...) to this data set's names."
-        )
