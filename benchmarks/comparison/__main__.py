@@ -52,7 +52,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--report-only', action='store_true', help='run nothing; say what there is'
     )
     parser.add_argument('--work-dir', help='default: the file says')
-    parser.add_argument('--publish', type=Path, help='folder that also takes the report')
+    parser.add_argument(
+        '--publish', type=Path, help='folder that also takes the report'
+    )
     parser.add_argument(
         '--short',
         action='store_true',
@@ -103,7 +105,9 @@ def main(argv: list[str] | None = None) -> None:
     failed = []
     if not args.report_only:
         failed = complete_all(runs, evaluations, split, args.jobs)
-    reported = {k: v for k, v in provenance().items() if k in ('command', 'commit', 'date')}
+    reported = {
+        k: v for k, v in provenance().items() if k in ('command', 'commit', 'date')
+    }
     made = report.collect(benchmark, split, reported)
     stem = f'{benchmark.name}_{split}'
     files = report.write(made, benchmark.work_dir / stem)

@@ -38,9 +38,7 @@ def describe_inputs(settings: Any) -> dict[str, str]:
 
 def changed_inputs(before: dict[str, str], now: dict[str, str]) -> list[str]:
     """Names of the inputs that are not what they were, sorted."""
-    return sorted(
-        name for name in {*before, *now} if before.get(name) != now.get(name)
-    )
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
 
 
 def _is_path_like(text: str) -> bool:

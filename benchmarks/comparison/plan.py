@@ -102,16 +102,17 @@ class Benchmark:
             arguments = dict(self.prepare)
             module, function = arguments.pop('function').rsplit('.', 1)
             getattr(importlib.import_module(module), function)(**arguments)
-        self.names, folders = read_names(self.names, self.train)
-        sources = dict(train=self.train, val=self.val, test=self.test)
+        given, self.names = self.names, read_names(self.names, self.train)
         found = {
-            split: read_labelled(source, folders, len(self.names))
-            for split, source in sources.items()
-            if isinstance(source, (str, Path))
+            split: read_labelled(getattr(self, split), self.names, given)
+            for split in ('train', 'val', 'test')
+            if isinstance(getattr(self, split), str)
         }
         if self.val is None:
             if 'train' not in found:
-                raise ConfigError(f'{self.path}: give `val` beside a `train` that is a dict.')
+                raise ConfigError(
+                    f'{self.path}: give `val` beside a `train` that is a dict.'
+                )
             found['train'], found['val'] = keep_back(found['train'])
         for split, labelled in found.items():
             path = self.work_dir / f'lists/{split}.txt'

@@ -8,7 +8,6 @@ measure, 'failed', 'stale', or [] where it was not run) and who made them.
 
 import json
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.comparison.plan import Benchmark
@@ -64,7 +63,9 @@ def collect(benchmark: Benchmark, split: str, reported: dict) -> dict:
         }
         values[COST] = _costs(results) if method.role == 'student' else None
         made = [result for result in results if 'inputs' in result]
-        row = dict(method=method.name, title=method.title, seeds=[*seeds], values=values)
+        row = dict(
+            method=method.name, title=method.title, seeds=[*seeds], values=values
+        )
         row |= _made_by(made)
         rows.append(row)
     same = all(
@@ -176,9 +177,7 @@ def differences(report: dict) -> str:
         return ''
     lines = []
     for row in report['rows']:
-        cells = [
-            _difference(row, reference, name) for name in report['columns']
-        ]
+        cells = [_difference(row, reference, name) for name in report['columns']]
         if row is not reference and any(cells):
             texts = [cell or NOT_APPLICABLE for cell in cells]
             lines.append(f'| {row["title"]} | {" | ".join(texts)} |')
@@ -254,20 +253,5 @@ def write(report: dict, stem: Path) -> list[Path]:
     files = [stem.with_name(stem.name + suffix) for suffix in ('.md', '.json', '.png')]
     write_atomically(files[0], document(report))
     write_atomically(files[1], dump(report))
-    draw_costs(drawn_rows(report), report['columns'], files[2])
+    draw_costs(report['rows'], report['columns'], files[2])
     return files
-
-
-def drawn_rows(report: dict) -> list[dict]:
-    """The rows as :func:`mmlgd.visualization.draw_costs` takes them."""
-    rows = []
-    for row in report['rows']:
-        measures = {
-            'cpu_seconds' if name == COST else name: dict(
-                mean=statistics.fmean(values), values=values
-            )
-            for name, values in row['values'].items()
-            if isinstance(values, Sequence) and not isinstance(values, str) and values
-        }
-        rows.append(dict(title=row['title'], measures=measures))
-    return rows

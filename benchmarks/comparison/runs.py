@@ -6,10 +6,7 @@ and ``evaluations``, by split and name, with what each is made from.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scene
 from benchmarks.provenance import provenance
 from mmlgd.errors import MMLGDError
 from mmlgd.utils.atomic import write_atomically
+from tools.transfer.runs import run_process
 
 _NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_dataloader'}
 
@@ -56,9 +54,7 @@ class Run:
 
     def config(self, prepared: str = '') -> Config:
         """The config of its training."""
-        return run_config(
-            self.benchmark, self.method, self.seed, self.folder, prepared
-        )
+        return run_config(self.benchmark, self.method, self.seed, self.folder, prepared)
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -149,7 +145,8 @@ def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None
     found = run.folder / 'evaluations.json'
     found.unlink(missing_ok=True)
     try:
-        run_module('benchmarks.comparison.run', run.folder)
+        command = ['-m', 'benchmarks.comparison.run', str(run.folder)]
+        run_process(command, 1, run.folder / 'output.txt')
     finally:
         if (cost := run.folder / 'training_cost.json').is_file():
             state['training'] = dict(
@@ -195,7 +192,7 @@ def prepare(run: Run) -> None:
     cfg.dump(folder / 'run.py')
     command = [str(ROOT / settings['script']), str(folder / 'run.py')]
     command += ['--out', str(out), *settings.get('arguments', [])]
-    seconds = run_process(command, folder / 'output.txt')
+    seconds = run_process(command, 1, folder / 'output.txt')
     result = dict(inputs=inputs, cpu_seconds=round(seconds, 2))
     write_atomically(told, json.dumps(result) + '\n')
 
@@ -205,42 +202,6 @@ def _preparation_seconds(run: Run) -> float:
         return 0.0
     told = run.prepared.with_name(f'{run.prepared.name}.made') / 'result.json'
     return json.loads(told.read_text('utf-8'))['cpu_seconds']
-
-
-def run_module(module: str, folder: Path) -> None:
-    """Run a module on a folder, in a process of its own; see :func:`run_process`."""
-    run_process(['-m', module, str(folder)], folder / 'output.txt')
-
-
-def run_process(command: list[str], output: Path) -> float:
-    """Run this interpreter with this mmlgd, on one thread.
-
-    Args:
-        command (list[str]): What follows the interpreter.
-        output (Path): Takes what it prints, after what it holds.
-
-    Returns:
-        float: CPU seconds of the process and of its children.
-
-    Raises:
-        MMLGDError: It failed.
-    """
-    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    environment = dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
-    with open(output, 'a', encoding='utf-8') as stream:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        lines = output.read_text('utf-8', errors='replace').splitlines()
-        reason = lines[-1] if lines else f'exit status {process.returncode}'
-        raise MMLGDError(f'{reason} (the end of {output})')
-    return usage.ru_utime + usage.ru_stime
 
 
 def complete_all(
@@ -254,7 +215,9 @@ def complete_all(
     reasons: dict[Path, str] = {}
     for run in runs:
         if run.prepared and run.prepared not in reasons:
-            reasons[run.prepared] = _attempt(f'{run.method.name}: preparation', prepare, run)
+            reasons[run.prepared] = _attempt(
+                f'{run.method.name}: preparation', prepare, run
+            )
     if 'transfer' in evaluations:
         benchmark = runs[0].benchmark
         folder = benchmark.work_dir / 'transfer'

@@ -128,13 +128,16 @@ def run_training(cfg: Config, threads: int) -> None:
     run_process(command, threads, folder / 'output.txt')
 
 
-def run_process(command: list[str], threads: int, output: Path) -> None:
-    """Run a script of this repository, with this interpreter and this mmlgd.
+def run_process(command: list[str], threads: int, output: Path) -> float:
+    """Run a script or module of this repository, with this interpreter and this mmlgd.
 
     Args:
-        command (list[str]): The script and its options.
+        command (list[str]): What follows the interpreter on the command line.
         threads (int): Threads of the process.
         output (Path): Takes what it prints, after what it holds.
+
+    Returns:
+        float: CPU seconds of the process and of its children.
 
     Raises:
         MMLGDError: The process failed.
@@ -145,16 +148,21 @@ def run_process(command: list[str], threads: int, output: Path) -> None:
         os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=os.pathsep.join(paths)
     )
     with open(output, 'a', encoding='utf-8') as stream:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, *command],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
         )
-    if done.returncode:
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        lines = output.read_text('utf-8', errors='replace').splitlines()
+        reason = lines[-1] if lines else f'exit status {process.returncode}'
         raise MMLGDError(
-            f'{Path(command[0]).name} failed; {output} ends with the reason.'
+            f'{" ".join(command[:2])} failed: {reason} ({output} has the rest)'
         )
+    return usage.ru_utime + usage.ru_stime
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ _base_ = './fashion_mnist.py'
 title = 'Stored views on 5,500 images of Fashion-MNIST'
 train = dict(indices=5500)
 evaluations = ['zero_shot', 'knn']
+on_request = []
 _stored = dict(
     base='lgd',
     teacher=dict(type='StoredTeacher', store=None, teacher=_base_.teacher),
