@@ -53,7 +53,7 @@ def provenance() -> dict:
             versions[name] = str(number)
     return dict(
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
-        command=shlex.join(['python', *sys.argv]),
+        command=shlex.join(['python', *sys.orig_argv[1:]]),
         commit=git_revision(ROOT),
         machine=machine_class(),
         versions=versions,

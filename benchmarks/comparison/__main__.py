@@ -15,12 +15,12 @@ from benchmarks.comparison.plan import (
     EVALUATIONS,
     SPLITS,
     Benchmark,
-    check_split,
     choose,
     load_benchmark,
 )
 from benchmarks.comparison.runs import Run, complete_all
 from benchmarks.provenance import provenance
+from mmlgd.errors import ConfigError
 from mmlgd.utils.tool import run_tool
 
 
@@ -91,7 +91,11 @@ def main(argv: list[str] | None = None) -> None:
     evaluations = choose(
         args.evaluations or default, benchmark.evaluations, 'evaluation', args.benchmark
     )
-    check_split(evaluations, split)
+    if split == 'val' and 'transfer' in evaluations:
+        raise ConfigError(
+            'the scenes of transfer are made of test images, on which nothing may be '
+            'chosen: with --split val, leave transfer out of --evaluations.'
+        )
     names = choose(args.methods, benchmark.methods, 'method', args.benchmark)
     seeds = choose(args.seeds, benchmark.seeds, 'seed', args.benchmark)
     benchmark.read_data()

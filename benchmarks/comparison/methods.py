@@ -21,42 +21,26 @@ _BANKS = ('textual_bank', 'zero_shot_bank')
 
 @dataclass(kw_only=True)
 class Method:
-    """One row of the table: a file of configs/methods, and what a benchmark changes.
-
-    Attributes:
-        name (str): Key in the benchmark file and beginning of its runs' folders.
-        title (str): How tables and figures call it.
-        model (dict): What is set beside teacher, student and names.
-        role (str): 'student', what the training makes; 'untrained', its backbone
-            before; 'teacher', the model it learns from.
-        lr (float): Learning rate at a batch of 128, scaled in proportion to the batch.
-        options (dict): Dotted keys laid over the whole config.
-        iterations (int | None): None: the benchmark's.
-        teacher (dict | None): None: the benchmark's.
-        wrapper (dict | None): Data set around the images, within the views.
-        views (dict): Data set around that; ``SeededViews`` gets the run's seed.
-        hooks (list): Beside those of the recipe.
-        prepare (dict | None): ``script`` to run before the first training, with the
-            config of ``method``, by default this one, and ``arguments``; ``fills``, the
-            dotted keys that take the path of what it writes, ``out``.
-        skip (list[str]): Evaluations that say nothing about it.
-        labelled (bool): Whether it trains on the labels, without a teacher.
-    """
+    """One row of the table: a file of configs/methods, and what a benchmark changes."""
 
     name: str
     title: str
-    model: dict
+    # 'student', what the training makes; 'untrained', its backbone before; 'teacher',
+    # the model that it learns from.
     role: str = 'student'
-    lr: float = 0.24
-    options: dict = field(default_factory=dict)
-    iterations: int | None = None
-    teacher: dict | None = None
-    wrapper: dict | None = None
+    model: dict  # beside teacher, student and names
+    lr: float = 0.24  # at a batch of 128, scaled in proportion to the batch
+    labelled: bool = False  # whether it trains on the labels, without a teacher
+    iterations: int | None = None  # None: the benchmark's
+    teacher: dict | None = None  # None: the benchmark's
+    wrapper: dict | None = None  # data set around the images, within the views
     views: dict = field(default_factory=lambda: dict(type='SeededViews'))
-    hooks: list = field(default_factory=list)
+    hooks: list = field(default_factory=list)  # beside those of the recipe
+    options: dict = field(default_factory=dict)  # dotted keys laid over the config
+    # ``script``, run before the first training with the config of ``method`` (default:
+    # this one) and ``arguments``; ``fills``, dotted keys that take the path of ``out``.
     prepare: dict | None = None
-    skip: list = field(default_factory=list)
-    labelled: bool = False
+    skip: list = field(default_factory=list)  # evaluations that say nothing about it
 
 
 def read_method(name: str, entry: dict, path: Path) -> Method:

@@ -2,13 +2,16 @@
 
 import copy
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
 
+from benchmarks.comparison.inputs import forget_folders
 from benchmarks.comparison.methods import METHODS, Method, read_method
 from benchmarks.comparison.own_data import (
+    Names,
     keep_back,
     read_labelled,
     read_names,
@@ -42,54 +45,37 @@ _STUDENT = 'configs/_base_/students/{}.py'
 
 @dataclass(kw_only=True)
 class Benchmark:
-    """A benchmark file, read. docs/own_data.md describes the fields for its writers.
-
-    Attributes:
-        path (Path): The file.
-        images (str | dict | None): Unlabelled images to train on; None: ``train``.
-        train (str | dict): Labelled images, for probes and k-NN.
-        test (str | dict): Labelled images that are reported.
-        val (str | dict | None): Labelled images on which settings are chosen; None: a
-            tenth of ``train``, which is then not trained on.
-        names (list[str] | ...): Category names; a list once they are read.
-        prepare (dict | None): ``function``, a dotted name that is called with the other
-            entries before anything else.
-        student (str | dict): Name of a file of configs/_base_/students, or a dict with
-            ``backbone`` and ``neck``.
-        methods (dict[str, Method] | ...): By name, in the order of the table.
-        on_request (list[str]): Evaluations that are only made where the command line
-            asks for them.
-        reference (str | None): The method that the others are compared with, seed by
-            seed; None: the first that is trained.
-    """
+    """A benchmark file, read; docs/own_data.md describes what its writers give."""
 
     path: Path
-    train: str | dict
-    test: str | dict
-    teacher: dict
-    methods: dict
     name: str
     title: str
     work_dir: Path
-    images: str | dict | None = None
-    val: str | dict | None = None
-    names: object = None
-    templates: object = 'imagenet'
+    # Called before all else: ``function``, a dotted name, with the other entries.
     prepare: dict | None = None
+    # A path of one's own, or a config of a data set without its pipeline.
+    images: str | dict | None = None  # None: those of `train`
+    train: str | dict
+    val: str | dict | None = None  # None: a tenth of `train`, not trained on
+    test: str | dict
+    names: Names = None
+    templates: str | list = 'imagenet'
+    teacher: dict
     student: str | dict = 'mbv3_small'
     image_size: int = 224
     train_pipeline: list | None = None
     test_pipeline: list | None = None
+    methods: dict[str, Method]
     iterations: int = 430
-    warm_up: int | None = None
+    warm_up: int | None = None  # None: a seventh of the iterations, at most 60
     batch_size: int = 128
     num_workers: int = 0
-    seeds: tuple = (0, 1, 2)
-    evaluations: tuple = ('zero_shot', 'probe', 'knn')
-    on_request: tuple = ()
+    seeds: Sequence[int] = (0, 1, 2)
+    evaluations: Sequence[str] = ('zero_shot', 'probe', 'knn')
+    on_request: Sequence[str] = ()  # those that only the command line asks for
     settings: dict | None = None
     split: str = 'test'
-    reference: str | None = None
+    reference: str | None = None  # None: the first method that is trained
 
     def read_data(self) -> None:
         """Put every data set in its place and replace paths by configs of data sets.
@@ -98,6 +84,7 @@ class Benchmark:
             ConfigError: Names and class folders differ.
             DataError: Images or a list are missing, or not understood.
         """
+        forget_folders()
         if self.prepare:
             arguments = dict(self.prepare)
             module, function = arguments.pop('function').rsplit('.', 1)
@@ -208,16 +195,3 @@ def choose(wanted: list | None, known: object, kind: str, path: object) -> list:
                 f'{", ".join(map(str, known))}.{suggest(str(name), map(str, known))}'
             )
     return [name for name in known if wanted is None or name in wanted]
-
-
-def check_split(evaluations: list[str], split: str) -> None:
-    """Refuse to choose settings by test images.
-
-    Raises:
-        ConfigError: The split is 'val', and transfer is among the evaluations.
-    """
-    if split == 'val' and 'transfer' in evaluations:
-        raise ConfigError(
-            'the scenes of transfer are made of test images, on which nothing may be '
-            'chosen: with --split val, leave transfer out of --evaluations.'
-        )

@@ -125,11 +125,11 @@ def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
     trained = run.method.role != 'student' or 'training' in state
     if missing or not trained:
         state = dict(run.read())
-        state.pop('failure', None)
+        state.pop('failed', None)
         try:
             _work(run, state, missing, split)
         except MMLGDError as error:
-            run.write(dict(state, failure=str(error)))
+            run.write(dict(state, failed=str(error)))
             raise
         run.write(state)
 
@@ -225,6 +225,8 @@ def complete_all(
 
     def finish(run: Run) -> bool:
         if run.prepared and reasons[run.prepared]:
+            state = dict(inputs=run.inputs, **provenance(), evaluations={})
+            run.write({**state, **run.read(), 'failed': reasons[run.prepared]})
             return False
         return not _attempt(run.name, complete, run, evaluations, split)
 

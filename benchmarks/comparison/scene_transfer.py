@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.errors import ConfigError
 from tools.transfer.measures import percentages
@@ -11,20 +9,13 @@ from tools.transfer.runs import CONFIGS, load_config, shorten, train
 
 
 def prepare_scenes(folder: Path, settings: dict) -> None:
-    """Make the scenes that all runs share.
-
-    Args:
-        folder (Path): Of the transfers of a benchmark.
-        settings (dict): ``scenes``, options of :class:`SceneSettings`.
-    """
-    prepare_fashion_scenes(folder / 'scenes', SceneSettings(**settings['scenes']))
+    """Make the scenes that all runs share, of the options ``scenes`` of the settings."""
+    scenes = SceneSettings(**settings.get('scenes', {}))
+    prepare_fashion_scenes(folder / 'scenes', scenes)
 
 
 def measure_transfer(
-    folder: Path,
-    checkpoint: Path | None,
-    seed: int,
-    settings: dict,
+    folder: Path, checkpoint: Path | None, seed: int, settings: dict
 ) -> dict:
     """Fine-tune a detector and a segmenter, one after the other, on one thread.
 
@@ -44,30 +35,22 @@ def measure_transfer(
         ConfigError: A task is unknown, or the options do not fit its config.
         MMLGDError: A training failed, or measured nothing.
     """
-    found = dict(seconds=0.0)
+    found, start = dict(seconds=0.0), checkpoint and str(checkpoint)
     for task in settings.get('tasks', CONFIGS):
         task_folder = folder.with_name(f'{folder.name}_{task}')
-        cfg = _task_config(task, checkpoint, seed, task_folder, settings)
+        cfg = load_config(task, start, seed, task_folder, short=False)
+        try:
+            cfg.merge_from_dict(settings.get('options', {}))
+        except (KeyError, TypeError) as error:
+            raise ConfigError(
+                f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; "
+                'correct them in the benchmark file.'
+            ) from error
+        # Last: the options give the length of a whole training.
+        if settings.get('short', False):
+            shorten(cfg)
         logged = train(cfg, 1)
         found['seconds'] += round(logged['seconds'], 1)
-        shares = percentages(task, logged, task_folder)
-        found.update({name: round(value, 2) for name, value in shares.items()})
+        for name, value in percentages(task, logged, task_folder).items():
+            found[name] = round(value, 2)
     return found
-
-
-def _task_config(
-    task: str, checkpoint: Path | None, seed: int, folder: Path, settings: dict
-) -> Config:
-    start = checkpoint and str(checkpoint)
-    cfg = load_config(task, start, seed, folder, short=False)
-    try:
-        cfg.merge_from_dict(settings.get('options', {}))
-    except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; correct "
-            'them in the benchmark file.'
-        ) from error
-    # Last: the options give the length of a whole training.
-    if settings.get('short', False):
-        shorten(cfg)
-    return cfg
