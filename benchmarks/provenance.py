@@ -1,5 +1,6 @@
-"""Who made a figure: command, commit, versions, machine, date."""
+"""Figures as JSON, and who made them: command, commit, versions, machine, date."""
 
+import json
 import os
 import platform
 import shlex
@@ -58,3 +59,11 @@ def provenance() -> dict:
         machine=machine_class(),
         versions=versions,
     )
+
+
+def dump_rows(result: dict) -> str:
+    """A dict as JSON, one line for each of its ``rows``: short, and plain in a diff."""
+    rows = [json.dumps(row, ensure_ascii=False) for row in result.get('rows', [])]
+    head = json.dumps({**result, 'rows': None}, indent=1, ensure_ascii=False)
+    listed = ',\n  '.join(rows)
+    return head.replace('"rows": null', f'"rows": [\n  {listed}\n ]') + '\n'

@@ -6,12 +6,12 @@ A report is a dict: ``title``, ``split``, ``seeds``, ``columns`` (name to title)
 ``values``: by column, a list of numbers, one a seed; or a word, such as 'not run'.
 """
 
-import json
 from pathlib import Path
 from statistics import fmean, stdev
 
 from benchmarks.comparison.plan import Benchmark
 from benchmarks.comparison.runs import Run
+from benchmarks.provenance import dump_rows
 from mmlgd.datasets.fashion_scenes import SceneSettings
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.visualization import draw_costs
@@ -202,18 +202,10 @@ def document(report: dict) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def dump(report: dict) -> str:
-    """The report as JSON, one line a row."""
-    rows = [json.dumps(row, ensure_ascii=False) for row in report['rows']]
-    head = json.dumps(dict(report, rows=None), indent=1, ensure_ascii=False)
-    listed = ',\n  '.join(rows)
-    return head.replace('"rows": null', f'"rows": [\n  {listed}\n ]') + '\n'
-
-
 def write(report: dict, stem: Path) -> list[Path]:
     """Write ``.md``, ``.json`` and ``.png``; returns the files."""
     files = [stem.with_name(stem.name + suffix) for suffix in ('.md', '.json', '.png')]
     write_atomically(files[0], document(report))
-    write_atomically(files[1], dump(report))
+    write_atomically(files[1], dump_rows(report))
     draw_costs(report['rows'], report['columns'], files[2])
     return files

@@ -8,16 +8,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from itertools import cycle
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 import torch.nn.functional as F
-from benchmarks.published import LoopedBank
-from benchmarks.timing import alternate, machine, ratio, spread, write_result
 
+from benchmarks.speed.published import LoopedBank
+from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
 from mmlgd.models.banks import VisualSemanticsBank
 from mmlgd.utils.tool import run_tool
 

@@ -6,22 +6,17 @@ sides take turns; processor time counts, so that other programs disturb little.
 
 import argparse
 import statistics
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import cv2
 import torch
-from benchmarks.pictures import photographs, sample_of, write_jpegs
-from benchmarks.timing import alternate, machine, ratio, spread, write_result
-from benchmarks.view_pipelines import STAGES, Pipeline, pipelines
 from PIL import Image
 
+from benchmarks.speed.pictures import photographs, sample_of, write_jpegs
+from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
+from benchmarks.speed.view_pipelines import STAGES, Pipeline, pipelines
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.tool import run_tool
 

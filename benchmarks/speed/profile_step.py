@@ -6,22 +6,17 @@ calls; ``--operators`` adds torch.profiler's view of one iteration.
 """
 
 import argparse
-import sys
 import tempfile
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from benchmarks.stopwatch import Stopwatch, WatchedLoader
-from benchmarks.timing import deciding_clock, machine, spread, write_result
-from benchmarks.train_case import BASES, Case, add_case_arguments, case_of
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.speed.stopwatch import Stopwatch, WatchedLoader
+from benchmarks.speed.timing import deciding_clock, machine, spread, write_result
+from benchmarks.speed.train_case import BASES, Case, add_case_arguments, case_of
 from mmlgd.utils.tool import run_tool
 
 _OF_FILES = ('BrokenImagesHook', 'ExportBackboneHook')

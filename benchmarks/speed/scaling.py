@@ -9,17 +9,17 @@ category.
 import argparse
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import torch
 import torch.multiprocessing as mp
-from benchmarks.timing import (
+from mmengine.registry import init_default_scope
+from torch import distributed
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.speed.timing import (
     CLOCKS,
     deciding_clock,
     machine,
@@ -27,11 +27,7 @@ from benchmarks.timing import (
     spread,
     write_result,
 )
-from benchmarks.train_case import add_case_arguments, case_of
-from mmengine.registry import init_default_scope
-from torch import distributed
-from torch.profiler import ProfilerActivity, profile
-
+from benchmarks.speed.train_case import add_case_arguments, case_of
 from mmlgd.engine import AnyDeviceDDP
 from mmlgd.utils.ports import choose_port
 from mmlgd.utils.tool import run_tool

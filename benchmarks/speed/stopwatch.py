@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from benchmarks.timing import measure
+from benchmarks.speed.timing import measure
 
 
 class Stopwatch:
     """Sums the time of phases within an iteration.
 
     Args:
-        clock (str): One of ``benchmarks.timing.CLOCKS``.
+        clock (str): One of ``benchmarks.speed.timing.CLOCKS``.
 
     Attributes:
         iterations (list[dict]): Seconds by phase, of each closed iteration.

@@ -1,14 +1,13 @@
 """Comparing the speed of several ways to do a thing, in one process."""
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from benchmarks.provenance import provenance
 
+from benchmarks.provenance import dump_rows, provenance
 from mmlgd.utils.atomic import write_atomically
 
 #: Processor time hardly depends on what else a machine does, but knows nothing of a
@@ -114,5 +113,5 @@ def write_result(path: str | Path | None, result: dict) -> None:
     """Write figures and where they come from as JSON, if there is a ``path``."""
     told = dict(provenance(), **result)
     if path is not None:
-        write_atomically(Path(path), json.dumps(told, indent=2) + '\n')
+        write_atomically(Path(path), dump_rows(told))
         print(f'Written: {path}')

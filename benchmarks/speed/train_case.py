@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmpretrain.structures import DataSample
 from torch import nn
-from transfer.runs import ROOT
 
+from benchmarks import ROOT
 from mmlgd.models.student import Student
 from mmlgd.models.teachers import BaseTeacher
 from mmlgd.models.teachers.open_clip_source import OpenCLIPSource

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from benchmarks.published import PublishedLGD
-from benchmarks.train_case import Case
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.speed.published import PublishedLGD
+from benchmarks.speed.train_case import Case
 from mmlgd.models.data_preprocessor import normalise_like
 from mmlgd.registry import MODELS
 

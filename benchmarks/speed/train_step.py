@@ -12,14 +12,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from benchmarks.memory import peak_host_mib
-from benchmarks.timing import (
+from mmengine.registry import init_default_scope
+
+from benchmarks import ROOT
+from benchmarks.speed.memory import peak_host_mib
+from benchmarks.speed.timing import (
     Times,
     alternate,
     deciding_clock,
@@ -29,10 +28,8 @@ from benchmarks.timing import (
     spread,
     write_result,
 )
-from benchmarks.train_case import add_case_arguments, case_of
-from benchmarks.train_sides import Sides
-from mmengine.registry import init_default_scope
-
+from benchmarks.speed.train_case import add_case_arguments, case_of
+from benchmarks.speed.train_sides import Sides
 from mmlgd.utils.tool import run_tool
 
 SIDES = ('supervised', 'stored', 'online', 'published', 'teacher')
@@ -112,8 +109,10 @@ def memory_of(side: str, student: str, args: argparse.Namespace) -> dict:
         *('--precision', args.precision, '--threads', str(args.threads)),
         *(['--contiguous'] if args.contiguous else []),
     ]
-    command = [sys.executable, '-W', 'ignore', __file__, *options]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks.speed.train_step']
+    done = subprocess.run(
+        [*command, *options], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageFilter
 from torchvision.io import ImageReadMode, decode_image
-from transfer.runs import ROOT
 
+from benchmarks import ROOT
 from mmlgd.registry import TRANSFORMS
 from mmlgd.utils.rng import mix_seed, seeded
 

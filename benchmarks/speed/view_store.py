@@ -6,25 +6,20 @@ photographs, with and without a store.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import cv2
 import torch
 import torch.nn.functional as F
-from benchmarks.pictures import photographs, write_jpegs
-from benchmarks.timing import alternate, machine, ratio, spread, write_result
-from benchmarks.view_pipelines import CONFIG
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from benchmarks.speed.pictures import photographs, write_jpegs
+from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
+from benchmarks.speed.view_pipelines import CONFIG
 from mmlgd.apis.build_views import write_shards
 from mmlgd.apis.plan_views import ViewSource
 from mmlgd.datasets import SeededViews, StoredViews, UnlabeledImages
@@ -172,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
             f'{title}: {spent["median"]:.2f} ms an item, {over["median"]:.3f} times '
             f'({over["low"]:.3f} to {over["high"]:.3f})'
         )
-    result = dict(machine('cpu', 1), sizes=sizes, reading=reading)
+    result = dict(machine('cpu', 1), rows=sizes, reading=reading)
     write_result(args.out, result)
 
 

@@ -7,17 +7,12 @@ is compared with that over a short list.
 
 import argparse
 import multiprocessing
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from benchmarks.memory import own_mib
-from benchmarks.timing import write_result
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
+from benchmarks.speed.memory import own_mib
+from benchmarks.speed.timing import write_result
 from mmlgd.datasets import SeededViews, UnlabeledImages
 from mmlgd.utils.tool import run_tool
 
