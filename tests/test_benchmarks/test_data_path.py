@@ -37,7 +37,7 @@ def run(load, tmp_path, capsys):
 
     def run_it(*options):
         out = tmp_path / 'out.json'
-        load('benchmarks.data_path').main([*QUICK, '--out', str(out), *options])
+        load('data_path').main([*QUICK, '--out', str(out), *options])
         return json.loads(out.read_text()), capsys.readouterr().out
 
     return run_it
@@ -45,7 +45,7 @@ def run(load, tmp_path, capsys):
 
 def test_figures_follow_from_the_times(run, load, monkeypatch):
     pictures = [Image.new('RGB', (90, 70), colour) for colour in ('red', 'gray')]
-    module = load('benchmarks.data_path')
+    module = load('data_path')
     monkeypatch.setattr(module, 'photographs', lambda: (pictures, 'two colours'))
 
     told, printed = run('--sizes', '80x60', '120x90')
@@ -90,7 +90,7 @@ def test_what_is_no_size_is_refused(run, size):
 
 
 def test_every_side_makes_a_view_of_the_same_kind(load, folder):
-    made = load('benchmarks.view_pipelines').pipelines()
+    made = load('view_pipelines').pipelines()
     assert set(made) == SIDES
     for pipeline in made.values():
         view = pipeline(str(folder / '0.jpg'))
@@ -101,7 +101,7 @@ def test_every_side_makes_a_view_of_the_same_kind(load, folder):
 
 
 def test_ours_are_the_views_of_training(load, folder):
-    module = load('benchmarks.view_pipelines')
+    module = load('view_pipelines')
     cfg = module.Config.fromfile(module.CONFIG)
     pipeline = module.pipelines()['ours']
     dataset = SeededViews(
@@ -113,7 +113,7 @@ def test_ours_are_the_views_of_training(load, folder):
 
 
 def test_large_pictures_are_mosaics_of_their_own_scale(load, tmp_path):
-    module = load('benchmarks.pictures')
+    module = load('pictures')
     colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 0, 0)]
     pictures = [Image.new('RGB', (700, 400), colour) for colour in colours]
 
@@ -128,7 +128,7 @@ def test_large_pictures_are_mosaics_of_their_own_scale(load, tmp_path):
 
 
 def test_noise_stands_in_for_photographs(load, monkeypatch):
-    module = load('benchmarks.pictures')
+    module = load('pictures')
     monkeypatch.setattr(module, 'find_spec', lambda name: None)
 
     pictures, origin = module.photographs()

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from benchmarks.comparison import scene_transfer
 from mmlgd.errors import ConfigError, MMLGDError
+from tools.transfer import runs
+from tools.transfer.measures import percentages
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def transfer(load, monkeypatch):
+def transfer(monkeypatch):
     monkeypatch.chdir(ROOT)
-    return load('benchmarks.scene_transfer')
+    return scene_transfer
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def trained(transfer, monkeypatch):
     """Configs of the trainings, which take no time."""
     seen = []
 
-    def train(cfg, threads, keep_open=()):
+    def train(cfg, threads):
         seen.append(cfg)
         return {'coco/bbox_mAP': 0.16, 'coco/segm_mAP': 0.1337, 'seconds': 2.0}
 
@@ -85,8 +88,8 @@ def test_what_was_not_measured_is_no_zero(
         measure(transfer, tmp_path)
 
 
-def test_an_ap_of_zero_is_one(load):
-    found = load('transfer.measures').percentages(
+def test_an_ap_of_zero_is_one():
+    found = percentages(
         'detection', {'coco/bbox_mAP': 0.0, 'coco/segm_mAP': 0.25}, Path('run')
     )
     assert found == dict(box_ap=0, mask_ap=25)
@@ -94,11 +97,9 @@ def test_an_ap_of_zero_is_one(load):
 
 @pytest.mark.parametrize('content', [None, '', '{"mIoU": 1'])
 def test_a_training_that_logged_nothing_names_its_output(
-    load, tmp_path, monkeypatch, content
+    tmp_path, monkeypatch, content
 ):
-    runs = load('transfer.runs')
-
-    def log(cfg, threads, keep_open=()):
+    def log(cfg, threads):
         if content is not None:
             folder = Path(cfg.work_dir, '20260101/vis_data')
             folder.mkdir(parents=True)

@@ -20,7 +20,7 @@ def unit_rows(n, d, seed):
 def test_sides_take_turns_and_the_order_turns_around(load):
     called = []
     sides = {name: lambda name=name: called.append(name) for name in 'ab'}
-    times = load('benchmarks.timing').alternate(sides, rounds=2, warm_up=1)
+    times = load('timing').alternate(sides, rounds=2, warm_up=1)
     assert ''.join(called) == 'ab' + 'ba' + 'ab'
     for clock in ('cpu', 'wall'):
         assert {name: len(values) for name, values in times[clock].items()} == dict(
@@ -30,13 +30,13 @@ def test_sides_take_turns_and_the_order_turns_around(load):
 
 def test_ratios_are_of_the_same_round(load):
     times = dict(a=[2.0, 40.0, 3.0], b=[1.0, 10.0, 1.0])
-    found = load('benchmarks.timing').ratio(times, 'a', 'b')
+    found = load('timing').ratio(times, 'a', 'b')
     assert found == dict(median=3, low=2, high=4)
 
 
 def test_the_looped_bank_is_the_reference(load):
     text, visual = unit_rows(7, 16, 0), unit_rows(7, 16, 1)
-    bank = load('benchmarks.published').LoopedBank(visual.clone(), momentum=0.9)
+    bank = load('published').LoopedBank(visual.clone(), momentum=0.9)
     wanted, seen = visual.numpy(), np.zeros(7, dtype=bool)
     for step in range(3):
         teacher = unit_rows(6, 16, 2 + step)
@@ -49,7 +49,7 @@ def test_the_looped_bank_is_the_reference(load):
 def test_the_published_losses_are_the_reference(load):
     student, teacher = unit_rows(5, 16, 0).requires_grad_(), unit_rows(5, 16, 1)
     text, visual = unit_rows(7, 16, 2), unit_rows(7, 16, 3)
-    model = load('benchmarks.published').PublishedLGD(None, None, text, visual)
+    model = load('published').PublishedLGD(None, None, text, visual)
     losses = model.losses(student, teacher)
     sum(losses.values()).backward()
     rows = student.detach(), teacher, text, visual
@@ -67,7 +67,7 @@ BANK_OPTIONS = (
 
 def test_bank_update_compares_the_banks(load, tmp_path):
     out = tmp_path / 'bank.json'
-    tool = load('benchmarks.bank_update')
+    tool = load('bank_update')
     tool.main([*BANK_OPTIONS, '--device', 'cpu', '--out', str(out)])
     told = json.loads(out.read_text())
     assert [row['num_categories'] for row in told['rows']] == [5, 9]
@@ -78,7 +78,7 @@ def test_bank_update_compares_the_banks(load, tmp_path):
 
 
 def test_bank_update_stops_where_the_banks_differ(load, monkeypatch):
-    tool = load('benchmarks.bank_update')
+    tool = load('bank_update')
     monkeypatch.setattr(tool.LoopedBank, 'update', lambda *args: None)
     with pytest.raises(SystemExit, match='differ by inf at C = 5'):
         tool.main([*BANK_OPTIONS, '--device', 'cpu'])
@@ -92,7 +92,7 @@ STEP_OPTIONS = (
 
 def test_a_step_of_every_side(load, tmp_path):
     out = tmp_path / 'step.json'
-    load('benchmarks.train_step').main(
+    load('train_step').main(
         [
             *STEP_OPTIONS,
             *'--students mbv3_small --warm-up 0 --skip-memory --out'.split(),
@@ -119,7 +119,7 @@ def test_a_step_of_every_side(load, tmp_path):
 
 def test_peak_memory_is_of_one_side(load, capsys):
     options = [*STEP_OPTIONS, '--students', 'mbv3_small', '--memory-of', 'stored']
-    load('benchmarks.train_step').main(options)
+    load('train_step').main(options)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told['host_mib'] >= told['host_mib_of_imports'] > 0
 
@@ -127,7 +127,7 @@ def test_peak_memory_is_of_one_side(load, capsys):
 def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
     out = tmp_path / 'scaling.json'
     options = ['--student', 'mbv3_small', '--warm-up', '1', '--ranks', '2']
-    load('benchmarks.scaling').main([*STEP_OPTIONS, *options, '--out', str(out)])
+    load('scaling').main([*STEP_OPTIONS, *options, '--out', str(out)])
     (row,) = json.loads(out.read_text())['rows']
     found, needed = row['collectives'], row['needed_bytes']
     assert sorted(found) == ['allgather_', 'allreduce_']
@@ -139,7 +139,7 @@ def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
 
 def test_phases_add_up_to_the_iteration(load, tmp_path):
     out = tmp_path / 'profile.json'
-    load('benchmarks.profile_step').main(
+    load('profile_step').main(
         [
             *(option for option in STEP_OPTIONS if option not in ('--rounds', '1')),
             *'--students mbv3_small --iterations 1 --operators 3 --out'.split(),
@@ -156,11 +156,11 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
 
 
 def test_workers_hold_no_copy_of_the_list(load, tmp_path):
-    tool, out = load('benchmarks.worker_memory'), tmp_path / 'memory.json'
+    tool, out = load('worker_memory'), tmp_path / 'memory.json'
     # In a process of its own: of the hundreds of MiB that the tests have left in this one,
     # workers come to hold some by chance, where garbage is collected.
     options = ['--images', '400000', '--workers', '2', '--out', str(out)]
-    subprocess.run([sys.executable, tool.__file__, *options], check=True)
+    subprocess.run([sys.executable, '-m', tool.__name__, *options], check=True)
     told = json.loads(out.read_text())
     (row,) = told['rows']
     grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
@@ -173,9 +173,9 @@ def test_workers_hold_no_copy_of_the_list(load, tmp_path):
 def test_what_a_store_takes(load, tmp_path, capsys):
     out = tmp_path / 'store.json'
     options = '--images 30 --views 2 --embed-dims 16 --rounds 2 --warm-up 0'.split()
-    load('benchmarks.view_store').main([*options, '--out', str(out)])
+    load('view_store').main([*options, '--out', str(out)])
     told = json.loads(out.read_text())
-    half, byte = told['sizes']
+    half, byte = told['rows']
     # A checksum of 4 bytes and 16 numbers; in int8, a scale of 4 bytes, too.
     assert (half['row_bytes'], byte['row_bytes']) == (4 + 32, 4 + 4 + 16)
     assert half['imagenet_10_views_gb'] == pytest.approx(1281167 * 360 / 1e9, abs=0.05)
