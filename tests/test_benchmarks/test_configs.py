@@ -1,6 +1,5 @@
 """The benchmarks' methods: alike in all but the method, on splits that share no image."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,40 +11,35 @@ from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 
 import mmlgd  # noqa: F401  (registers the scope before configs are read)
+from benchmarks.comparison.methods import METHODS, run_config
+from benchmarks.comparison.plan import load_benchmark
 from mmlgd.datasets import cifar10
 from mmlgd.registry import DATASETS, MODELS
 from tests.cifar10_source import write_package
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / 'tools'))  # benchmarks.plan is no part of the package
-
-from benchmarks.methods import run_config  # noqa: E402
-from benchmarks.plan import load_benchmark  # noqa: E402
-
-FILES = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
-METHODS = [(file, name) for file in FILES for name in load_benchmark(file).methods]
+CONFIGS = ROOT / 'benchmarks/comparison/configs'
+FILES = sorted(path for path in CONFIGS.glob('*.py') if path.stem != 'recipe')
+METHODS_OF = [(file, name) for file in FILES for name in load_benchmark(file).methods]
 COMPARISONS = [file for file in FILES if file.stem != 'stored_views']
 # Another learning rate makes no other step; a store has to be built first.
 STEPPED = [
     (file, name)
-    for file, name in METHODS
+    for file, name in METHODS_OF
     if '_lr_' not in name and (file in COMPARISONS or name == 'online')
 ]
 
 
+@pytest.fixture(autouse=True)
+def root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
 def config_of(file: Path, name: str) -> Config:
     benchmark = load_benchmark(file)
-    return run_config(benchmark.methods[name], 1, Path('work'))
-
-
-def test_every_config_is_in_a_benchmark():
-    listed = {load_benchmark(file).methods[name].config for file, name in METHODS}
-    present = {
-        path
-        for path in (ROOT / 'configs/benchmarks').glob('*/*.py')
-        if path.parent.name != '_base_'
-    }
-    assert listed == present
+    benchmark.prepare = None
+    benchmark.read_data()
+    return run_config(benchmark, benchmark.methods[name], 1, Path('work'), 'prepared')
 
 
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
@@ -68,7 +62,7 @@ def test_methods_differ_in_the_method_alone(file):
 
 
 def test_at_one_cost_the_others_have_thrice_the_iterations_of_bingo():
-    file = ROOT / 'configs/benchmarks/fashion_mnist_equal_cost.py'
+    file = CONFIGS / 'fashion_mnist_equal_cost.py'
     bingo, lgd = (config_of(file, name) for name in ('bingo', 'lgd_3x'))
     assert lgd.train_cfg.max_iters == 3 * bingo.train_cfg.max_iters
     assert lgd.param_scheduler[-1].end == lgd.train_cfg.max_iters
@@ -76,7 +70,7 @@ def test_at_one_cost_the_others_have_thrice_the_iterations_of_bingo():
 
 @pytest.mark.parametrize('views', [1, 4, 10])
 def test_stored_views_differ_from_the_online_run_in_the_store_alone(views):
-    file = ROOT / 'configs/benchmarks/stored_views.py'
+    file = CONFIGS / 'stored_views.py'
     online, stored = (
         config_of(file, name).to_dict() for name in ('online', f'k{views}')
     )
@@ -103,7 +97,7 @@ def numbers(dataset: dict) -> set:
 
 
 def test_fashion_mnist_keeps_images_for_validation():
-    cfg = config_of(ROOT / 'configs/benchmarks/fashion_mnist.py', 'lgd')
+    cfg = config_of(CONFIGS / 'fashion_mnist.py', 'lgd')
     train, val = cfg.train_dataloader.dataset.dataset, cfg.val_dataloader.dataset
     assert train.split == val.split == 'train'
     assert len(numbers(train)) == 55000 and len(numbers(val)) == 5000
@@ -118,7 +112,7 @@ def test_cifar10_keeps_images_for_validation(tmp_path, monkeypatch):
     folder = cifar10.prepare_cifar10(
         tmp_path / 'out', tmp_path / 'package.tgz', val_per_class=1
     )
-    cfg = config_of(ROOT / 'configs/benchmarks/cifar10.py', 'lgd')
+    cfg = config_of(CONFIGS / 'cifar10.py', 'lgd')
     init_default_scope('mmlgd')
 
     def images(dataset):
@@ -136,15 +130,35 @@ def test_cifar10_keeps_images_for_validation(tmp_path, monkeypatch):
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
 def test_data_are_prepared_where_the_configs_look(file):
     benchmark = load_benchmark(file)
-    for name in benchmark.methods:
-        assert config_of(file, name).data_root == benchmark.data['out_dir']
+    for part in (benchmark.train, benchmark.val, benchmark.test):
+        assert part['data_root'] == benchmark.prepare['out_dir']
+
+
+def test_every_method_is_in_a_benchmark():
+    used = {name.split('_lr_')[0] for _, name in METHODS_OF}
+    assert {*METHODS} - {'dense_lgd'} <= used
+
+
+@pytest.mark.parametrize(
+    ('name', 'lr'), [('lgd', 0.12), ('seed', 0.24), ('supervised', 0.06)]
+)
+def test_learning_rates_are_those_that_were_chosen(name, lr):
+    assert config_of(CONFIGS / 'cifar10.py', name).optim_wrapper.optimizer.lr == lr
+
+
+def test_the_learning_rate_follows_the_batch():
+    benchmark = load_benchmark(CONFIGS / 'cifar10.py')
+    benchmark.prepare, benchmark.batch_size = None, 64
+    benchmark.read_data()
+    cfg = run_config(benchmark, benchmark.methods['seed'], 0, Path('work'))
+    assert cfg.optim_wrapper.optimizer.lr == 0.12
+    assert cfg.train_dataloader.batch_size == 64
 
 
 @pytest.mark.parametrize(
     ('file', 'name'), STEPPED, ids=[f'{file.stem}-{name}' for file, name in STEPPED]
 )
-def test_a_method_builds_and_takes_two_steps(file, name, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_a_method_builds_and_takes_two_steps(file, name):
     init_default_scope('mmlgd')
     cfg = config_of(file, name)
     for bank in {'textual_bank', 'zero_shot_bank'} & set(cfg.model):
@@ -152,7 +166,10 @@ def test_a_method_builds_and_takes_two_steps(file, name, monkeypatch):
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
-    side, before = cfg.image_size, next(model.backbone.parameters()).detach().clone()
+    side, before = (
+        load_benchmark(file).image_size,
+        next(model.backbone.parameters()).detach().clone(),
+    )
     image = torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8)
     inputs = [image, image.flip(3)] if cfg.model.type == 'BINGO' else image
     samples = [DataSample().set_gt_label(label) for label in range(8)]
