@@ -11,13 +11,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.comparison import report
-from benchmarks.comparison.plan import (
-    EVALUATIONS,
-    SPLITS,
-    Benchmark,
-    choose,
-    load_benchmark,
-)
+from benchmarks.comparison.methods import choose
+from benchmarks.comparison.plan import EVALUATIONS, SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.runs import Run, complete_all
 from benchmarks.provenance import provenance
 from mmlgd.errors import ConfigError
@@ -26,41 +21,20 @@ from mmlgd.utils.tool import run_tool
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('benchmarks.comparison', description=__doc__)
-    parser.add_argument(
-        'benchmark', help='a benchmark file; or the JSON of a report, to print it'
-    )
-    parser.add_argument('--methods', nargs='+', help='default: all')
-    parser.add_argument('--seeds', nargs='+', type=int, help='default: all')
-    parser.add_argument(
-        '--evaluations',
-        nargs='+',
-        help=f'some of {", ".join(EVALUATIONS)}; default: what the file asks for',
-    )
-    parser.add_argument(
-        '--split',
-        choices=SPLITS,
-        help='images that are reported; settings are chosen on `val`; default: as the '
-        'file says, else test',
-    )
-    parser.add_argument(
-        '--jobs',
-        type=int,
-        default=1,
-        help='runs at a time, one thread each; default: 1',
-    )
-    parser.add_argument(
-        '--report-only', action='store_true', help='run nothing; say what there is'
-    )
-    parser.add_argument('--work-dir', help='default: the file says')
-    parser.add_argument(
-        '--publish', type=Path, help='folder that also takes the report'
-    )
-    parser.add_argument(
-        '--short',
-        action='store_true',
-        help='two iterations and short probes, to see that it runs; in a work dir of its '
-        'own, *_short',
-    )
+    add = parser.add_argument
+    add('benchmark', help='a benchmark file; or the JSON of a report, to print it')
+    add('--methods', nargs='+', help='default: all')
+    add('--seeds', nargs='+', type=int, help='default: all')
+    text = f'some of {", ".join(EVALUATIONS)}; default: what the file asks for'
+    add('--evaluations', nargs='+', help=text)
+    text = 'images that are reported; settings are chosen on `val`; default: test'
+    add('--split', choices=SPLITS, help=text)
+    add('--jobs', type=int, default=1, help='runs at a time, one thread each')
+    add('--report-only', action='store_true', help='run nothing; say what there is')
+    add('--work-dir', help='default: the file says')
+    add('--publish', type=Path, help='folder that also takes the report')
+    text = 'two iterations and short probes, to see that it runs; in *_short'
+    add('--short', action='store_true', help=text)
     return parser.parse_args(argv)
 
 

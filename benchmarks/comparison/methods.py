@@ -1,5 +1,6 @@
 """A row of a benchmark's table, and the config of its trainings."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,21 @@ class Method:
     skip: list = field(default_factory=list)  # evaluations that say nothing about it
 
 
+def choose(wanted: Iterable | None, known: Collection, kind: str, path: object) -> list:
+    """What is asked for of what there is, in its order; all where nothing is.
+
+    Raises:
+        ConfigError: Something is asked for that there is not.
+    """
+    for name in wanted or ():
+        if name not in known:
+            raise ConfigError(
+                f'{path}: there is no {kind} {name}; there are '
+                f'{", ".join(map(str, known))}.{suggest(str(name), map(str, known))}'
+            )
+    return [name for name in known if wanted is None or name in wanted]
+
+
 def read_method(name: str, entry: dict, path: Path) -> Method:
     """Read a method: the file that ``base``, by default its name, says, and changes.
 
@@ -51,17 +67,8 @@ def read_method(name: str, entry: dict, path: Path) -> Method:
     """
     entry = dict(entry)
     base = entry.pop('base', name)
-    if base not in METHODS:
-        raise ConfigError(
-            f'{path}: there is no method {base}; there are {", ".join(METHODS)}.'
-            f'{suggest(base, METHODS)} Set `base` of another name.'
-        )
-    known = Method.__dataclass_fields__
-    for key in entry:
-        if key not in known:
-            raise ConfigError(
-                f'{path}: method {name} has an unknown entry {key!r}.{suggest(key, known)}'
-            )
+    choose([base], METHODS, 'method', path)
+    choose(entry, Method.__dataclass_fields__, f'entry of method {name}', path)
     fields = Config.fromfile(CONFIGS / f'methods/{base}.py').to_dict()
     return Method(**{**fields, **entry, 'name': name})
 
@@ -134,12 +141,10 @@ def _set_data(cfg: Config, benchmark: 'Benchmark', method: Method, seed: int) ->
 def _set_model(cfg: Config, benchmark: 'Benchmark', method: Method) -> None:
     model = {**method.model, **benchmark.student}
     if method.labelled:
-        width = Student(
-            **benchmark.student, embed_dims=1, image_size=benchmark.image_size
-        ).feature_dims
-        model['head'] = dict(
-            model['head'], num_classes=len(benchmark.names), in_channels=width
-        )
+        size, count = benchmark.image_size, len(benchmark.names)
+        student = Student(**benchmark.student, embed_dims=1, image_size=size)
+        shape = dict(num_classes=count, in_channels=student.feature_dims)
+        model['head'] = {**model['head'], **shape}
     else:
         model['teacher'] = method.teacher or benchmark.teacher
         for bank in {*_BANKS} & {*model}:

@@ -44,9 +44,8 @@ def read_names(names: Names, train: object) -> list[str]:
                 'built-in set, a text file with one name a line, or a list.'
             )
         names = [folder.replace('_', ' ') for folder in class_folders(Path(train))]
-    if isinstance(names, Mapping):
-        names = list(dict.fromkeys(names.values()))
-    return load_category_names(names)
+    is_map = isinstance(names, Mapping)
+    return load_category_names(list(dict.fromkeys(names.values())) if is_map else names)
 
 
 def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
@@ -63,25 +62,23 @@ def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
         ConfigError: A folder is none of the names.
         DataError: There is neither, a line is not understood, or there is no image.
     """
-    path = Path(source)
-    if not path.exists():
-        raise DataError(
-            f'{source} is neither a folder with one folder a class nor a text file of '
-            "lines 'path class'; check the path."
-        )
-    classes = [[] for _ in names]
+    path, classes = Path(source), [[] for _ in names]
     if path.is_dir():
         folders = class_folders(path)
-        translation = given if isinstance(given, Mapping) else {}
-        translation = {k: v for k, v in translation.items() if k in folders}
-        matched = match_classes(folders, names, source, translation)
-        for folder, index in zip(folders, matched):
+        mapping = given if isinstance(given, Mapping) else {}
+        mapping = {folder: mapping[folder] for folder in folders if folder in mapping}
+        for folder, index in zip(
+            folders, match_classes(folders, names, source, mapping)
+        ):
             found = list_images(str(path / folder))
             classes[index] += [str(Path(each).relative_to(path)) for each in found]
-    else:
+    elif path.is_file():
         _read_lines(path, classes)
     if not any(classes):
-        raise DataError(f'{source} has no labelled image.')
+        raise DataError(
+            f'{source} has no labelled image: it must be a folder with one folder a class, '
+            "or a text file of lines 'path class'."
+        )
     return Labelled(path if path.is_dir() else path.parent, classes)
 
 

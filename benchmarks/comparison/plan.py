@@ -1,6 +1,5 @@
 """What a benchmark file asks for: data, names, models, methods, seeds, evaluations."""
 
-import copy
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,13 @@ from pathlib import Path
 from mmengine.config import Config
 
 from benchmarks.comparison.inputs import forget_folders
-from benchmarks.comparison.methods import METHODS, Method, read_method
+from benchmarks.comparison.methods import (
+    CONFIGS,
+    METHODS,
+    Method,
+    choose,
+    read_method,
+)
 from benchmarks.comparison.own_data import (
     Names,
     keep_back,
@@ -18,28 +23,10 @@ from benchmarks.comparison.own_data import (
     write_dataset,
 )
 from mmlgd.errors import ConfigError
-from mmlgd.utils.suggest import suggest
 
 EVALUATIONS = ('zero_shot', 'probe', 'knn', 'transfer')
 SPLITS = ('val', 'test')
 _NEEDED = ('train', 'test', 'teacher', 'methods')
-#: How a file measures unless it says otherwise.
-SETTINGS = dict(
-    zero_shot={},
-    # By percentage of the labels: how often they are drawn, and passes over them. The
-    # learning rate, at features of standard deviation 1, is the best one on the images
-    # for validation.
-    probe=dict(
-        lrs=[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-        percentages={
-            '1': dict(draws=3, epochs=100),
-            '10': dict(draws=1, epochs=100),
-            '100': dict(draws=1, epochs=20),
-        },
-    ),
-    knn=dict(k=20),
-    transfer={},
-)
 _STUDENT = 'configs/_base_/students/{}.py'
 
 
@@ -97,9 +84,7 @@ class Benchmark:
         }
         if self.val is None:
             if 'train' not in found:
-                raise ConfigError(
-                    f'{self.path}: give `val` beside a `train` that is a dict.'
-                )
+                raise ConfigError(f'{self.path}: a `train` that is a dict needs `val`.')
             found['train'], found['val'] = keep_back(found['train'])
         for split, labelled in found.items():
             path = self.work_dir / f'lists/{split}.txt'
@@ -121,11 +106,6 @@ class Benchmark:
 def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benchmark:
     """Read a benchmark file, whose paths count from the current folder.
 
-    Args:
-        path (str | Path): The file.
-        work_dir (str | Path, optional): Defaults to None: the file's ``work_dir``,
-            or work_dirs/benchmarks/<name>.
-
     Raises:
         ConfigError: A field is missing or unknown, or names what there is not.
     """
@@ -136,12 +116,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
         )
     fields = Config.fromfile(path).to_dict()
     fields = {key: value for key, value in fields.items() if not key.startswith('_')}
-    known = Benchmark.__dataclass_fields__
-    for key in fields:
-        if key not in known:
-            raise ConfigError(
-                f'{path}: {key!r} is not a field of a benchmark file.{suggest(key, known)}'
-            )
+    choose(fields, Benchmark.__dataclass_fields__, 'field', path)
     if absent := [name for name in _NEEDED if name not in fields]:
         raise ConfigError(f'benchmark file {path} has no {", ".join(absent)}; add it.')
     fields.setdefault('name', path.stem)
@@ -152,9 +127,9 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
     choose(benchmark.evaluations, EVALUATIONS, 'evaluation', path)
     choose(benchmark.on_request, benchmark.evaluations, 'evaluation', path)
     choose([benchmark.split], SPLITS, 'split', path)
-    settings = copy.deepcopy(SETTINGS)
+    settings = Config.fromfile(CONFIGS / 'settings.py').to_dict()
+    choose(benchmark.settings or {}, EVALUATIONS, 'evaluation', path)
     for name, given in (benchmark.settings or {}).items():
-        choose([name], EVALUATIONS, 'evaluation', path)
         settings[name].update(given)
     benchmark.settings = settings
     benchmark.student = _read_student(benchmark.student, path)
@@ -162,9 +137,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
     if not isinstance(methods, dict):
         choose(methods, METHODS, 'method', path)
         methods = {name: {} for name in methods}
-    benchmark.methods = {
-        name: read_method(name, entry, path) for name, entry in methods.items()
-    }
+    benchmark.methods = {n: read_method(n, m, path) for n, m in methods.items()}
     trained = [m.name for m in benchmark.methods.values() if m.role == 'student']
     if benchmark.reference is None:
         benchmark.reference = trained[0] if trained else None
@@ -180,18 +153,3 @@ def _read_student(student: str | dict, path: Path) -> dict:
     names = sorted(each.stem for each in file.parent.glob('*.py'))
     choose([student], names, 'student', path)
     return Config.fromfile(file).student.to_dict()
-
-
-def choose(wanted: list | None, known: object, kind: str, path: object) -> list:
-    """What is asked for of what there is, in its order; all where nothing is.
-
-    Raises:
-        ConfigError: Something is asked for that there is not.
-    """
-    for name in wanted or ():
-        if name not in known:
-            raise ConfigError(
-                f'{path}: there is no {kind} {name}; there are '
-                f'{", ".join(map(str, known))}.{suggest(str(name), map(str, known))}'
-            )
-    return [name for name in known if wanted is None or name in wanted]

@@ -181,25 +181,24 @@ def document(report: dict) -> str:
     if any(name.endswith(_BALANCED) for name in report['columns']):
         text += '; balanced: each class weighs the same'
     if 'mIoU' in report['columns']:
-        text += (
-            '; box AP, mask AP and mIoU in percent, of the '
-            f'{report["scenes"]} validation scenes composed of test images'
-        )
+        text += '; box AP, mask AP and mIoU in percent, of the '
+        text += f'{report["scenes"]} validation scenes composed of test images'
+    text += '; mean ± standard deviation (n − 1) over the seeds '
+    text += ', '.join(map(str, report['seeds']))
     made = sorted({each for row in report['rows'] for each in row['made']})
-    seeds, reported = ', '.join(map(str, report['seeds'])), report['reported']
+    command, commit, date = (
+        report['reported'][k] for k in ('command', 'commit', 'date')
+    )
     lines = [
-        f'# {report["title"]}',
-        '',
-        f'{text}; mean ± standard deviation (n − 1) over the seeds {seeds}.',
+        f'# {report["title"]}\n',
+        f'{text}.',
         'Cost: CPU time of a training on one thread (teacher, student, data, and what the '
-        'method prepares before).',
-        '',
+        'method prepares before).\n',
         *filter(None, [table(report), differences(report)]),
         *(f'- {each}' for each in made),
-        f'- reported by `{reported["command"]}` at {reported["commit"] or "?"}, '
-        f'{reported["date"]}',
+        f'- reported by `{command}` at {commit or "?"}, {date}\n',
     ]
-    return '\n'.join(lines) + '\n'
+    return '\n'.join(lines)
 
 
 def write(report: dict, stem: Path) -> list[Path]:

@@ -77,8 +77,7 @@ class Run:
 
     def write(self, state: dict) -> None:
         """Replace ``result.json``."""
-        text = json.dumps(state, indent=1) + '\n'
-        write_atomically(self.folder / 'result.json', text)
+        write_atomically(self.folder / 'result.json', json.dumps(state, indent=1))
 
     def result(self, split: str) -> dict:
         """What is known of the run as it would be made now.
@@ -88,16 +87,19 @@ class Run:
             and up to date; {} where there is nothing, ``dict(stale=[...])`` where there
             is something that was made from other inputs.
         """
-        state = self.read()
-        if not state:
+        if not (state := self.read()):
             return {}
         if changed := changed_inputs(state['inputs'], self.inputs):
             return dict(stale=changed)
-        found = {}
-        for name in self.benchmark.evaluations:
-            kept = state['evaluations'].get(f'{split}/{name}')
-            if kept and kept['inputs'] == self.evaluation_inputs(name, split):
-                found[name] = kept['values']
+        kept = {
+            name: state['evaluations'].get(f'{split}/{name}', dict(inputs=None))
+            for name in self.benchmark.evaluations
+        }
+        found = {
+            name: each['values']
+            for name, each in kept.items()
+            if each['inputs'] == self.evaluation_inputs(name, split)
+        }
         return dict(state, evaluations=found)
 
 
@@ -107,65 +109,60 @@ def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
     Raises:
         MMLGDError: A process failed.
     """
-    state = run.result(split)
-    if 'stale' in state:
-        changed = ', '.join(state['stale'])
+    known = run.result(split)
+    if 'stale' in known:
+        changed = ', '.join(known.pop('stale'))
         print(f'{run.name}: stale, so it is run again: changed {changed}', flush=True)
-        state = {}
-    if not state:
+    if not known:
         # Without its state, nothing in the folder can be resumed.
         shutil.rmtree(run.folder, ignore_errors=True)
-        run.write(dict(inputs=run.inputs, **provenance(), evaluations={}))
-        state = dict(run.read(), evaluations={})
-    missing = [
-        name
-        for name in evaluations
-        if name not in run.method.skip and name not in state['evaluations']
-    ]
-    trained = run.method.role != 'student' or 'training' in state
-    if missing or not trained:
-        state = dict(run.read())
-        state.pop('failed', None)
+        known = dict(inputs=run.inputs, **provenance(), evaluations={})
+        run.write(known)
+    done = {*known['evaluations'], *run.method.skip}
+    missing = [name for name in evaluations if name not in done]
+    if missing or (run.method.role == 'student' and 'training' not in known):
+        state = {key: each for key, each in run.read().items() if key != 'failed'}
         try:
             _work(run, state, missing, split)
         except MMLGDError as error:
-            run.write(dict(state, failed=str(error)))
+            state['failed'] = str(error)
             raise
-        run.write(state)
+        finally:
+            run.write(state)
 
 
 def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None:
-    quick = [name for name in evaluations if name != 'transfer']
+    """Train and evaluate; what was reached is in ``state`` whatever happens."""
+    folder, settings = run.folder, run.benchmark.settings
     cfg = run.config(str(run.prepared or ''))
-    settings = {name: run.benchmark.settings[name] for name in quick}
-    cfg.comparison = dict(
-        role=run.method.role, seed=run.seed, split=split, evaluations=settings
-    )
-    cfg.dump(run.folder / 'run.py')
-    found = run.folder / 'evaluations.json'
-    found.unlink(missing_ok=True)
+    cfg.comparison = dict(role=run.method.role, seed=run.seed, split=split)
+    quick = {name: settings[name] for name in evaluations if name != 'transfer'}
+    cfg.comparison['evaluations'] = quick
+    cfg.dump(folder / 'run.py')
     try:
-        command = ['-m', 'benchmarks.comparison.run', str(run.folder)]
-        run_process(command, 1, run.folder / 'output.txt')
+        command = ['-m', 'benchmarks.comparison.run', str(folder)]
+        run_process(command, 1, folder / 'output.txt')
     finally:
-        if (cost := run.folder / 'training_cost.json').is_file():
-            state['training'] = dict(
-                json.loads(cost.read_text('utf-8')),
-                batch_size=run.benchmark.batch_size,
-                preparation_seconds=_preparation_seconds(run),
-            )
-    values = json.loads(found.read_text('utf-8'))
+        if (cost := folder / 'training_cost.json').is_file():
+            state['training'] = json.loads(cost.read_text('utf-8'))
+            state['training']['batch_size'] = run.benchmark.batch_size
+            made = run.prepared and json.loads(_made(run.prepared).read_text('utf-8'))
+            seconds = made['cpu_seconds'] if made else 0.0
+            state['training']['preparation_seconds'] = seconds
+    values = json.loads((folder / 'evaluations.json').read_text('utf-8'))
     if 'transfer' in evaluations:
-        is_trained = run.method.role == 'student'
-        values['transfer'] = measure_transfer(
-            run.benchmark.work_dir / 'transfer' / run.name,
-            run.folder / 'backbone.pth' if is_trained else None,
-            run.seed,
-            run.benchmark.settings['transfer'],
-        )
+        start = folder / 'backbone.pth' if run.method.role == 'student' else None
+        place = run.benchmark.work_dir / 'transfer' / run.name
+        found = measure_transfer(place, start, run.seed, settings['transfer'])
+        values['transfer'] = found
     for name, value in values.items():
         inputs = run.evaluation_inputs(name, split)
         state['evaluations'][f'{split}/{name}'] = dict(inputs=inputs, values=value)
+
+
+def _made(out: Path) -> Path:
+    """Where it is kept what a prepared file is made from, and what it cost."""
+    return out.with_name(f'{out.name}.made') / 'result.json'
 
 
 def prepare(run: Run) -> None:
@@ -174,34 +171,26 @@ def prepare(run: Run) -> None:
     Raises:
         MMLGDError: The script failed.
     """
-    settings, out = run.method.prepare, run.prepared
+    settings, out, told = run.method.prepare, run.prepared, _made(run.prepared)
     method = run.benchmark.methods[settings.get('method', run.method.name)]
-    folder = out.with_name(f'{out.name}.made')
     # Of one seed for all: the images and their teacher are the same.
-    cfg = run_config(run.benchmark, method, 0, folder)
+    cfg = run_config(run.benchmark, method, 0, told.parent)
     used = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
     inputs = describe_inputs([settings, *used])
-    told = folder / 'result.json'
     if told.is_file() and json.loads(told.read_text('utf-8'))['inputs'] == inputs:
         return
-    print(f'{run.method.name}: {settings["script"]}', flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(out, ignore_errors=True)
+    for old in (told.parent, out):
+        shutil.rmtree(old, ignore_errors=True)
     out.unlink(missing_ok=True)
-    folder.mkdir(parents=True)
-    cfg.dump(folder / 'run.py')
-    command = [str(ROOT / settings['script']), str(folder / 'run.py')]
-    command += ['--out', str(out), *settings.get('arguments', [])]
-    seconds = run_process(command, 1, folder / 'output.txt')
-    result = dict(inputs=inputs, cpu_seconds=round(seconds, 2))
-    write_atomically(told, json.dumps(result) + '\n')
-
-
-def _preparation_seconds(run: Run) -> float:
-    if not run.prepared:
-        return 0.0
-    told = run.prepared.with_name(f'{run.prepared.name}.made') / 'result.json'
-    return json.loads(told.read_text('utf-8'))['cpu_seconds']
+    told.parent.mkdir(parents=True)
+    path = told.parent / 'run.py'
+    cfg.dump(path)
+    options = ['--out', str(out), *settings.get('arguments', [])]
+    command = [str(ROOT / settings['script']), str(path), *options]
+    seconds = run_process(command, 1, told.parent / 'output.txt')
+    write_atomically(
+        told, json.dumps(dict(inputs=inputs, cpu_seconds=round(seconds, 2)))
+    )
 
 
 def complete_all(
@@ -215,13 +204,11 @@ def complete_all(
     reasons: dict[Path, str] = {}
     for run in runs:
         if run.prepared and run.prepared not in reasons:
-            reasons[run.prepared] = _attempt(
-                f'{run.method.name}: preparation', prepare, run
-            )
+            name = f'{run.method.name}: {run.method.prepare["script"]}'
+            reasons[run.prepared] = _attempt(name, prepare, run)
     if 'transfer' in evaluations:
-        benchmark = runs[0].benchmark
-        folder = benchmark.work_dir / 'transfer'
-        prepare_scenes(folder, benchmark.settings['transfer'])
+        folder = runs[0].benchmark.work_dir / 'transfer'
+        prepare_scenes(folder, runs[0].benchmark.settings['transfer'])
 
     def finish(run: Run) -> bool:
         if run.prepared and reasons[run.prepared]:

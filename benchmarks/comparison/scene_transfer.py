@@ -10,8 +10,7 @@ from tools.transfer.runs import CONFIGS, load_config, shorten, train
 
 def prepare_scenes(folder: Path, settings: dict) -> None:
     """Make the scenes that all runs share, of the options ``scenes`` of the settings."""
-    scenes = SceneSettings(**settings.get('scenes', {}))
-    prepare_fashion_scenes(folder / 'scenes', scenes)
+    prepare_fashion_scenes(folder / 'scenes', SceneSettings(**settings['scenes']))
 
 
 def measure_transfer(

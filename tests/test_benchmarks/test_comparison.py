@@ -118,12 +118,16 @@ def test_lists_serve_as_well_as_folders(file):
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
-        ('iterations', 'iteration', r"'iteration' is not a field.*'iterations'"),
+        ('iterations', 'iteration', "no field iteration; .*'iterations'"),
         ("'lgd'", "'ldg'", 'no method ldg; .*lgd'),
         ('teacher =', '_teacher =', 'has no teacher'),
         ('seeds', "split = 'tset'\nseeds", 'no split tset'),
         ('seeds', "student = 'mbv4'\nseeds", 'no student mbv4; .*mbv3'),
-        ("['teacher', 'lgd', 'supervised']", 'dict(lgd=dict(tilte=1))', "'tilte'.*'title'"),
+        (
+            "['teacher', 'lgd', 'supervised']",
+            'dict(lgd=dict(tilte=1))',
+            "no entry of method lgd tilte.*'title'",
+        ),
         ('seeds', 'settings = dict(kn=dict(k=3))\nseeds', 'no evaluation kn'),
     ],
 )  # fmt: skip
@@ -250,7 +254,7 @@ def test_a_comparison_from_end_to_end(file):
     made = json.loads((work / 'own_test.json').read_text())
     rows = {each['method']: each for each in made['rows']}
     for name in ('lgd', 'supervised'):
-        assert rows[name]['made'][0] == '4 iterations of 8 images'
+        assert '4 iterations of 8 images' in rows[name]['made']
         assert (work / f'runs/{name}_seed0/backbone.pth').is_file()
         values = rows[name]['values']
         # Of 14 test images.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.comparison import evaluate
+from benchmarks.comparison import run as evaluate
 
 
 def two_rate_data(best_on_test: bool) -> dict:
