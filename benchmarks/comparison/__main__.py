@@ -32,7 +32,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('--jobs', type=int, default=1, help='runs at a time, one thread each')
     add('--report-only', action='store_true', help='run nothing; say what there is')
     add('--work-dir', help='default: the file says')
-    add('--publish', type=Path, help='folder that also takes the report')
     text = 'two iterations and short probes, to see that it runs; in *_short'
     add('--short', action='store_true', help=text)
     return parser.parse_args(argv)
@@ -83,14 +82,10 @@ def main(argv: list[str] | None = None) -> None:
     failed = []
     if not args.report_only:
         failed = complete_all(runs, evaluations, split, args.jobs)
-    reported = {
-        k: v for k, v in provenance().items() if k in ('command', 'commit', 'date')
-    }
+    now = provenance()
+    reported = {key: now[key] for key in ('command', 'commit', 'date')}
     made = report.collect(benchmark, split, reported)
-    stem = f'{benchmark.name}_{split}'
-    files = report.write(made, benchmark.work_dir / stem)
-    if args.publish:
-        files += report.write(made, args.publish / stem)
+    files = report.write(made, benchmark.work_dir / f'{benchmark.name}_{split}')
     print(f'\n{report.document(made)}\nWritten: {", ".join(map(str, files))}')
     if failed:
         sys.exit(f'Failed: {", ".join(failed)}.')

@@ -1,7 +1,9 @@
 """A row of a benchmark's table, and the config of its trainings."""
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,14 +78,10 @@ def read_method(name: str, entry: dict, path: Path) -> Method:
 def run_config(
     benchmark: 'Benchmark', method: Method, seed: int, folder: Path, prepared: str = ''
 ) -> Config:
-    """The config of one training.
+    """The config of one training, of a benchmark whose data are read.
 
-    Args:
-        benchmark (Benchmark): With its data read.
-        method (Method): One of it.
-        seed (int): Of weights, order and drawn numbers; and of the views.
-        folder (Path): Its work folder.
-        prepared (str): What the method's script has written.
+    The seed is that of weights, order, drawn numbers and views; ``prepared`` is what the
+    method's script has written.
     """
     cfg = Config.fromfile(CONFIGS / 'recipe.py')
     cfg.work_dir, cfg.randomness = str(folder), dict(seed=seed)
@@ -141,9 +139,8 @@ def _set_data(cfg: Config, benchmark: 'Benchmark', method: Method, seed: int) ->
 def _set_model(cfg: Config, benchmark: 'Benchmark', method: Method) -> None:
     model = {**method.model, **benchmark.student}
     if method.labelled:
-        size, count = benchmark.image_size, len(benchmark.names)
-        student = Student(**benchmark.student, embed_dims=1, image_size=size)
-        shape = dict(num_classes=count, in_channels=student.feature_dims)
+        width = _feature_dims(json.dumps(benchmark.student), benchmark.image_size)
+        shape = dict(num_classes=len(benchmark.names), in_channels=width)
         model['head'] = {**model['head'], **shape}
     else:
         model['teacher'] = method.teacher or benchmark.teacher
@@ -151,3 +148,9 @@ def _set_model(cfg: Config, benchmark: 'Benchmark', method: Method) -> None:
             names = dict(categories=benchmark.names, templates=benchmark.templates)
             model[bank] = {**model[bank], **names}
     cfg.model = model
+
+
+@cache
+def _feature_dims(student: str, image_size: int) -> int:
+    options = dict(json.loads(student), embed_dims=1, image_size=image_size)
+    return Student(**options).feature_dims

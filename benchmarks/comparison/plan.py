@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from benchmarks.comparison.inputs import forget_folders
 from benchmarks.comparison.methods import (
     CONFIGS,
     METHODS,
@@ -22,6 +21,7 @@ from benchmarks.comparison.own_data import (
     read_names,
     write_dataset,
 )
+from benchmarks.inputs import forget_folders
 from mmlgd.errors import ConfigError
 
 EVALUATIONS = ('zero_shot', 'probe', 'knn', 'transfer')

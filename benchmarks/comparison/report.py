@@ -66,15 +66,14 @@ def collect(benchmark: Benchmark, split: str, reported: dict) -> dict:
         columns = {name: columns[name] for name in pairs.values()}
     for row in rows:
         row['values'] = {name: row['values'][name] for name in [*columns, COST]}
+    scenes = SceneSettings(**benchmark.settings['transfer']['scenes'])
     return dict(
         title=benchmark.title,
         split=split,
         seeds=[*benchmark.seeds],
         columns={name: text for name, (text, _) in columns.items()},
         reference=benchmark.reference,
-        scenes=SceneSettings(
-            **benchmark.settings['transfer'].get('scenes', {})
-        ).num_val,
+        scenes=scenes.num_val,
         reported=reported,
         rows=rows,
     )
@@ -98,10 +97,8 @@ def _costs(results: list[dict]) -> list | str:
 
 
 def _why_not(results: list[dict]) -> str:
-    reasons = {
-        word: any(word in each for each in results) for word in ('failed', 'stale')
-    }
-    return next((word for word, holds in reasons.items() if holds), NOT_RUN)
+    found = {word for each in results for word in ('failed', 'stale') if word in each}
+    return min(found, default=NOT_RUN)
 
 
 def _made(result: dict) -> list[str]:

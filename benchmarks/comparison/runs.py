@@ -16,10 +16,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from benchmarks import ROOT
-from benchmarks.comparison.inputs import changed_inputs, describe_inputs
 from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import Benchmark
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
+from benchmarks.inputs import changed_inputs, describe_inputs
 from benchmarks.provenance import provenance
 from mmlgd.errors import MMLGDError
 from mmlgd.utils.atomic import write_atomically
@@ -57,17 +57,20 @@ class Run:
         return run_config(self.benchmark, self.method, self.seed, self.folder, prepared)
 
     @cached_property
+    def settings(self) -> dict:
+        """Those of its config, without what its method's script writes."""
+        return self.config().to_dict()
+
+    @cached_property
     def inputs(self) -> dict[str, str]:
-        """What its training is made from."""
-        # What the script writes is made from these, too: it counts by its absence.
-        cfg = self.config().to_dict()
-        settings = {key: cfg[key] for key in cfg.keys() - _NO_TRAINING}
+        """What its training is made from, which what the script writes is made from."""
+        settings = {k: v for k, v in self.settings.items() if k not in _NO_TRAINING}
         return describe_inputs([settings, self.method.prepare, self.method.role])
 
     def evaluation_inputs(self, name: str, split: str) -> dict[str, str]:
         """What an evaluation is made from beside the training."""
-        cfg = self.config().to_dict()
-        loaders = [cfg[f'{part}_dataloader'] for part in ('labelled', 'val', split)]
+        parts = ('labelled', 'val', split)
+        loaders = [self.settings[f'{part}_dataloader'] for part in parts]
         return describe_inputs([self.benchmark.settings[name], loaders])
 
     def read(self) -> dict:
@@ -91,15 +94,11 @@ class Run:
             return {}
         if changed := changed_inputs(state['inputs'], self.inputs):
             return dict(stale=changed)
-        kept = {
-            name: state['evaluations'].get(f'{split}/{name}', dict(inputs=None))
-            for name in self.benchmark.evaluations
-        }
-        found = {
-            name: each['values']
-            for name, each in kept.items()
-            if each['inputs'] == self.evaluation_inputs(name, split)
-        }
+        found = {}
+        for name in self.benchmark.evaluations:
+            kept = state['evaluations'].get(f'{split}/{name}')
+            if kept and kept['inputs'] == self.evaluation_inputs(name, split):
+                found[name] = kept['values']
         return dict(state, evaluations=found)
 
 

@@ -157,6 +157,7 @@ def test_the_learning_rate_follows_the_batch():
     assert cfg.train_dataloader.batch_size == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('file', 'name'), STEPPED, ids=[f'{file.stem}-{name}' for file, name in STEPPED]
 )

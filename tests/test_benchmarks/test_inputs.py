@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from benchmarks.comparison.inputs import (
+from benchmarks.inputs import (
     changed_inputs,
     describe_inputs,
     forget_folders,

@@ -124,6 +124,7 @@ def test_peak_memory_is_of_one_side(load, capsys):
     assert told['host_mib'] >= told['host_mib_of_imports'] > 0
 
 
+@pytest.mark.slow
 def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
     out = tmp_path / 'scaling.json'
     options = ['--student', 'mbv3_small', '--warm-up', '1', '--ranks', '2']
@@ -155,6 +156,7 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
         assert len(row['operators']) == 3
 
 
+@pytest.mark.slow
 def test_workers_hold_no_copy_of_the_list(load, tmp_path):
     tool, out = load('worker_memory'), tmp_path / 'memory.json'
     # In a process of its own: of the hundreds of MiB that the tests have left in this one,
