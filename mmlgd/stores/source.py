@@ -73,15 +73,11 @@ class ViewSource:
     def embed(
         self, indices: np.ndarray, batches: Iterable[Sequence[tuple[int, int]]]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Draw views and embed them.
+        """Draw batches of (view, row) and embed them.
 
-        Args:
-            indices: (N,) index in the dataset of each row's image.
-            batches: Of (view, row).
-
-        Yields:
-            tuple: For each batch the checksums (B,) of the pixels, embeddings (B, D)
-            float32, and content hashes (B, 16) of the images.
+        ``indices`` (N,) has the index in the dataset of each row's image. Yields
+        checksums (B,) of the pixels, embeddings (B, D) float32 and content hashes
+        (B, 16) of the images.
         """
         options = {
             key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader
@@ -114,13 +110,7 @@ class _DrawnViews(Dataset):
 def prepare_views(
     cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
 ) -> ViewSource:
-    """Build a config's images and teacher.
-
-    Args:
-        cfg (Config): With a teacher and a ``train_dataloader`` of ``SeededViews``.
-        embedding_dtype (str): 'float16' or 'int8'.
-        shard_size (int): Rows of a full shard.
-        device (str | torch.device): Where the teacher works.
+    """Build the images and the teacher of a config, the latter on ``device``.
 
     Raises:
         ConfigError: The config has no teacher with an image tower, or its training

@@ -150,6 +150,7 @@ def files_of(store: Path) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
     (tmp_path / 'kill_transform.py').write_text(KILL_TRANSFORM)
     root, out = write_config(tmp_path, dict(type='KillAt')), tmp_path / 'store'
@@ -185,6 +186,7 @@ def _build_on_rank(rank: int, root: str, part: str) -> int:
     return build(Path(root), Path(root) / 'store', *options)
 
 
+@pytest.mark.slow
 def test_two_ranks_on_each_of_two_machines_share_the_work(
     tmp_path, monkeypatch, capsys
 ):
