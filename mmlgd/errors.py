@@ -26,6 +26,14 @@ class DataError(MMLGDError, RuntimeError):
     """A data set that is absent, empty or broken."""
 
 
+class ImageReadError(DataError):
+    """One image that cannot be read or decoded.
+
+    Datasets that replace broken images catch this error and no other one, so that a
+    wrong option of a transform is never counted as a broken image.
+    """
+
+
 class CheckpointError(MMLGDError, RuntimeError):
     """A checkpoint that does not hold what is asked of it."""
 

@@ -14,6 +14,7 @@ _LOCATIONS = {
     'MODELS': ['mmlgd.models', 'mmlgd.stores'],
     'MODEL_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
+    'PARAM_SCHEDULERS': ['mmlgd.engine'],
     'HOOKS': ['mmlgd.engine', 'mmlgd.stores'],
     'METRICS': ['mmlgd.evaluation'],
 }
@@ -26,11 +27,22 @@ def _child(name: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='mmlgd', locations=locations)
 
 
-# Every root needs a child: where one is missing, mmengine warns and looks the
-# type up among the roots only.
-_ROOTS = sorted(
-    name for name, value in vars(root).items() if isinstance(value, Registry)
-)
-globals().update({name: _child(name) for name in _ROOTS})
+DATASETS = _child('DATASETS')
+DATA_SAMPLERS = _child('DATA_SAMPLERS')
+HOOKS = _child('HOOKS')
+METRICS = _child('METRICS')
+MODELS = _child('MODELS')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
+RUNNERS = _child('RUNNERS')
+TRANSFORMS = _child('TRANSFORMS')
 
-__all__ = list(_ROOTS)
+# Every root needs a child: where one is missing, mmengine warns and looks the type up
+# among the roots only.
+_OTHERS = [
+    name
+    for name, value in vars(root).items()
+    if isinstance(value, Registry) and name not in globals()
+]
+globals().update({name: _child(name) for name in _OTHERS})

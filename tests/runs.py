@@ -64,6 +64,7 @@ def toy_run_cfg(root: Path, work_dir: Path, model: dict = None, **overrides) -> 
         val_cfg=dict(),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
         default_hooks=dict(
+            runtime_info=dict(type='DeferredRuntimeInfoHook'),
             checkpoint=dict(type='AtomicCheckpointHook', interval=1),
             logger=dict(type='LoggerHook', interval=2),
         ),

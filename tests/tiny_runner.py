@@ -51,6 +51,7 @@ def tiny_runner(
     iterations: int = 4,
     model: nn.Module | None = None,
     accuracies: list[float] | None = None,
+    loader: dict | None = None,
     **kwargs,
 ) -> Runner:
     """Build a Runner of an iteration-based training.
@@ -61,20 +62,22 @@ def tiny_runner(
         model: Defaults to a :class:`OneWeight`.
         accuracies: One a validation, after each iteration. Defaults to None, no
             validation.
+        loader: Options of the training's data loader in place of the usual ones.
         **kwargs: Further options of ``Runner``, such as ``custom_hooks``.
     """
     data = [dict(inputs=torch.tensor(float(number))) for number in range(4)]
-    loader = dict(dataset=data, batch_size=2)
+    usual = dict(dataset=data, batch_size=2)
     once, endless = dict(type='DefaultSampler'), dict(type='InfiniteSampler')
+    train_loader = {**usual, 'sampler': endless, **(loader or {})}
     val = {}
     if accuracies is not None:
         val = dict(
-            val_dataloader=dict(loader, sampler=once), val_cfg={}, val_evaluator=[]
+            val_dataloader=dict(usual, sampler=once), val_cfg={}, val_evaluator=[]
         )
     runner = Runner(
         model=OneWeight() if model is None else model,
         work_dir=str(work_dir),
-        train_dataloader=dict(loader, sampler=endless),
+        train_dataloader=train_loader,
         train_cfg=dict(by_epoch=False, max_iters=iterations, val_interval=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         log_processor=dict(by_epoch=False),

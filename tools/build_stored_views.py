@@ -36,7 +36,7 @@ from mmlgd.stores.plan import open_store
 from mmlgd.stores.rows import EMBEDDING_DTYPES
 from mmlgd.stores.source import prepare_views
 from mmlgd.stores.verify import check_replay, store_faults
-from mmlgd.utils.atomic import check_writable
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
@@ -121,15 +121,14 @@ def main(argv: list[str] | None = None) -> int:
         int: 1 where verifying found a fault, else 0.
     """
     args, start = parse_args(argv), time.perf_counter()
+    if args.verify is None:
+        check_output_folder(args.out if args.out.exists() else args.out.parent)
     ranks = read_ranks(args.launcher)
     place = read_part(args.part, ranks.rank, ranks.world_size)
     if args.device is None:
         count = torch.cuda.device_count()
         args.device = f'cuda:{ranks.local_rank % count}' if count else 'cpu'
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
-    if args.verify is None:
-        # Before the teacher is loaded: a file in the folder, or the folder itself.
-        check_writable(args.out / FILE_NAME if args.out.exists() else args.out)
     views = prepare_views(cfg, *read_layout(args), args.device)
     summary = dict(out=str(args.out))
     if args.verify is not None:

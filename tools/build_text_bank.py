@@ -19,6 +19,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -34,12 +35,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--categories',
         nargs='+',
-        help='a built-in set, a text file with one name a line, or two and more names',
+        help='a built-in set, a file of names (.txt, .json, .yaml), or two and more names',
     )
     parser.add_argument(
         '--templates',
         nargs='+',
-        help='a built-in set, a text file, or two and more templates with one {} each',
+        help='a built-in set, a file, or two and more templates with one {} each',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
@@ -92,6 +93,7 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
 def main(argv: list[str] | None = None) -> None:
     """Build and write the bank."""
     args = parse_args(argv)
+    check_output_file(args.out)
     teacher_cfg, bank_cfg = read_parts(args)
     init_default_scope('mmlgd')
     teacher = MODELS.build(teacher_cfg).to(get_device())

@@ -23,14 +23,21 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner, set_random_seed
 
 from mmlgd.apis import build_preprocessor, evaluation_loaders, extract_features
-from mmlgd.apis.load_backbone import load_backbone, told_backbone
+from mmlgd.apis.load_backbone import build_backbone, load_backbone
 from mmlgd.datasets.fashion_mnist import prepare_demo_data
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
-from mmlgd.evaluation import choose_rate, fit_linear_probes, predict, weighted_knn
-from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.evaluation import (
+    choose_rate,
+    fit_linear_probes,
+    match_labels,
+    predict,
+    summarize,
+    weighted_knn,
+)
+from mmlgd.utils.atomic import check_output_folder, write_atomically
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +46,13 @@ CONFIG = 'configs/demo/probe_supervised.py'
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 3.0, 30.0)
 # Drawings of labelled images by percentage. A mean over three, where chance chooses.
 DRAWS = {1: 3, 10: 3, 100: 1}
+# Balanced: the mean of the classes.
+KINDS = {
+    'linear': 'linear probe',
+    'linear_balanced': 'balanced probe',
+    'knn': 'k-NN',
+    'knn_balanced': 'balanced k-NN',
+}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -74,11 +88,14 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def features_of(backbone: torch.nn.Module, cfg: Config, checkpoint: str) -> dict:
     """Features and labels of all training and test images."""
+    loaders = evaluation_loaders(cfg)
+    _, matched = match_labels(*(loader.dataset for loader in loaders))
     train, test = (
         extract_features(backbone, loader, build_preprocessor(checkpoint))
-        for loader in evaluation_loaders(cfg)
+        for loader in loaders
     )
-    return dict(train=train[0], labels=train[1], test=test[0], test_labels=test[1])
+    test_labels = test[1] if matched is None else torch.tensor(matched)[test[1]]
+    return dict(train=train[0], labels=train[1], test=test[0], test_labels=test_labels)
 
 
 def random_backbone(checkpoint: str, seed: int) -> torch.nn.Module:
@@ -90,16 +107,22 @@ def random_backbone(checkpoint: str, seed: int) -> torch.nn.Module:
     # init_weights() would report every tensor.
     MMLogger.get_current_instance().setLevel('WARNING')
     set_random_seed(seed)
-    backbone = MODELS.build(told_backbone(read_checkpoint(checkpoint)['meta']))
+    record = CheckpointMeta.from_meta(read_checkpoint(checkpoint)['meta'], checkpoint)
+    backbone = build_backbone(record)
     backbone.init_weights()
     return backbone
 
 
 def probe(data: dict, percent: int, epochs: int, seed: int) -> dict:
-    """Top-1 accuracy (%) on the test images, by a part of the training labels."""
+    """Accuracies (%) on the test images, by a part of the training labels.
+
+    ``linear`` and ``knn`` are top-1, ``linear_balanced`` and ``knn_balanced`` the mean of
+    the classes.
+    """
     chosen = draw_labelled(data['labels'], percent, seed)
     train, labels, test = data['train'][chosen], data['labels'][chosen], data['test']
-    num_classes = int(data['labels'].max()) + 1
+    test_labels = data['test_labels']
+    num_classes = int(max(data['labels'].max(), test_labels.max())) + 1
     votes = weighted_knn(test, train, labels, num_classes, k=20).argmax(dim=1)
     # A random network's features are a billion times smaller than a trained one's: no
     # learning rate suits both. Cosines need no such scaling.
@@ -108,23 +131,24 @@ def probe(data: dict, percent: int, epochs: int, seed: int) -> dict:
     options = dict(epochs=epochs, seed=seed)
     rate = choose_rate(train, labels, num_classes, RATES, **options)
     weights = fit_linear_probes(train, labels, num_classes, [rate], **options)
-    return dict(
-        linear=_percentage(predict(weights, test)[0], data['test_labels']),
-        knn=_percentage(votes, data['test_labels']),
-        rate=rate,
-    )
+    found = dict(rate=rate)
+    for kind, predicted in (('linear', predict(weights, test)[0]), ('knn', votes)):
+        accuracies = summarize(test_labels, predicted == test_labels, num_classes)
+        found[kind] = accuracies['top1']
+        found[f'{kind}_balanced'] = accuracies['balanced']
+    return found
 
 
 def probe_all(data: dict, args: argparse.Namespace) -> dict:
     """All probes of one backbone, by percentage of labels."""
-    # 1 % of the 800 images of a short run are too few for cross-validation.
+    # 1 % of the 800 images of a short run leaves one image a class: no cross-validation.
     draws = {10: 1, 100: 1} if args.short else DRAWS
     epochs = 5 if args.short else 100
     found = {}
     for percent, number in draws.items():
         runs = [probe(data, percent, epochs, args.seed + i) for i in range(number)]
         found[str(percent)] = dict(draws=runs)
-        for kind in ('linear', 'knn'):
+        for kind in KINDS:
             mean = statistics.fmean(run[kind] for run in runs)
             found[str(percent)][kind] = round(mean, 2)
     return found
@@ -140,9 +164,9 @@ def supervise(cfg: Config) -> float:
 def print_table(summary: dict) -> None:
     found = summary['probes']
     percentages = list(found['distilled'])
-    print('\n' + f'{"top-1 (%), Fashion-MNIST test images":<40}', end='')
+    print('\n' + f'{"accuracy (%), Fashion-MNIST test images":<40}', end='')
     print(''.join(f'{percent + " %":>9}' for percent in percentages) + ' of labels')
-    for kind, title in (('linear', 'linear probe'), ('knn', 'k-NN')):
+    for kind, title in KINDS.items():
         for name, rows in found.items():
             row = ''.join(f'{rows[percent][kind]:>9.2f}' for percent in percentages)
             print(f'{f"{title}, {name} weights":<40}{row}')
@@ -154,6 +178,7 @@ def print_table(summary: dict) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.chdir(ROOT)
+    check_output_folder(args.work_dir, '--work-dir')
     start = time.monotonic()
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(
@@ -180,10 +205,6 @@ def main(argv: list[str] | None = None) -> None:
     write_atomically(path, json.dumps(summary, indent=2) + '\n')
     print_table(summary)
     print('Written:', path)
-
-
-def _percentage(predicted: torch.Tensor, labels: torch.Tensor) -> float:
-    return round(100 * (predicted == labels).float().mean().item(), 2)
 
 
 if __name__ == '__main__':

@@ -1,137 +1,249 @@
 #!/usr/bin/env python3
 """Set up an environment for mmlgd: what `make env` runs.
 
-    python3 tools/setup_env.py                  # creates or mends .venv
+    python3 tools/setup_env.py                  # creates or repairs .venv
     python3 tools/setup_env.py --python PATH    # installs into that interpreter
 
-A second call does no network access: it compares a stamp with the files that
-define the environment and with what is installed, imports mmcv's compiled part,
-and returns. In an interpreter of yours, packages it already has are kept as they
-are. Only the standard library is used, so any Python 3.10 or newer can start it.
+pip installs everything but mmcv, whose operators have to be compiled for the torch that
+is there. The compiled wheel is kept in ``~/.cache/mmlgd/wheels``. In an interpreter of
+the user's, every package that is installed keeps its version. A second call needs no
+network: a stamp records that the last one finished. Only the standard library is used.
 """
 
-from __future__ import annotations
-
 import argparse
+import functools
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from env_setup.common import ROOT, SetupFailed, Target, distribution_name, pip, say
-from env_setup.mmcv import MMCV, provide_mmcv
-from env_setup.selection import wanted_requirements, write_constraints
-from env_setup.stamp import is_ready, write_stamp
-
-BUILD_TOOLS = ['setuptools', 'wheel', 'ninja', 'packaging']
-OPENCV = ('opencv-python', 'opencv-python-headless')
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / '.cache/env'
+MMCV = 'onedl-mmcv'
+#: The forks have the modules of the originals: never install both.
+ORIGINALS = {
+    'onedl-mmengine': 'mmengine',
+    'onedl-mmcv': 'mmcv',
+    'onedl-mmpretrain': 'mmpretrain',
+    'onedl-mmdetection': 'mmdet',
+    'onedl-mmsegmentation': 'mmsegmentation',
+}
 IMPORTS = (
-    'torch torchvision mmengine mmcv mmcv._ext mmcv.ops mmpretrain.models '
-    'mmdet.models mmseg.models open_clip cv2 mmlgd.registry'
-).split()
+    'torchvision, mmcv.ops, mmpretrain.models, mmdet.models, mmseg.models, open_clip'
+)
+
+_LIST = """
+from importlib.metadata import distributions
+for d in distributions(): print(d.metadata['Name'], d.version)
+"""
+# `import mmcv` alone passes with operators that were compiled for another torch.
+_OPERATORS = """
+import torch, mmcv._ext
+from mmcv.ops import get_compiling_cuda_version
+print('cpu' if get_compiling_cuda_version() == 'not available' else 'cuda')
+"""
+_WHEEL_TAG = """
+import sys, sysconfig, torch
+device = 'cuda' if torch.cuda.is_available() else 'cpu'
+print(torch.__version__, sys.implementation.cache_tag, sysconfig.get_platform(), device)
+"""
+
+
+class SetupFailed(Exception):
+    """A step failed; the message says what to do."""
+
+
+say = functools.partial(print, flush=True)  # at once, also into a pipe
+
+
+def normalise(requirement: str) -> str:
+    """The normalised name in a requirement line: ``Open_CLIP>=2`` -> ``open-clip``."""
+    name = re.split(r'[\s<>=!~;\[@]', requirement.strip(), maxsplit=1)[0]
+    return re.sub(r'[-_.]+', '-', name).lower()
+
+
+def requirement_lines(*names: str) -> list[str]:
+    """The lines of ``requirements/<name>.txt``, comments and blanks left out."""
+    texts = [(ROOT / f'requirements/{name}.txt').read_text() for name in names]
+    lines = (line.partition('#')[0].strip() for line in '\n'.join(texts).splitlines())
+    return [line for line in lines if line]
 
 
 def make_venv(folder: Path) -> Path:
     """Create a virtual environment where there is none; return its interpreter."""
-    python = folder / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
+    python = folder / 'bin/python'
     if python.exists() and subprocess.run([python, '-c', '']).returncode == 0:
         return python
     say(f'Creating {folder} with Python {sys.version.split()[0]}')
-    command = [sys.executable, '-m', 'venv', '--clear', str(folder)]
-    if subprocess.run(command).returncode != 0:
+    if subprocess.run([sys.executable, '-m', 'venv', '--clear', folder]).returncode:
         raise SetupFailed(
-            f'{" ".join(command)} failed. On Debian and Ubuntu the module is a package '
-            f'of its own: apt-get install python3-venv. Or name an interpreter that '
-            f'has pip: make env PYTHON=/path/to/python'
+            'No virtual environment could be made. On Debian and Ubuntu: apt-get install '
+            'python3-venv. Or name an interpreter with pip: make env PYTHON=/path'
         )
     return python
 
 
-def keep_one_opencv(target: Target, before: dict[str, str]) -> None:
-    """Leave one of ``opencv-python`` and ``-headless``: a user's own, or the first.
+class Target:
+    """The interpreter that is set up; ``foreign`` where it is the user's own."""
 
-    Both own the folder ``cv2/``: with both installed, an update of one leaves a
-    mixture. imaug, which the mmdetection fork asks for, wants both.
+    def __init__(self, python: str | Path, foreign: bool) -> None:
+        if shutil.which(python) is None:
+            raise SetupFailed(f'PYTHON={python} is not a program that can be run.')
+        # Links are kept: a virtual environment's python is one.
+        self.python = os.path.abspath(shutil.which(python))
+        self.foreign = foreign
+        digest = hashlib.sha256(self.python.encode()).hexdigest()[:12]
+        self.stamp = CACHE / f'stamp-{digest}.txt'
+        self.constraints = CACHE / f'constraints-{digest}.txt'
 
-    Args:
-        target (Target): The interpreter.
-        before (dict[str, str]): What was installed before the set-up.
+    def ask(self, code: str) -> str | None:
+        """What Python prints for a piece of code; None where it fails."""
+        command = [self.python, '-W', 'ignore', '-c', code]
+        result = subprocess.run(command, capture_output=True, text=True)
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    def installed(self) -> dict[str, str]:
+        """Installed distributions: normalised name to version."""
+        lines = (self.ask(_LIST) or '').splitlines()
+        return {normalise(line): line.split()[-1] for line in lines}
+
+    def pip(self, *args: str, **options: object) -> None:
+        """Run pip in the interpreter; its own messages go to the terminal."""
+        command = [self.python, '-m', 'pip', *args]
+        # Compilers that pip starts find ninja beside the interpreter.
+        path = os.path.dirname(self.python) + os.pathsep + os.environ.get('PATH', '')
+        env = {**os.environ, 'PATH': path, **options.pop('env', {})}
+        if subprocess.run(command, env=env, **options).returncode != 0:
+            raise SetupFailed(
+                f'{" ".join(command)} failed. pip reads your own index configuration; '
+                'without a network, set PIP_FIND_LINKS to a folder of wheels.'
+            )
+
+
+def wanted_requirements(installed: dict[str, str]) -> list[str]:
+    """All requirement lines, except forks whose original is installed."""
+    lines = requirement_lines('mminstall', 'runtime', 'tests')
+    return [line for line in lines if ORIGINALS.get(normalise(line)) not in installed]
+
+
+def constraint_lines(kept: dict[str, str]) -> list[str]:
+    """The pinned set, with the versions of ``kept`` in place of its own."""
+    pins = [x for x in requirement_lines('constraints') if normalise(x) not in kept]
+    return pins + [f'{name}=={version}' for name, version in kept.items()]
+
+
+def current_stamp(target: Target) -> str:
+    """The files that define the environment, and what is installed of them."""
+    files = [ROOT / 'setup.py', Path(__file__), *(ROOT / 'requirements').glob('*.txt')]
+    digest = hashlib.sha256(b''.join(file.read_bytes() for file in sorted(files)))
+    installed = target.installed()
+    names = {*map(normalise, wanted_requirements(installed)), 'mmlgd'}
+    versions = [f'{name}=={installed.get(name)}' for name in sorted(names)]
+    return '\n'.join([digest.hexdigest(), *versions])
+
+
+def operators_fit(target: Target) -> bool:
+    """Whether mmcv's operators load, for CUDA where ``FORCE_CUDA=1`` asks for it."""
+    state = target.ask(_OPERATORS)
+    return state == 'cuda' if os.environ.get('FORCE_CUDA') == '1' else state is not None
+
+
+def provide_mmcv(target: Target) -> None:
+    """Install mmcv with operators that load: what is there, a kept wheel, or a new one.
+
+    pip's own cache knows a compiled wheel by its version alone and would return one of
+    another torch; it is not used.
     """
-    here = target.distributions()
-    theirs = set(OPENCV) & set(before) if target.foreign else set()
-    if not set(OPENCV) <= set(here) or len(theirs) == 2:
+    if operators_fit(target):
+        say('      The installed mmcv loads: kept')
         return
-    kept, dropped = OPENCV if theirs != {OPENCV[1]} else OPENCV[::-1]
-    say(f'      {kept} and {dropped} share the folder cv2: keeping the first')
-    pip(target, 'uninstall', '-y', dropped)
-    exact = f'{kept}=={here[kept]}'
-    pip(target, 'install', '--force-reinstall', '--no-deps', exact)
+    if 'mmcv' in target.installed():
+        where = f'The mmcv in {target.python} does not load with its torch'
+        raise SetupFailed(f'{where}: install one that does, or uninstall it.')
+    pin = next(x for x in requirement_lines('constraints') if normalise(x) == MMCV)
+    cache = os.environ.get('MMLGD_WHEELS') or Path.home() / '.cache/mmlgd/wheels'
+    tag = f'{target.ask(_WHEEL_TAG)}{os.environ.get("FORCE_CUDA", "")}'
+    folder = Path(cache) / re.sub(r'[^\w.-]', '_', tag)
+    name = f'onedl_mmcv-{pin.partition("==")[2]}-*.whl'
+    if not list(folder.glob(name)):
+        compile_mmcv(target, pin, folder)
+    (wheel,) = folder.glob(name)
+    say(f'      {wheel}')
+    target.pip('install', '-q', '--force-reinstall', '--no-deps', str(wheel))
+    if not operators_fit(target):
+        wheel.unlink()
+        raise SetupFailed('mmcv is installed, but mmcv._ext does not import.')
+
+
+def compile_mmcv(target: Target, pin: str, folder: Path) -> None:
+    """Compile a wheel of mmcv into a folder, whole or not at all."""
+    if not (shutil.which('c++') or shutil.which('g++')):
+        raise SetupFailed('mmcv has to be compiled: apt-get install g++, or the like.')
+    say(f'      Compiling {pin}: 10 to 25 CPU-minutes, several times that for CUDA;')
+    say(f'      FORCE_CUDA=0 compiles for the CPU alone. Log: {CACHE}/mmcv_build.log')
+    part = folder.with_name(f'{folder.name}.part{os.getpid()}')
+    jobs = os.environ.get('MAX_JOBS') or str(os.cpu_count())
+    # Less than half the time of Python's own flags, -g -O3.
+    env = dict(CFLAGS='-g0 -O2', MAX_JOBS=jobs)
+    flags = '-v --no-cache-dir --no-deps --no-build-isolation --no-binary'.split()
+    with open(CACHE / 'mmcv_build.log', 'w') as log:
+        wheel = ('wheel', *flags, MMCV, '--wheel-dir', str(part), pin)
+        target.pip(*wheel, env=env, stdout=log, stderr=log)
+    folder.mkdir(parents=True, exist_ok=True)
+    for wheel in part.glob('*.whl'):
+        wheel.replace(folder / wheel.name)
+    shutil.rmtree(part)
 
 
 def install(target: Target) -> None:
-    """Install everything into the interpreter; each step skips what is there."""
-    before = target.distributions()
-    requirements = wanted_requirements(target)
-    write_constraints(target)
-    say('[1/5] Build tools')
-    pip(target, 'install', *BUILD_TOOLS, constrained=True)
-    say('[2/5] torch (the long step where it is absent: up to 3 GB with CUDA)')
-    names = ('torch', 'torchvision')
-    torch = [line for line in requirements if distribution_name(line) in names]
-    pip(target, 'install', *torch, constrained=True)
-    say('[3/5] OpenMMLab libraries, open_clip and the rest')
-    rest = [line for line in requirements if distribution_name(line) != MMCV]
-    pip(target, 'install', *rest, constrained=True)
-    say('[4/5] mmcv')
+    """Install everything into the interpreter; pip skips what is there."""
+    installed = target.installed()
+    lines = wanted_requirements(installed)
+    constraints = constraint_lines(installed if target.foreign else {})
+    target.constraints.write_text('\n'.join(constraints) + '\n')
+
+    def constrained(*requirements: str) -> None:
+        target.pip('install', '-q', '-c', str(target.constraints), *requirements)
+
+    say('[1/4] Build tools and torch (up to 3 GB with CUDA)')
+    torch = [line for line in lines if normalise(line) in ('torch', 'torchvision')]
+    constrained('setuptools', 'wheel', 'ninja', 'packaging', *torch)
+    say('[2/4] OpenMMLab libraries, open_clip and the rest')
+    constrained(*[line for line in lines if normalise(line) != MMCV])
+    say('[3/4] mmcv')
     provide_mmcv(target)
-    pip(target, 'install', *requirements, constrained=True)
-    keep_one_opencv(target, before)
-    say('[5/5] mmlgd, in editable form')
-    editable = ('--no-deps', '--no-build-isolation', '-e', str(ROOT))
-    pip(target, 'install', *editable)
+    say('[4/4] mmlgd, in editable form')
+    target.pip('install', '-q', '--no-deps', '--no-build-isolation', '-e', str(ROOT))
+    if target.ask(f'import {IMPORTS}') is None:
+        libraries = 'libGL.so.1 comes with apt-get install libgl1 libglib2.0-0'
+        raise SetupFailed(f'{target.python} cannot import {IMPORTS} ({libraries}).')
+    subprocess.run([target.python, str(ROOT / 'tools/collect_env.py')])
+    target.stamp.write_text(current_stamp(target))
 
 
-def check_imports(target: Target) -> None:
-    """Import everything once, then print the versions."""
-    code = 'import importlib, sys\nfor m in sys.argv[1:]: importlib.import_module(m)'
-    result = target.run('-W', 'ignore', '-c', code, *IMPORTS, quiet=True)
-    if result.returncode != 0:
-        raise SetupFailed(
-            f'An import failed after the installation:\n{result.stderr.strip()}\n'
-            f'If libGL.so.1 is missing: apt-get install libgl1 libglib2.0-0.'
-        )
-    say(f'Imported: {" ".join(IMPORTS)}')
-    target.run(str(ROOT / 'tools/collect_env.py'))
-
-
-def main() -> int:
+def main() -> None:
+    """Set up from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--python', help='install into this interpreter, not .venv')
-    parser.add_argument('--force', action='store_true', help='ignore the stamp')
     args = parser.parse_args()
     started = time.monotonic()
+    CACHE.mkdir(parents=True, exist_ok=True)
     try:
         target = Target(args.python or make_venv(ROOT / '.venv'), bool(args.python))
-        if not args.force and is_ready(target):
-            say(f'Environment is ready: {target.python}')
-            return 0
-        say(f'Setting up {target.python}')
-        target.stamp.unlink(missing_ok=True)
-        install(target)
-        check_imports(target)
-        write_stamp(target)
+        stamp = target.stamp.read_text() if target.stamp.exists() else ''
+        if stamp != current_stamp(target) or not operators_fit(target):
+            say(f'Setting up {target.python}')
+            install(target)
     except SetupFailed as error:
-        print(f'make env: {error}', file=sys.stderr)
-        return 1
-    say(f'Environment is ready after {time.monotonic() - started:.0f} s')
-    return 0
+        sys.exit(f'make env: {error}')
+    say(f'Environment is ready: {target.python} ({time.monotonic() - started:.0f} s)')
 
 
 if __name__ == '__main__':
     if sys.version_info < (3, 10):  # noqa: UP036 - any Python may start it
-        sys.exit(
-            f'mmlgd needs Python 3.10 or newer; {sys.executable} is '
-            f'{sys.version.split()[0]}. Name another: make env BOOTSTRAP=python3.11'
-        )
-    sys.exit(main())
+        sys.exit('mmlgd needs Python 3.10 or newer: make env BOOTSTRAP=python3.11')
+    main()

@@ -1,6 +1,7 @@
 default_scope = 'mmlgd'
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
@@ -17,6 +18,7 @@ custom_hooks = [
     dict(type='NonFiniteLossHook'),
     dict(type='ShortHistoryHook'),
     dict(type='StatelessSeedHook'),
+    dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
 ]
 

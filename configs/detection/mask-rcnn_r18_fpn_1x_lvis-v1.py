@@ -9,3 +9,5 @@ model = dict(
     roi_head=dict(bbox_head=dict(num_classes=1203), mask_head=dict(num_classes=1203)),
     test_cfg=_base_.lvis_test_cfg,
 )
+
+custom_hooks = [*_base_.custom_hooks, *_base_.lvis_hooks]

@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from mmengine.config import ConfigDict
 
-from mmlgd.errors import CheckpointError
 from mmlgd.utils.atomic import replace_file
 from mmlgd.utils.checkpoint import ORIGIN_KEYS, read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.key_maps import Target, find_target
 
-from .load_backbone import load_backbone, told_backbone
+from .load_backbone import load_backbone, stored_backbone
 
 
 def export_backbone(
@@ -41,13 +41,7 @@ def export_backbone(
             do not fit.
     """
     meta = read_checkpoint(checkpoint)['meta']
-    backbone = backbone or told_backbone(meta)
-    if backbone is None:
-        raise CheckpointError(
-            f'{checkpoint} does not tell its backbone, so its keys cannot be named; '
-            'use a checkpoint of mmlgd, or pass backbone=dict(type='
-            "'mmpretrain.ResNet', depth=18)."
-        )
+    backbone = backbone or stored_backbone(CheckpointMeta.from_meta(meta, checkpoint))
     backbone = ConfigDict(backbone).to_dict()
     target = find_target(backbone, library)
     # Building it proves that the weights are those of this architecture.

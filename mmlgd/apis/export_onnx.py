@@ -10,6 +10,7 @@ from torch import nn
 
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.onnx_file import check_against, write_onnx
 from mmlgd.utils.preprocessing import Preprocessing
 
@@ -86,8 +87,8 @@ def export_backbone_onnx(
     """
     overrides = {} if out_indices is None else dict(out_indices=tuple(out_indices))
     backbone = load_backbone(checkpoint, **overrides)
-    meta = read_checkpoint(checkpoint)['meta']
-    return _export(backbone, meta, out, image_size, fold_preprocessing, opset, {})
+    record = CheckpointMeta.from_meta(read_checkpoint(checkpoint)['meta'], checkpoint)
+    return _export(backbone, record, out, image_size, fold_preprocessing, opset, {})
 
 
 def export_classifier_onnx(
@@ -124,19 +125,19 @@ def export_classifier_onnx(
         BankError: The bank file does not fit.
     """
     classifier = ZeroShotClassifier(checkpoint, categories, bank_file, templates)
-    meta = read_checkpoint(checkpoint)['meta']
+    record = CheckpointMeta.from_meta(read_checkpoint(checkpoint)['meta'], checkpoint)
     model = _Classifier(classifier, as_logits)
     told = dict(
         category_names=json.dumps(classifier.category_names),
         temperature=str(classifier.temperature),
         output='logits' if as_logits else 'scores',
     )
-    return _export(model, meta, out, image_size, fold_preprocessing, opset, told)
+    return _export(model, record, out, image_size, fold_preprocessing, opset, told)
 
 
 def _export(
     model: nn.Module,
-    meta: dict,
+    record: CheckpointMeta,
     out: str | Path,
     image_size: int | Sequence[int] | None,
     fold_preprocessing: str | None,
@@ -148,7 +149,7 @@ def _export(
             f'fold_preprocessing is {fold_preprocessing!r}, but must be one of '
             f'{INPUT_TYPES}, or None.'
         )
-    preprocessing = Preprocessing.from_meta(meta)
+    preprocessing = record.preprocessing
     if fold_preprocessing is not None:
         if preprocessing is None:
             raise CheckpointError(
@@ -161,10 +162,10 @@ def _export(
         if hasattr(part, 'switch_to_deploy'):
             part.switch_to_deploy()
     model.eval()
-    size = image_size or meta.get('image_size', 224)
+    size = image_size or record.image_size or 224
     height, width = (size, size) if isinstance(size, int) else size
     example = _example(3, height, width, fold_preprocessing)
-    told = dict(told, **_told(meta, preprocessing, fold_preprocessing))
+    told = dict(told, **_told(record, preprocessing, fold_preprocessing))
     names = [told['output']] if 'output' in told else None
     write_onnx(model, example[:2], out, names, told, opset)
     # Other batch sizes than the traced one.
@@ -179,9 +180,11 @@ def _example(batch: int, height: int, width: int, dtype: str | None) -> torch.Te
     return images.to(getattr(torch, dtype))
 
 
-def _told(meta: dict, preprocessing: Preprocessing | None, folded: str | None) -> dict:
+def _told(
+    record: CheckpointMeta, preprocessing: Preprocessing | None, folded: str | None
+) -> dict:
     """What a user of the file must know, as texts."""
-    told = dict(mmlgd_version=str(meta.get('mmlgd_version', 'unknown')))
+    told = dict(mmlgd_version=record.mmlgd_version or 'unknown')
     told['input'] = f'{folded} images of 0 to 255' if folded else 'normalised images'
     if preprocessing is not None:
         told['image_mean'] = json.dumps(preprocessing.mean)

@@ -10,10 +10,11 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
-from mmlgd.utils.preprocessing import Preprocessing
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
+from mmlgd.utils.dataset_configs import innermost_datasets
 
 
 @torch.no_grad()
@@ -69,21 +70,25 @@ def build_preprocessor(checkpoint: str | Path) -> nn.Module:
         nn.Module: mmpretrain's ``ClsDataPreprocessor``.
 
     Raises:
-        CheckpointError: The file cannot be read, or does not tell it.
+        CheckpointError: The file cannot be read, or does not carry it.
     """
-    preprocessing = Preprocessing.from_meta(read_checkpoint(checkpoint)['meta'])
-    if preprocessing is None:
-        raise CheckpointError(
-            f'{checkpoint} does not tell the mean and std it was trained with; use a '
-            'checkpoint of mmlgd, or one of a run with BackboneLoadCheckHook.'
-        )
-    return MODELS.build(
-        dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=preprocessing.mean,
-            std=preprocessing.std,
-            to_rgb=preprocessing.to_rgb,
-        )
+    meta = read_checkpoint(checkpoint)['meta']
+    record = CheckpointMeta.from_meta(meta, checkpoint)
+    return MODELS.build(normalisation(record))
+
+
+def normalisation(record: CheckpointMeta) -> dict:
+    """Config of the data preprocessor that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: It does not carry mean, std and channel order.
+    """
+    record.require('image_mean', 'image_std', 'to_rgb')
+    return dict(
+        type='mmpretrain.ClsDataPreprocessor',
+        mean=record.image_mean,
+        std=record.image_std,
+        to_rgb=record.to_rgb,
     )
 
 
@@ -92,7 +97,7 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
 
     Both follow ``test_dataloader``, or ``val_dataloader`` where there is none: its
     pipeline, order and batch size. Wrappers around the training set, which repeat or
-    augment, are taken off.
+    augment, are taken off; the parts of a concatenation stay joined.
 
     Args:
         cfg (Config): With ``train_dataloader`` and one of the two others.
@@ -107,18 +112,21 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
             'the config must have train_dataloader, and test_dataloader or '
             'val_dataloader, to give labelled images and images to classify.'
         )
-    train_set, test_set = (
-        innermost_config(train.dataset),
-        innermost_config(test.dataset),
+    train_sets, test_sets = (
+        innermost_datasets(train.dataset),
+        innermost_datasets(test.dataset),
     )
-    for name, dataset in (('training', train_set), ('test', test_set)):
-        if 'pipeline' not in dataset:
-            raise ConfigError(
-                f'the {name} set {dataset.get("type")} has no pipeline: give one data '
-                'set with a pipeline that ends with PackInputs, no concatenation.'
-            )
+    for name, parts in (('training', train_sets), ('test', test_sets)):
+        for part in parts:
+            if 'pipeline' not in part:
+                raise ConfigError(
+                    f'the {name} set {part.get("type")} has no pipeline: give datasets '
+                    'with a pipeline that ends with PackInputs.'
+                )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
-    train = dict(test, dataset=dict(train_set, pipeline=test_set.pipeline))
+    parts = [dict(part, pipeline=test_sets[0].pipeline) for part in train_sets]
+    joined = dict(type='ConcatDataset', datasets=parts) if parts[1:] else parts[0]
+    train = dict(test, dataset=joined)
     return tuple(Runner.build_dataloader(copy.deepcopy(part)) for part in (train, test))
 
 

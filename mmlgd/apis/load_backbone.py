@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from mmengine.config import Config
 from torch import nn
 
-from mmlgd.errors import CheckpointError
+from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
+from mmlgd.utils.stored_config import building, trusted_config
 
 
 def load_backbone(
@@ -17,10 +18,13 @@ def load_backbone(
 ) -> nn.Module:
     """Build the backbone of a checkpoint and load its weights, all of them.
 
+    Nothing that stands in the file is executed, imported or fetched: its config may name
+    backbones that are registered, and no weights.
+
     Args:
         checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
-        backbone (dict, optional): Config of the backbone. Defaults to None: the
-            one that the checkpoint tells.
+        backbone (dict, optional): Config of the backbone, which is trusted. Defaults to
+            None: the one that the checkpoint carries.
         **overrides: Options that replace the config's, e.g. ``out_indices``.
 
     Returns:
@@ -29,30 +33,61 @@ def load_backbone(
         and ``image_std`` of the checkpoint's meta.
 
     Raises:
-        CheckpointError: The file cannot be read, tells no backbone, or its
-            weights do not fit.
+        CheckpointError: The file cannot be read, carries no backbone's config or one
+            that is not to be trusted, its weights do not fit, or one is not finite.
+        ConfigError: The backbone cannot be built with the given options.
 
     Example:
         >>> backbone = load_backbone('work_dirs/demo/backbone.pth', out_indices=(1, 3, 8, 11))
     """
     contents = read_checkpoint(checkpoint)
-    backbone = backbone or told_backbone(contents['meta'])
     if backbone is None:
-        raise CheckpointError(
-            f'{checkpoint} does not tell its backbone; pass backbone=dict(type='
-            "'mmpretrain.MobileNetV3', ...)."
-        )
-    module = MODELS.build(dict(backbone, **overrides))
+        record = CheckpointMeta.from_meta(contents['meta'], checkpoint)
+        module = build_backbone(record, **overrides)
+    else:
+        module = _build(dict(backbone, **overrides))
     load_exactly(module, contents['state_dict'], 'backbone.', checkpoint)
     module.eval()
     return module
 
 
-def told_backbone(meta: dict) -> dict | None:
-    """Config of the backbone that a checkpoint's meta tells; None if it does not."""
-    if 'backbone' in meta:
-        return meta['backbone']
-    if 'cfg' in meta:
-        model = Config.fromstring(meta['cfg'], '.py').get('model', {})
-        return model.get('backbone')
-    return None
+def stored_backbone(record: CheckpointMeta) -> dict:
+    """The config of the backbone that a checkpoint carries, fit to be built.
+
+    Raises:
+        CheckpointError: It carries none, or one that is not to be trusted.
+    """
+    if record.backbone is None:
+        raise CheckpointError(
+            f'{record.path} does not carry the config of its backbone.{record.note} Pass '
+            "backbone=dict(type='mmpretrain.MobileNetV3', ...)."
+        )
+    return trusted_config(record.backbone, record.path, scope=record.default_scope)
+
+
+def build_backbone(record: CheckpointMeta, **overrides: object) -> nn.Module:
+    """Build the backbone that a checkpoint carries the config of, without its weights.
+
+    Args:
+        record (CheckpointMeta): Of the checkpoint.
+        **overrides: As of :func:`load_backbone`.
+
+    Raises:
+        CheckpointError: As of :func:`stored_backbone`, or it cannot be built.
+        ConfigError: The options do not suit the backbone.
+    """
+    config = stored_backbone(record)
+    with building(record.path, 'backbone', record.default_scope):
+        return _build({**config, **overrides}) if overrides else MODELS.build(config)
+
+
+def _build(config: dict) -> nn.Module:
+    try:
+        return MODELS.build(config)
+    except MMLGDError:
+        raise
+    except Exception as error:  # whatever a backbone's constructor raises
+        raise ConfigError(
+            f'The backbone {config.get("type")} cannot be built ({error}); correct its '
+            'options.'
+        ) from error

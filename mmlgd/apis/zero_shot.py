@@ -1,21 +1,29 @@
 """Zero-shot classification with a distilled student."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from torch import nn
 
-from mmlgd.errors import CheckpointError, DataError
+from mmlgd.errors import BankError, CheckpointError, ConfigError, DataError, MMLGDError
 from mmlgd.models import Student, TextualSemanticsBank
 from mmlgd.registry import MODELS, TRANSFORMS
-from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
+from mmlgd.utils.checkpoint import check_finite, load_exactly, read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
+from mmlgd.utils.identity import explain_difference, same_identity
+from mmlgd.utils.stored_config import building, trusted_config
 
-Image = str | Path | np.ndarray
+from .features import normalisation
+from .images import iter_images
+from .load_backbone import stored_backbone
 
 
 class ZeroShotClassifier:
@@ -24,6 +32,10 @@ class ZeroShotClassifier:
     Under the names it was distilled with, it needs the checkpoint alone. Other
     names, and methods that know none (SEED), take a bank file, or the teacher's text
     tower.
+
+    Nothing that stands in the checkpoint is executed or imported, and no address in it
+    is fetched. For other names without ``bank_file``, its teacher's config is built; the
+    weights may be a local file or a published tag of open_clip, which open_clip fetches.
 
     Args:
         checkpoint (str | Path): A training checkpoint (not ``backbone.pth``, which
@@ -36,19 +48,28 @@ class ZeroShotClassifier:
             checkpoint's teacher makes them.
         templates (str | Path | Sequence[str]): Prompts of the other names.
             Defaults to 'imagenet'.
-        device (str): Defaults to 'cpu'.
+        device (str | torch.device): Where the student works, and the text tower.
+            Defaults to 'cpu'.
+        teacher (dict | nn.Module, optional): The teacher that encodes other names, or
+            its config, which is trusted. It must have the weights of the checkpoint's
+            teacher. Defaults to None: the config that the checkpoint carries.
+        meta (dict, optional): Entries for a checkpoint whose ``meta`` lacks them, or
+            other values: ``image_mean``, ``image_std``, ``to_rgb``, ``image_size``,
+            ``student_temperature``, ``test_pipeline``, ... Defaults to None.
 
     Attributes:
         category_names (list[str]): The C names.
 
     Raises:
-        CheckpointError: The file is no training checkpoint, or has no names and
-            none are given.
-        BankError: The bank file does not fit the names or the student.
+        CheckpointError: The file is not a training checkpoint, is damaged, carries a
+            config that is not to be trusted, or has no names and none are given.
+        BankError: The bank file does not fit the names or the student, or the teacher
+            is another than the checkpoint's.
+        ConfigError: The device cannot be used.
 
     Example:
-        >>> classifier = ZeroShotClassifier('work_dirs/demo/epoch_12.pth')
-        >>> classifier(['photo.jpg'], topk=3)
+        >>> classifier = ZeroShotClassifier('work_dirs/demo/epoch_10.pth')
+        >>> classifier('photo.jpg', topk=3)
         [[('ankle boot', 0.93), ('sneaker', 0.05), ('sandal', 0.01)]]
     """
 
@@ -58,133 +79,275 @@ class ZeroShotClassifier:
         categories: str | Path | Sequence[str] | None = None,
         bank_file: str | Path | None = None,
         templates: str | Path | Sequence[str] = 'imagenet',
-        device: str = 'cpu',
+        device: str | torch.device = 'cpu',
+        teacher: dict | nn.Module | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> None:
+        self.device = _usable(device)
         contents = read_checkpoint(checkpoint)
-        state, meta = contents['state_dict'], contents['meta']
-        if 'cfg' not in meta or not any(key.startswith('projector.') for key in state):
+        state = contents['state_dict']
+        record = CheckpointMeta.from_meta(
+            {**contents['meta'], **(meta or {})}, checkpoint
+        )
+        embed_dims = _projected_width(state)
+        if embed_dims is None:
             raise CheckpointError(
-                f'{checkpoint} is no training checkpoint of a distillation: zero-shot use '
-                'needs its projector and config. Pass the epoch_*.pth or iter_*.pth, not '
-                'the exported backbone.'
+                f'{checkpoint} is not a training checkpoint of a distillation: zero-shot '
+                'use needs its projector. Pass the epoch_*.pth or iter_*.pth, '
+                'not the exported backbone.'
             )
         embeddings = state.get('textual_bank.embeddings')
         if embeddings is None and categories is None:
             raise CheckpointError(
                 f'{checkpoint} was distilled without category names; pass categories.'
             )
-        config = Config.fromstring(meta['cfg'], '.py')
-        self.device = device
-        self.temperature = config.model.get('student_temperature', 0.2)
-        embed_dims = _projected_width(state)
-        self.student = _load_student(config.model, contents, embed_dims, checkpoint)
-        self.student.to(device)
-        self.category_names = list(meta.get('category_names', ()))
-        if categories is not None:
+        record.require('image_size', 'student_temperature')
+        self.temperature = record.student_temperature
+        self._pipeline = _Pipeline(record)
+        self.student = _load_student(record, state, embed_dims).to(self.device)
+        if categories is None:
+            record.require('category_names')
+            self.category_names = record.category_names
+            _check_rows(embeddings, len(self.category_names), embed_dims, checkpoint)
+        else:
             bank = TextualSemanticsBank(categories, embed_dims, templates)
             if bank_file is not None:
                 bank.load(bank_file)
             else:
-                bank.build(MODELS.build(config.model.teacher))
+                bank.build(_teacher(record, teacher).to(self.device))
             self.category_names, embeddings = bank.category_names, bank.embeddings
-        self.text_embeddings = embeddings.to(device)
-        self._pipeline = _test_pipeline(config)
+        self.text_embeddings = embeddings.to(self.device)
 
     @torch.no_grad()
-    def scores(self, images: torch.Tensor | Sequence[Image]) -> torch.Tensor:
+    def scores(
+        self, images: object, batch_size: int = 32, channel_order: str = 'bgr'
+    ) -> torch.Tensor:
         """Probabilities of all names.
 
         Args:
-            images (Sequence[str | Path | np.ndarray] | torch.Tensor): Files;
-                arrays (H, W, 3) uint8 in BGR order, as mmcv reads them; or
-                normalised images (B, 3, H, W).
+            images (object): One picture or many, as
+                :func:`~mmlgd.apis.images.iter_images` takes them (paths, folders,
+                addresses, bytes, file objects, PIL images, uint8 arrays and tensors);
+                or a float tensor of normalised images (B, 3, H, W).
+            batch_size (int): Images that are in memory and in the student at a time.
+                Defaults to 32.
+            channel_order (str): 'bgr' or 'rgb', of arrays. Defaults to 'bgr', as mmcv
+                reads them.
 
         Returns:
-            torch.Tensor: (B, C) float32, the softmax of the similarities at the
-            student's temperature.
+            torch.Tensor: (B, C) float32 on the CPU, the softmax of the similarities at
+            the student's temperature, in the order of the images. A single picture is a
+            B of 1; none at all, as of an empty list, a B of 0.
 
         Raises:
-            DataError: A file is absent or no image.
+            DataError: A file is absent, empty or not an image, or an array not one.
+            ConfigError: A batch size below 1, or something that is not a picture.
         """
-        if not isinstance(images, torch.Tensor):
-            inputs = torch.stack(
-                [self._pipeline(_read(image))['inputs'] for image in images]
-            )
-            images = self.student.data_preprocessor(dict(inputs=inputs))['inputs']
-        logits = self.student.embed(images.to(self.device)) @ self.text_embeddings.T
-        return (logits / self.temperature).softmax(dim=1)
+        _check_count('batch_size', batch_size)
+        if isinstance(images, torch.Tensor) and images.is_floating_point():
+            batches = _check_normalised(images).split(batch_size)
+        else:
+            batches = self._read(iter_images(images, channel_order), batch_size)
+        rows = [torch.zeros(0, len(self.category_names))]
+        for batch in batches:
+            logits = self.student.embed(batch.to(self.device)) @ self.text_embeddings.T
+            rows.append((logits / self.temperature).softmax(dim=1).cpu())
+        return torch.cat(rows)
 
     def __call__(
-        self, images: torch.Tensor | Sequence[Image], topk: int = 1
+        self,
+        images: object,
+        topk: int = 1,
+        batch_size: int = 32,
+        channel_order: str = 'bgr',
     ) -> list[list[tuple[str, float]]]:
         """Name images.
 
         Args:
-            images (Sequence | torch.Tensor): As :meth:`scores` takes them.
-            topk (int): Names for each image. Defaults to 1.
+            images, batch_size, channel_order: As :meth:`scores` takes them.
+            topk (int): Names for each image, 1 to C. Defaults to 1.
 
         Returns:
             list[list[tuple[str, float]]]: For each image its best names with
-            their probabilities, best first.
+            their probabilities, best first. A single picture gives a list of one, an
+            empty list an empty one.
+
+        Raises:
+            DataError, ConfigError: As of :meth:`scores`.
+            ConfigError: ``topk`` is out of range.
         """
-        scores, labels = self.scores(images).topk(topk, dim=1)
+        _check_count('topk', topk)
+        number = len(self.category_names)
+        if topk > number:
+            raise ConfigError(f'topk is {topk}, but there are only {number} names.')
+        found = self.scores(images, batch_size, channel_order).topk(topk, dim=1)
         return [
             [(self.category_names[label], score) for label, score in zip(*row)]
-            for row in zip(labels.tolist(), scores.tolist())
+            for row in zip(found.indices.tolist(), found.values.tolist())
         ]
 
+    def _read(
+        self, images: Iterator[np.ndarray], batch_size: int
+    ) -> Iterator[torch.Tensor]:
+        """Normalised batches (B, 3, H, W) of pictures."""
+        while batch := [self._pipeline(image) for image in islice(images, batch_size)]:
+            inputs = dict(inputs=torch.stack(batch))
+            yield self.student.data_preprocessor(inputs)['inputs']
 
-def _projected_width(state: dict) -> int:
-    """Width D of the embeddings, that of the projector's last matrix."""
+
+class _Pipeline:
+    """What becomes of a picture (H, W, 3), uint8 and BGR, before it is normalised.
+
+    The steps are those that the run was tested with. Where those leave the size as it
+    is, as for a data set of one size, pictures are resized to the student's first.
+    """
+
+    def __init__(self, record: CheckpointMeta) -> None:
+        record.require('test_pipeline')
+        path, scope = record.path, record.default_scope
+        steps = [
+            trusted_config(step, path, 'TRANSFORMS', scope)
+            for step in record.test_pipeline
+        ]
+        # Trained on gray images: colours are taken out, as they never were there.
+        self._gray = any('GrayToBGR' in str(step.get('type')) for step in steps)
+        with building(path, 'test pipeline', scope):
+            self._steps = Compose([TRANSFORMS.build(step) for step in steps])
+            sizes = [
+                self._run(np.zeros(size, np.uint8)) for size in ((9, 14), (12, 11))
+            ]
+        if sizes[0].shape != sizes[1].shape:
+            size = record.image_size
+            height, width = (size, size) if isinstance(size, int) else size
+            resize = dict(type='Resize', scale=(width, height), backend='pillow')
+            self._steps.transforms.insert(0, TRANSFORMS.build(resize))
+            print_log(
+                f'The test pipeline of {path} takes images of any size; they are resized '
+                f'to {height}x{width}.',
+                'current',
+            )
+
+    def __call__(self, image: np.ndarray) -> torch.Tensor:
+        """The image as uint8 tensor (3, h, w)."""
+        if self._gray:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        try:
+            return self._run(image)
+        except MMLGDError:
+            raise
+        except Exception as error:  # OpenCV's and Pillow's on absurd sizes
+            raise DataError(
+                f'A picture of {image.shape[1]}x{image.shape[0]} pixels cannot be '
+                f'processed by the test pipeline: {error}'
+            ) from error
+
+    def _run(self, image: np.ndarray) -> torch.Tensor:
+        if image.ndim == 2 and not self._gray:
+            image = np.repeat(image[..., None], 3, axis=2)
+        size = image.shape[:2]
+        inputs = self._steps(dict(img=image, img_shape=size, ori_shape=size))['inputs']
+        if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
+            raise CheckpointError('The test pipeline must end with PackInputs.')
+        return inputs
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(
+            f'{name} must be a whole number of at least 1, not {value!r}.'
+        )
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        return torch.zeros(0, device=device).device
+    except Exception as error:  # an unknown name, no driver, too high an index
+        raise ConfigError(
+            f"device={str(device)!r} cannot be used ({error}); take 'cpu', or 'cuda' on "
+            'a machine that has one.'
+        ) from error
+
+
+def _projected_width(state: dict) -> int | None:
+    """Width D of the embeddings, that of the projector's last matrix, if any."""
     matrices = [
         value
         for key, value in state.items()
-        if key.startswith('projector.') and value.dim() == 2
+        if key.startswith('projector.') and isinstance(value, torch.Tensor)
     ]
-    return matrices[-1].shape[0]
+    widths = [matrix.shape[0] for matrix in matrices if matrix.dim() == 2]
+    return widths[-1] if widths else None
 
 
-def _load_student(
-    model: Config, contents: dict, embed_dims: int, path: object
-) -> nn.Module:
-    meta, state = contents['meta'], contents['state_dict']
-    parts = {key: model[key] for key in ('neck', 'projector') if key in model}
-    preprocessor = dict(
-        type='mmpretrain.ClsDataPreprocessor',
-        mean=meta['image_mean'],
-        std=meta['image_std'],
-        to_rgb=meta['to_rgb'],
-    )
-    student = Student(
-        model.backbone,
-        embed_dims,
-        image_size=meta['image_size'],
-        data_preprocessor=preprocessor,
-        **parts,
-    )
+def _load_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.Module:
+    scope = record.default_scope
+    parts = {
+        key: config and trusted_config(config, record.path, scope=scope)
+        for key, config in record.student.items()
+        if key != 'backbone'
+    }
+    backbone, preprocessor = stored_backbone(record), normalisation(record)
+    with building(record.path, 'student', scope):
+        student = Student(
+            backbone,
+            embed_dims,
+            image_size=record.image_size,
+            data_preprocessor=preprocessor,
+            **parts,
+        )
     for name, module in student.named_children():
         if module.state_dict():
-            load_exactly(module, state, f'{name}.', path)
+            load_exactly(module, state, f'{name}.', record.path)
     student.eval()
     return student
 
 
-def _test_pipeline(config: Config) -> Compose:
-    """The steps that the run was validated with, after the image is read."""
-    for name in ('test_dataloader', 'val_dataloader'):
-        pipeline = (config.get(name) or {}).get('dataset', {}).get('pipeline')
-        if pipeline is not None:
-            steps = [step for step in pipeline if 'LoadImage' not in step['type']]
-            return Compose([TRANSFORMS.build(step) for step in steps])
-    raise CheckpointError(
-        "The checkpoint's config has neither a test_dataloader nor a val_dataloader, so there "
-        'is no telling how its images are cropped; train with one.'
-    )
+def _teacher(record: CheckpointMeta, teacher: dict | nn.Module | None) -> nn.Module:
+    """The teacher whose text tower encodes other names."""
+    if teacher is None:
+        if record.teacher_config is None:
+            raise CheckpointError(
+                f'{record.path} does not carry the config of its teacher, which other '
+                f'names need; pass teacher=dict(type=...) or bank_file.{record.note}'
+            )
+        config = record.teacher_config
+        config = trusted_config(config, record.path, 'TEACHERS', record.default_scope)
+        with building(record.path, 'teacher', record.default_scope):
+            teacher = MODELS.build(config)
+    elif not isinstance(teacher, nn.Module):
+        teacher = MODELS.build(teacher)
+    # Weights behind a name may have changed since.
+    wanted, found = record.teacher, teacher.identity
+    if wanted is not None and not same_identity(wanted, found):
+        raise BankError(
+            f'{record.path} was distilled from {wanted}, but the teacher at hand is '
+            f'{found}, whose text embeddings do not belong to this student; pass '
+            f'teacher=dict(...) with those weights.{explain_difference(wanted, found)}'
+        )
+    return teacher
 
 
-def _read(image: Image) -> dict:
-    if not isinstance(image, np.ndarray):
-        path, image = str(image), mmcv.imread(str(image))
-        if image is None:
-            raise DataError(f'{path} is no image that can be decoded.')
-    return dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+def _check_rows(rows: object, number: int, width: int, path: str | Path) -> None:
+    if not isinstance(rows, torch.Tensor) or rows.shape != (number, width):
+        shape = tuple(rows.shape) if isinstance(rows, torch.Tensor) else type(rows)
+        raise CheckpointError(
+            f'{path} is damaged: its textual_bank.embeddings are {shape}, but its '
+            f'{number} names and its projector need {(number, width)}.'
+        )
+    check_finite({'textual_bank.embeddings': rows}, path)
+    if not rows.is_floating_point() or not rows.any():
+        raise CheckpointError(
+            f'{path} was saved before its textual bank was built; pass categories.'
+        )
+
+
+def _check_normalised(images: torch.Tensor) -> torch.Tensor:
+    images = images[None] if images.dim() == 3 else images
+    if images.dim() != 4 or images.shape[1] != 3:
+        raise DataError(
+            f'A float tensor must be of normalised images (B, 3, H, W), but is '
+            f'{tuple(images.shape)}.'
+        )
+    if not images.isfinite().all():
+        raise DataError('The tensor of normalised images holds NaN or infinite values.')
+    return images.float()

@@ -13,9 +13,9 @@ from .dataset_wrapper import DatasetWrapper
 
 @DATASETS.register_module()
 class BagPairs(DatasetWrapper):
-    """A data set that gives with each image a mate, drawn from the image's bag.
+    """A dataset that gives with each image a positive, drawn from the image's bag.
 
-    The mate is drawn from torch's global generator, after the anchor's transforms.
+    The positive is drawn from torch's global generator, after the anchor's transforms.
     Within :class:`SeededViews` it is thus a function of (seed, view, image) like
     the pixels, and the anchor is the view that the other methods train on::
 
@@ -23,7 +23,7 @@ class BagPairs(DatasetWrapper):
              dataset=dict(type='BagPairs', bags='bags.pth', dataset=...))
 
     Args:
-        dataset: The data set to wrap, or its config; its items have one image as
+        dataset: The dataset to wrap, or its config; its items have one image as
             ``inputs``.
         bags: File written by tools/build_bags.py for these images.
         separate_teacher_views: Whether the teacher gets views of its own, which
@@ -57,7 +57,7 @@ class BagPairs(DatasetWrapper):
         self.bags.check_images(self.bags_path, self.dataset)
 
     def get_data_info(self, index: int) -> dict:
-        """What the wrapped data set knows about the anchor, before the pipeline."""
+        """What the wrapped dataset knows about the anchor, before the pipeline."""
         return self.dataset.get_data_info(index)
 
     def __getitem__(self, index: int) -> dict:
@@ -67,14 +67,15 @@ class BagPairs(DatasetWrapper):
             index: Of the anchor, in [0, N).
 
         Returns:
-            dict: ``inputs`` is [anchor, mate], each (3, H, W); with
-            ``separate_teacher_views`` [anchor, mate, anchor, mate], of which the
+            dict: ``inputs`` is [anchor, positive], each (3, H, W); with
+            ``separate_teacher_views`` [anchor, positive, anchor,
+                positive], of which the
             last two are the teacher's. Everything else is the anchor's.
         """
         item = self.dataset[index]
         place = int(torch.randint(self.bags.k, ()))
-        mate = int(self.bags.neighbours[index, place])
-        views = [item['inputs'], self.dataset[mate]['inputs']]
+        positive = int(self.bags.neighbours[index, place])
+        views = [item['inputs'], self.dataset[positive]['inputs']]
         if self.separate_teacher_views:
-            views += [self.dataset[one]['inputs'] for one in (index, mate)]
+            views += [self.dataset[one]['inputs'] for one in (index, positive)]
         return {**item, 'inputs': views}

@@ -2,27 +2,33 @@
 
 import hashlib
 from collections.abc import Sized
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from mmlgd.errors import DataError
-from mmlgd.utils.atomic import replace_file
+from mmlgd.utils.identity import explain_difference, same_identity
+from mmlgd.utils.tensor_file import TensorFile, check_tensor
 
 from .image_list import list_images_of
 
 
 @dataclass
-class Bags:
+class Bags(TensorFile):
     """What a bag file holds.
 
     Attributes:
         neighbours (torch.Tensor): (N, k) int32, for image i the indices of its k
             nearest others, nearest first.
         teacher (str): ``identity`` of the teacher whose embeddings were compared.
-        images (str): :func:`image_list_digest` of the data set.
+        images (str): :func:`image_list_digest` of the dataset.
     """
+
+    KIND: ClassVar[str] = 'bag file'
+    TOOL: ClassVar[str] = 'tools/build_bags.py'
+    ERROR: ClassVar[type] = DataError
 
     neighbours: torch.Tensor
     teacher: str
@@ -33,32 +39,15 @@ class Bags:
         """Images in a bag, the anchor not counted."""
         return self.neighbours.shape[1]
 
-    def save(self, path: str | Path) -> None:
-        """Write a file that ``torch.load`` reads weights-only, or none at all."""
-        with replace_file(path) as part:
-            torch.save(asdict(self), part)
-
-    @classmethod
-    def read(cls, path: str | Path) -> 'Bags':
-        """Read a bag file.
-
-        Raises:
-            DataError: The file is absent, truncated or no bag file.
-        """
-        if not Path(path).is_file():
-            raise DataError(
-                f'There is no bag file {path}; write one with '
-                f'`python tools/build_bags.py CONFIG --out {path}`.'
-            )
-        try:
-            bags = cls(**torch.load(path, map_location='cpu', weights_only=True))
-            _check_indices(bags.neighbours)
-        except Exception as error:  # The unpickler raises anything on broken bytes.
-            raise DataError(
-                f'{path} is no whole bag file ({type(error).__name__}: {error}); write '
-                'it anew with tools/build_bags.py.'
-            ) from error
-        return bags
+    def validate(self) -> None:
+        """See :meth:`TensorFile.validate`."""
+        check_tensor('neighbours', self.neighbours, torch.int32, 2)
+        size = len(self.neighbours)
+        if self.neighbours.min() < 0 or self.neighbours.max() >= size:
+            raise ValueError(f'neighbours are not indices of {size} images')
+        own = torch.arange(size, dtype=torch.int32)[:, None]
+        if (self.neighbours == own).any():
+            raise ValueError('an image is its own neighbour')
 
     def check_images(self, path: str | Path, dataset: Sized) -> None:
         """Refuse bags of other images, whose indices would mean others.
@@ -70,16 +59,16 @@ class Bags:
         Raises:
             DataError: Number, names or order of the images differ.
         """
-        mend = f'write bags of these images: `python tools/build_bags.py CONFIG --out {path}`'
+        fix = f'write bags of these images: `python tools/build_bags.py CONFIG --out {path}`'
         if len(self.neighbours) != len(dataset):
             raise DataError(
                 f'The bag file {path} was made of {len(self.neighbours)} images, but the '
-                f'training set has {len(dataset)}; {mend}.'
+                f'training set has {len(dataset)}; {fix}.'
             )
         if self.images != image_list_digest(dataset):
             raise DataError(
                 f'The bag file {path} was made of as many images as the training set has, '
-                f'but of others, or in another order; {mend}.'
+                f'but of others, or in another order; {fix}.'
             )
 
     def check_teacher(self, path: str | Path, identity: str) -> None:
@@ -88,31 +77,18 @@ class Bags:
         Raises:
             DataError: The teachers differ.
         """
-        if self.teacher != identity:
+        if not same_identity(self.teacher, identity):
             raise DataError(
                 f'The bag file {path} was made by {self.teacher}, but the student learns '
                 f'from {identity}; write bags of this teacher with tools/build_bags.py, or '
-                'set the same teacher.'
+                f'set the same teacher.{explain_difference(self.teacher, identity)}'
             )
 
 
-def _check_indices(neighbours: torch.Tensor) -> None:
-    if (
-        neighbours.dtype != torch.int32
-        or neighbours.ndim != 2
-        or not neighbours.numel()
-    ):
-        raise ValueError(
-            f'neighbours are {neighbours.dtype} of shape {tuple(neighbours.shape)}'
-        )
-    if neighbours.min() < 0 or neighbours.max() >= len(neighbours):
-        raise ValueError('neighbours are out of range')
-
-
 def image_list_digest(dataset: Sized) -> str:
-    """SHA-256 of which images a data set has, in their order.
+    """SHA-256 of which images a dataset has, in their order.
 
-    Files count by their path below the data set's folder, so that the folder may
+    Files count by their path below the dataset's folder, so that the folder may
     be moved; images held in memory count by their pixels.
 
     Args:
@@ -122,9 +98,10 @@ def image_list_digest(dataset: Sized) -> str:
         str: 64 hexadecimal digits.
 
     Raises:
-        ConfigError: The data set tells neither paths nor pixels.
+        ConfigError: The dataset has neither paths nor pixels.
     """
     digest = hashlib.sha256()
     for name, source in list_images_of(dataset):
-        digest.update(f'{name}\0'.encode() if name else source)
+        # Names that are not UTF-8 reach Python as surrogates.
+        digest.update(f'{name}\0'.encode(errors='surrogateescape') if name else source)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Category names and prompt templates: built-in sets, a user's file, or a list.
 
 A name set is a text file in ``categories/``, one name a line; line ``i``
-(counting from 0) names class index ``i`` of the official data set. The files
+(counting from 0) names class index ``i`` of the official dataset. The files
 are made from the official lists by
 ``tools/dataset_converters/write_category_names.py``. They differ from their
 sources where a text encoder needs it:
@@ -21,32 +21,35 @@ sources where a text encoder needs it:
 - ``cifar10``, ``coco``, ``cityscapes``, ``ade20k``: as they are.
 
 A user's names are only stripped: underscores, slashes and case stay.
+:mod:`~mmlgd.datasets.names_file` says which files are read.
 """
 
+import html
 import os
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmlgd.errors import ConfigError
 from mmlgd.utils.suggest import suggest
+
+from .names_file import Entries, read_entries
+from .names_sniffing import MAX_LENGTH
 
 # A folder's stems are the names of its sets: a new file is a new set.
 _CATEGORY_DIR = Path(__file__).resolve().parent / 'categories'
 _TEMPLATE_DIR = Path(__file__).resolve().parent / 'prompts'
 _MAX_LISTED = 10
-
-
-class _Entries(NamedTuple):
-    """Stripped entries, and how to tell a person where one of them stands."""
-
-    values: list[str]
-    source: str
-    unit: str
-    first: int
-
-    def place(self, index: int) -> str:
-        return f'{self.unit} {index + self.first}'
+# A string that ends so is meant as a file, though none is there.
+_SUFFIXES = ('.txt', '.json', '.yaml', '.yml', '.csv', '.tsv')
+# Control characters, characters that cannot be seen, what a failed decoding leaves, and
+# surrogates. The joiners U+200C and U+200D are letters' parts in several scripts.
+_NOT_TEXT = re.compile(
+    '[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd'
+    '\ud800-\udfff]'
+)
 
 
 def available_category_sets() -> list[str]:
@@ -66,8 +69,9 @@ def load_category_names(
 
     Args:
         categories: A built-in set (:func:`available_category_sets`); the path
-            of a UTF-8 text file with one name a line; a list of names; or a
-            data set's ``metainfo`` with ``classes`` (or ``CLASSES``), itself
+            of a file (:func:`~mmlgd.datasets.names_file.read_entries`), as a
+            UTF-8 text file with one name a line; a list of names; or a
+            dataset's ``metainfo`` with ``classes`` (or ``CLASSES``), itself
             any of these. A string is a built-in set before it is a path.
 
     Returns:
@@ -75,9 +79,10 @@ def load_category_names(
         surrounding blanks.
 
     Raises:
-        ConfigError: If the set is unknown, the file cannot be read, an entry
-            is no string or blank, there are no names, or names are the same
-            but for case and blanks, which CLIP's tokenizers ignore.
+        ConfigError: The set is unknown; the file cannot be read or is of another
+            format; an entry is not a string, is blank or holds control characters;
+            there are no names; or names differ only in case, blanks, HTML entities
+            and the composition of accents, which CLIP's tokenizers ignore.
     """
     if isinstance(categories, Mapping):
         for key in ('classes', 'CLASSES'):
@@ -94,14 +99,14 @@ def load_templates(templates: str | Path | Sequence[str]) -> list[str]:
 
     Args:
         templates: A built-in set (:func:`available_template_sets`), the path
-            of a UTF-8 text file with one template a line, or a list.
+            of a file (read as one of names is), or a list.
 
     Returns:
         list[str]: Templates for ``template.format(name)``.
 
     Raises:
-        ConfigError: If the set is unknown, the file cannot be read, there are
-            no templates, or a template has not exactly one ``{}``.
+        ConfigError: As of :func:`load_category_names`, or a template has not
+            exactly one ``{}``.
     """
     entries = _read_entries(templates, 'template', _TEMPLATE_DIR)
     for index, value in enumerate(entries.values):
@@ -118,12 +123,12 @@ def _stems(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob('*.txt'))
 
 
-def _read_entries(value: Any, noun: str, folder: Path) -> _Entries:
-    """Entries of a built-in set, a file or a list; none blank, at least one."""
+def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
+    """Entries of a built-in set, a file or a list: at least one, each a text."""
     if isinstance(value, str):
         value = _as_path(value, noun, folder)
     if isinstance(value, Path):
-        entries = _read_lines(value, noun)
+        entries = read_entries(value, noun)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         entries = _check_list(value, noun)
     else:
@@ -134,10 +139,27 @@ def _read_entries(value: Any, noun: str, folder: Path) -> _Entries:
     if not entries.values:
         raise ConfigError(f'{entries.source} holds no {noun}: give at least one.')
     for index, text in enumerate(entries.values):
-        if not text:
+        fault = _fault(text)
+        if fault:
             place = f'{entries.source}, {entries.place(index)}'
-            raise ConfigError(f'{place}: blank {noun}: fill it or take it out.')
+            raise ConfigError(f'{place}: {fault}.'.format(noun=noun))
     return entries
+
+
+def _fault(text: str) -> str:
+    """What keeps a text from being a name or a template, and how to fix it."""
+    if not text:
+        return 'blank {noun}: fill it or take it out'
+    if len(text) > MAX_LENGTH:
+        return f'{len(text)} characters cannot be one {{noun}}: give one a line'
+    found = _NOT_TEXT.search(text)
+    if found:
+        return (
+            f'the {{noun}} has the character U+{ord(found[0]):04X} at position '
+            f'{found.start()}, which is not part of a text (a tab, or a character that '
+            'cannot be seen): remove it'
+        )
+    return ''
 
 
 def _as_path(text: str, noun: str, folder: Path) -> Path:
@@ -145,8 +167,11 @@ def _as_path(text: str, noun: str, folder: Path) -> Path:
     known = _stems(folder)
     if text in known:
         return folder / f'{text}.txt'
-    path = Path(text).expanduser()
-    if path.suffix == '.txt' or path.name != text or os.path.isfile(path):
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f'the {noun}s {text!r}: {error}') from error
+    if path.suffix.lower() in _SUFFIXES or path.name != text or os.path.isfile(path):
         return path
     hint = suggest(text, known, count=3)
     raise ConfigError(
@@ -155,34 +180,20 @@ def _as_path(text: str, noun: str, folder: Path) -> Path:
     )
 
 
-def _read_lines(path: Path, noun: str) -> _Entries:
-    try:
-        # utf-8-sig drops the byte order mark that Windows editors write.
-        text = path.read_text(encoding='utf-8-sig')
-    except OSError as error:
-        reason = f'{path.absolute()}: {error.strerror}'
-        raise ConfigError(f'cannot read the {noun}s in {reason}.') from error
-    except UnicodeDecodeError as error:
-        reason = f'is not UTF-8 text (byte {error.start}): save it as UTF-8.'
-        raise ConfigError(f'{path} {reason}') from error
-    lines = text.rstrip().split('\n') if text.strip() else []
-    return _Entries([line.strip() for line in lines], str(path), 'line', 1)
-
-
-def _check_list(values: Sequence, noun: str) -> _Entries:
+def _check_list(values: Sequence, noun: str) -> Entries:
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise ConfigError(
                 f'the list of {noun}s holds {type(value).__name__} {value!r} at index '
                 f'{index}: every {noun} must be a string.'
             )
-    return _Entries([v.strip() for v in values], f'the list of {noun}s', 'index', 0)
+    return Entries([v.strip() for v in values], f'the list of {noun}s', 'index', 0)
 
 
-def _refuse_duplicates(entries: _Entries) -> None:
+def _refuse_duplicates(entries: Entries) -> None:
     places: dict[str, list[int]] = {}
     for index, name in enumerate(entries.values):
-        places.setdefault(' '.join(name.casefold().split()), []).append(index)
+        places.setdefault(_normalised(name), []).append(index)
     repeated = [
         f'{entries.values[found[0]]!r} ({", ".join(map(entries.place, found))})'
         for found in places.values()
@@ -192,7 +203,14 @@ def _refuse_duplicates(entries: _Entries) -> None:
         repeated[_MAX_LISTED:] = [f'and {len(repeated) - _MAX_LISTED} more']
     if repeated:
         raise ConfigError(
-            f'{entries.source} has names that are the same but for case and blanks, '
-            f'so that categories would share one text anchor: {"; ".join(repeated)}. '
+            f'{entries.source} has names that are the same but for case, blanks, HTML '
+            'entities or composed accents, so that categories would share one text '
+            f'anchor: {"; ".join(repeated)}. '
             'Rename them so that they differ.'
         )
+
+
+def _normalised(name: str) -> str:
+    """A part of what CLIP's tokenizers even out; the bank compares all of it."""
+    text = unicodedata.normalize('NFC', html.unescape(html.unescape(name)))
+    return ' '.join(text.lower().split())

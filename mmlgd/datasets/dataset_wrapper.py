@@ -1,4 +1,4 @@
-"""What data sets around one other data set share."""
+"""What datasets around one other dataset share."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from mmlgd.registry import DATASETS
 
 
 class DatasetWrapper:
-    """One data set around another, of the same length.
+    """One dataset around another, of the same length.
 
     Args:
-        dataset: The data set to wrap, or its config.
+        dataset: The dataset to wrap, or its config.
         lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
 
     Raises:
@@ -22,7 +22,7 @@ class DatasetWrapper:
             dataset = DATASETS.build(dataset)
         if not (hasattr(dataset, '__len__') and hasattr(dataset, '__getitem__')):
             raise ConfigError(
-                f'{type(self).__name__}.dataset must be a data set with a length and '
+                f'{type(self).__name__}.dataset must be a dataset with a length and '
                 f'items (or its config), but is {type(dataset).__name__}.'
             )
         self.dataset = dataset
@@ -31,7 +31,7 @@ class DatasetWrapper:
             self.full_init()
 
     def full_init(self) -> None:
-        """Let the wrapped data set load its list."""
+        """Let the wrapped dataset load its list."""
         if self._fully_initialized:
             return
         if hasattr(self.dataset, 'full_init'):
@@ -40,11 +40,11 @@ class DatasetWrapper:
         self._fully_initialized = True
 
     def _prepare(self) -> None:
-        """What else a wrapper loads, once the wrapped data set has its list."""
+        """What else a wrapper loads, once the wrapped dataset has its list."""
 
     @property
     def metainfo(self) -> dict:
-        """Meta information of the wrapped data set."""
+        """Meta information of the wrapped dataset."""
         return getattr(self.dataset, 'metainfo', {})
 
     def __len__(self) -> int:
@@ -53,7 +53,7 @@ class DatasetWrapper:
 
 
 def find_wrapper(dataset: Any, attribute: str) -> Any:
-    """The outermost of nested data sets that has an attribute; None if none has."""
+    """The outermost of nested datasets that has an attribute; None if none has."""
     while not hasattr(dataset, attribute):
         if not hasattr(dataset, 'dataset'):
             return None

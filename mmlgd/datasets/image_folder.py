@@ -1,14 +1,29 @@
 """The images under a folder."""
 
+import logging
+import os
 import os.path as osp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from mmengine.fileio import get_file_backend
+from mmengine.fileio.backends import BaseStorageBackend, LocalBackend
+from mmengine.logging import print_log
 
 from mmlgd.errors import DataError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+#: Folders that systems and programs keep for themselves. They are hidden like those
+#: whose name starts with a dot.
+SYSTEM_FOLDERS = (
+    '#recycle',
+    '$RECYCLE.BIN',
+    '@eaDir',
+    'System Volume Information',
+    '__MACOSX',
+    'lost+found',
+)
 
 
 def list_images(
@@ -16,42 +31,204 @@ def list_images(
     extensions: Sequence[str] = EXTENSIONS,
     backend_args: dict | None = None,
 ) -> list[str]:
-    """List the images of a folder and of its subfolders, hidden files left out.
+    """List the images of a folder and of its subfolders.
+
+    Hidden files and folders are skipped: those whose name starts with a dot, and
+    :data:`SYSTEM_FOLDERS`. The names above ``folder`` and its own do not matter.
+
+    Links to folders are followed. Each folder is listed once: under its own path if
+    that lies below ``folder``, otherwise under the first link to it. So loops of links
+    end. Links to files are files of their own. Links that lead nowhere, and files that
+    are not regular ones (pipes, sockets, devices), are skipped with a warning.
+
+    In a local folder no file is opened or looked at, apart from links.
 
     Args:
-        folder: Local folder, or one that a file backend of mmengine knows.
+        folder: Local folder, or one that a file backend of mmengine can list.
         extensions: Endings to look for, in lower case; files match in any case.
             Defaults to :data:`EXTENSIONS`.
         backend_args: Options of the file backend. Defaults to None.
 
     Returns:
-        list[str]: Paths, sorted.
+        list[str]: Paths, sorted by the code points of their part below ``folder``,
+        which depends on no locale.
 
     Raises:
-        DataError: The folder is absent or holds no image.
+        DataError: The folder is missing, cannot be read or listed, or has no image; or
+            a subfolder cannot be read.
     """
-    backend = get_file_backend(folder, backend_args=backend_args)
+    backend = listing_backend(folder, backend_args)
     if not backend.isdir(folder):
         raise DataError(
-            f'The image folder {folder!r} does not exist or is no folder. Correct '
-            'data_root and data_prefix of the data set in the config (relative paths '
+            f'The image folder {folder!r} '
+            f'{"is a file" if backend.exists(folder) else "does not exist"}. Correct '
+            'data_root and data_prefix of the dataset in the config (relative paths '
             f'start from the current folder, {osp.abspath(".")!r}).'
         )
-    names = list(backend.list_dir_or_file(folder, list_dir=False, recursive=True))
-    images = sorted(name for name in names if name.lower().endswith(tuple(extensions)))
-    if not images:
+    listing = _Listing(tuple(extensions))
+    if isinstance(backend, LocalBackend):
+        listing.walk(folder)
+    else:
+        names = backend.list_dir_or_file(folder, list_dir=False, recursive=True)
+        for name in names:
+            listing.add_file(name, any(map(_is_hidden, name.split('/'))))
+    if not listing.images:
         raise DataError(
-            f'The image folder {folder!r} holds no image: looked, in it and in its '
-            f'subfolders, for {", ".join(extensions)}; {_summarise_endings(names)}. '
-            'Correct data_root and data_prefix of the data set in the config, or set '
+            f'The image folder {folder!r} has no image: looked, in it and in its '
+            f'subfolders, for {", ".join(extensions)}; {listing.summarise_endings()}'
+            f'{"".join(f"; {line}" for line in listing.summarise_skipped())}. '
+            'Correct data_root and data_prefix of the dataset in the config, or set '
             'its extensions.'
         )
-    return [backend.join_path(folder, name) for name in images]
+    for line in listing.summarise_skipped():
+        print_log(
+            f'Image folder {folder!r}: {line}.', logger='current', level=logging.WARNING
+        )
+    return [backend.join_path(folder, name) for name in sorted(listing.images)]
 
 
-def _summarise_endings(names: Sequence[str]) -> str:
-    counts = Counter(osp.splitext(name)[1].lower() or 'no ending' for name in names)
-    if not counts:
-        return 'there is no file at all'
-    found = ', '.join(f'{count} with {ext}' for ext, count in counts.most_common(5))
-    return f'found {found}'
+def listing_backend(folder: str, backend_args: dict | None) -> BaseStorageBackend:
+    """The file backend of mmengine that lists a folder.
+
+    Raises:
+        DataError: There is none, or it cannot list folders.
+    """
+    try:
+        backend = get_file_backend(folder, backend_args=backend_args)
+    except Exception as error:
+        # Unknown schemes, missing clients and wrong options: mmengine and each of its
+        # backends report these with errors of their own.
+        raise _not_listed(folder, f'{type(error).__name__}: {error}') from error
+    if not _has_all(backend, ('isdir', 'exists', 'list_dir_or_file', 'join_path')):
+        raise _not_listed(folder, f'{type(backend).__name__} cannot list folders')
+    return backend
+
+
+@dataclass
+class _Listing:
+    """What a folder has, by paths below it.
+
+    Attributes:
+        extensions: Endings of images, in lower case.
+        images: Paths of the images.
+        endings: How many other files have which ending.
+        hidden: Hidden images.
+        unusable: Links and other entries with an image's ending that are not files.
+        repeated: Links to folders that are listed already.
+    """
+
+    extensions: tuple[str, ...]
+    images: list[str] = field(default_factory=list)
+    endings: Counter = field(default_factory=Counter)
+    hidden: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+    def add_file(self, name: str, hidden: bool) -> None:
+        """Sort in a regular file."""
+        if name.lower().endswith(self.extensions):
+            (self.hidden if hidden else self.images).append(name)
+        elif not hidden:
+            self.endings[osp.splitext(name)[1].lower() or 'no ending'] += 1
+
+    def walk(self, root: str) -> None:
+        """Sort in all files under a local folder."""
+        seen = set()
+        links = [('', osp.realpath(root), False)]
+        # Links wait until all folders are listed that are reached without them, so
+        # that a folder has its own path rather than that of a link.
+        while links:
+            starts, links = sorted(links), []
+            for start in starts:
+                if start[1:] in seen:
+                    self.repeated.append(start[0])
+                    continue
+                folders = [start]
+                while folders:
+                    name, *identity = folders.pop()
+                    # A hidden folder may be listed after all, through a link.
+                    if tuple(identity) not in seen:
+                        seen.add(tuple(identity))
+                        found, linked = self._scan(root, name, *identity)
+                        folders += found
+                        links += linked
+
+    def _scan(self, root: str, folder: str, real: str, hidden: bool) -> tuple:
+        """Sort in the files of one folder; its subfolders and its links to folders."""
+        folders, links = [], []
+        path = osp.join(root, folder)
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    name = osp.join(folder, entry.name)
+                    inside = hidden or _is_hidden(entry.name)
+                    if _is_folder(entry):
+                        if not entry.is_symlink():
+                            target = osp.join(real, entry.name)
+                            folders.append((name, target, inside))
+                        elif not inside:
+                            links.append((name, osp.realpath(entry.path), False))
+                    elif _is_regular(entry):
+                        self.add_file(name, inside)
+                    elif name.lower().endswith(self.extensions) and not inside:
+                        self.unusable.append(name)
+        except OSError as error:
+            # What is hidden is not needed; others' trash is often unreadable.
+            if not hidden:
+                raise DataError(
+                    f'The folder {path!r} cannot be read ({error.strerror}), so that '
+                    'its images would be missing. Change its permissions, or move it '
+                    f'out of {root!r}.'
+                ) from error
+        return folders, links
+
+    def summarise_endings(self) -> str:
+        """How many files have which ending, the most frequent first."""
+        if not self.endings:
+            return 'there is no other file'
+        common = self.endings.most_common(5)
+        return f'found {", ".join(f"{count} with {ext}" for ext, count in common)}'
+
+    def summarise_skipped(self) -> list[str]:
+        """A line for each reason why images or folders were skipped."""
+        reasons = {
+            'hidden images (in hidden folders, or with a dot first)': self.hidden,
+            'entries that are no files (broken links, pipes, ...)': self.unusable,
+            'links to folders that are listed already': self.repeated,
+        }
+        return [
+            f'skipped {len(names)} {reason}, such as {min(names)!r}'
+            for reason, names in reasons.items()
+            if names
+        ]
+
+
+def _not_listed(folder: str, reason: str) -> DataError:
+    return DataError(
+        f'The image folder {folder!r} cannot be listed: {reason}. Use a local or '
+        'mounted folder, or a file backend of mmengine that lists folders, with its '
+        'backend_args (images behind HTTP have to be downloaded first).'
+    )
+
+
+def _has_all(instance: object, names: Iterable[str]) -> bool:
+    return all(hasattr(instance, name) for name in names)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith('.') or name in SYSTEM_FOLDERS
+
+
+# A link in a loop of links, or into a folder without permission, raises an error.
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_regular(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

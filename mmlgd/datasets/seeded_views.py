@@ -12,18 +12,18 @@ from .dataset_wrapper import DatasetWrapper
 
 @DATASETS.register_module()
 class SeededViews(DatasetWrapper):
-    """A data set whose random transforms depend on (seed, view, image) only.
+    """A dataset whose random transforms depend on (seed, view, image) only.
 
     Index ``view * N + i`` gives view ``view`` of image ``i``: the global generators
     of Python, numpy and torch are seeded from (seed, view, i) around the wrapped
-    data set's ``__getitem__`` and put back afterwards. Thus the pixels depend
+    dataset's ``__getitem__`` and put back afterwards. Thus the pixels depend
     neither on the worker nor on what was loaded before, and a resumed run or a
     store of teacher embeddings meets them again. :class:`ViewSampler` yields such
     indices; with any other sampler an index below N is view 0, the same
     augmentation in each epoch.
 
     Args:
-        dataset: The data set to wrap, or its config. An infinite or iterable one is
+        dataset: The dataset to wrap, or its config. An infinite or iterable one is
             refused.
         seed: Seed of the views, non-negative. It is apart from the Runner's seed,
             which orders the images, so that runs with other seeds can share one
@@ -59,11 +59,11 @@ class SeededViews(DatasetWrapper):
         if index < 0:
             index += size
         if index < 0 or not size:
-            raise IndexError(f'index {index - size} of a data set of {size} images')
+            raise IndexError(f'index {index - size} of a dataset of {size} images')
         return divmod(int(index), size)
 
     def get_data_info(self, index: int) -> dict:
-        """What the wrapped data set knows about the image, before the pipeline."""
+        """What the wrapped dataset knows about the image, before the pipeline."""
         return self.dataset.get_data_info(self.split(index)[1])
 
     def __getitem__(self, index: int) -> Any:

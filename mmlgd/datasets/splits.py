@@ -62,7 +62,8 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
     """Choose a share of the images, each class in proportion to its size.
 
     The total is rounded down; what remains after rounding each class down goes to
-    the classes that lost most (the method of largest remainders).
+    the classes that lost most (the method of largest remainders). A class that would
+    have no image keeps one, beyond that total.
 
     Args:
         classes: Images of each class.
@@ -70,7 +71,8 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
         seed: Not negative.
 
     Raises:
-        ConfigError: If ``percent`` is out of range, or a class gets no image.
+        ConfigError: If ``percent`` or ``seed`` is out of range.
+        DataError: If a class has no image to take.
     """
     if not 1 <= percent <= 99:
         raise ConfigError(f'the percentage must be 1 to 99, but is {percent}.')
@@ -79,18 +81,20 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
     left_over = int(sizes.sum()) * percent // 100 - int(quotas.sum())
     # Stable: of equal remainders the first classes win.
     quotas[np.argsort(-(sizes * percent % 100), kind='stable')[:left_over]] += 1
-    if (quotas == 0).any():
-        index = int(quotas.argmin())
-        raise ConfigError(
-            f'{percent} % of the {sizes[index]} images of class {index} is none: take '
-            'a larger share.'
+    if (sizes == 0).any():
+        raise DataError(
+            f'class {int(sizes.argmin())} has no image: complete the dataset, or take '
+            'the class out of it.'
         )
+    quotas = np.maximum(quotas, 1)
     shuffled = shuffled_classes(classes, seed)
     return [images[:quota] for images, quota in zip(shuffled, quotas)]
 
 
 def draw_labelled(labels: torch.Tensor, percent: int, seed: int) -> torch.Tensor:
     """Choose the images whose label may be used, every class in proportion.
+
+    Classes of too few images keep one, see :func:`take_percent`.
 
     Args:
         labels: Class (N,) int64 of every image.

@@ -1,29 +1,46 @@
 """Images without labels and without a list file."""
 
 import logging
+import os
 import os.path as osp
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Real
 
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.errors import ConfigError, DataError, ImageReadError, MMLGDError
 from mmlgd.registry import DATASETS
+from mmlgd.utils.first_rank import on_first_rank
+from mmlgd.utils.printable import printable
 
-from .image_folder import EXTENSIONS, list_images
+from .image_folder import EXTENSIONS, list_images, listing_backend
+from .reading import run_transforms
+
+#: So many broken images are logged one by one, later only some.
+_LOGGED = 10
 
 
 @DATASETS.register_module()
 class UnlabeledImages(BaseDataset):
     """Every image under a folder, nested folders included, in sorted order.
 
+    :func:`~mmlgd.datasets.image_folder.list_images` says what is listed: hidden files
+    and folders are not.
+
     An image that does not load is replaced by the next one that does, so the same
     index gives the same image in every run. It is counted once, however many
-    workers and epochs meet it, in memory that the workers share; each is reported
-    when first met, and :class:`~mmlgd.engine.hooks.BrokenImagesHook` lists all.
-    When they exceed ``max_broken`` of the data set, loading stops.
+    workers and epochs meet it, in memory that the workers share. The first ten are
+    logged, then the 100th, the 1000th and so on, and
+    :class:`~mmlgd.engine.hooks.BrokenImagesHook` lists all. When they exceed
+    ``max_broken`` of the dataset, loading stops.
+
+    Only what reading and decoding raise counts: :class:`~mmlgd.errors.ImageReadError`,
+    and for loading transforms of other libraries the usual errors of readers
+    (:data:`~mmlgd.datasets.reading.FOREIGN_READ_ERRORS`) as long as there is no
+    ``img``. Any other error of a transform ends the loading at once.
 
     Args:
         data_root: The folder, or the root that ``data_prefix`` is relative to.
@@ -31,8 +48,11 @@ class UnlabeledImages(BaseDataset):
             ``dict(img_path=...)``. Defaults to ''.
         extensions: Endings to look for, in any case. Defaults to
             :data:`~mmlgd.datasets.image_folder.EXTENSIONS`.
-        max_broken: Largest share of the data set, in [0, 1], that may fail to
+        max_broken: Largest share of the dataset, in [0, 1], that may fail to
             load. 0 stops at the first. Defaults to 0.01.
+        share_listing: Whether rank 0 lists the folder for all ranks of a distributed
+            run, which spares a file server the other ranks' listings. All ranks must
+            then build the dataset. Defaults to True.
         backend_args: Options of mmengine's file backend for listing the folder.
             Defaults to None.
         pipeline: Transforms; those up to the one that sets ``img`` are the loading.
@@ -43,10 +63,11 @@ class UnlabeledImages(BaseDataset):
         broken_flags: (N,) uint8 in shared memory, 1 where an image did not load.
 
     Raises:
-        ConfigError: ``max_broken`` or ``extensions`` cannot work.
-        DataError: The folder is absent or holds no image; later, too many images do
-            not load, or any with ``test_mode=True``, where a replacement would
-            falsify a measurement.
+        ConfigError: ``data_root``, ``max_broken`` or ``extensions`` cannot work; later,
+            a transform fails on an image that is read.
+        DataError: The folder is missing, cannot be read or has no image; later, too
+            many images do not load, or any with ``test_mode=True``, where a
+            replacement would falsify a measurement.
     """
 
     def __init__(
@@ -55,6 +76,7 @@ class UnlabeledImages(BaseDataset):
         data_prefix: str | Mapping[str, str] = '',
         extensions: Sequence[str] = EXTENSIONS,
         max_broken: float = 0.01,
+        share_listing: bool = True,
         backend_args: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
@@ -63,17 +85,29 @@ class UnlabeledImages(BaseDataset):
             raise ConfigError(
                 f'UnlabeledImages.max_broken must be in [0, 1], but is {max_broken!r}.'
             )
-        if isinstance(extensions, str) or not extensions:
+        if not isinstance(data_root, str | os.PathLike):
+            raise ConfigError(
+                f'UnlabeledImages.data_root must be a folder, but is {data_root!r}.'
+            )
+        if (
+            isinstance(extensions, str)
+            or not extensions
+            or not all(isinstance(ext, str) and ext for ext in extensions)
+        ):
             raise ConfigError(
                 f"UnlabeledImages.extensions must be like ['.jpg'], not {extensions!r}."
             )
         self.extensions = tuple(dict.fromkeys(ext.lower() for ext in extensions))
         self.max_broken = max_broken
+        self.share_listing = share_listing
         self.backend_args = backend_args
         if isinstance(data_prefix, str):
             data_prefix = dict(img_path=data_prefix)
+        data_root = osp.expanduser(data_root)
+        # Before mmengine joins the paths, which ends in errors of its backends.
+        listing_backend(data_root, backend_args)
         super().__init__(
-            data_root=osp.expanduser(data_root),
+            data_root=data_root,
             data_prefix=dict(data_prefix),
             pipeline=list(pipeline),
             **kwargs,
@@ -89,7 +123,8 @@ class UnlabeledImages(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """One dict with ``img_path`` an image, sorted by path."""
         folder = self.data_prefix['img_path']
-        paths = list_images(folder, self.extensions, self.backend_args)
+        listing = partial(list_images, folder, self.extensions, self.backend_args)
+        paths = on_first_rank(listing) if self.share_listing else listing()
         return [dict(img_path=path) for path in paths]
 
     def __getitem__(self, idx: int) -> dict:
@@ -107,7 +142,7 @@ class UnlabeledImages(BaseDataset):
         """
         size = len(self)
         if not -size <= idx < size:
-            raise IndexError(f'index {idx} of a data set of {size} images')
+            raise IndexError(f'index {idx} of a dataset of {size} images')
         for offset in range(size):
             data = self.prepare_data((idx + offset) % size)
             if data is not None:
@@ -115,8 +150,8 @@ class UnlabeledImages(BaseDataset):
             if self.test_mode:
                 break
         raise DataError(
-            f'Image {idx} ({self.get_data_info(idx)["img_path"]}) gave no sample and '
-            'no other may replace it; look at the pipeline of UnlabeledImages.'
+            f'Image {idx} ({self._path(idx)}) gave no sample and no other may replace '
+            f'it; look at the pipeline of UnlabeledImages.{self._first_reason()}'
         )
 
     def prepare_data(self, idx: int) -> dict | None:
@@ -127,27 +162,22 @@ class UnlabeledImages(BaseDataset):
 
         Returns:
             dict or None: None when the image does not load or a transform rejects
-            it. An error after loading, a fault of the pipeline, is raised.
+            it.
+
+        Raises:
+            ConfigError: A transform fails for another reason than the image's file.
+            DataError: Too many images do not load.
         """
-        data = self.get_data_info(idx)
-        path, loaded = data['img_path'], False
-        for transform in self.pipeline.transforms:
-            try:
-                result = transform(data)
-            except MemoryError:
-                raise
-            except Exception as error:
-                if loaded or data.get('img') is not None:
-                    raise
-                self._note_broken(idx, path, f'{type(error).__name__}: {error}')
-                return None
-            if result is None:
-                if not loaded:
-                    self._note_broken(idx, path, 'the loading transform gave nothing')
-                return None
-            data = result
-            loaded = loaded or data.get('img') is not None
-        return data
+        try:
+            return self._run_pipeline(idx)
+        except ImageReadError as error:
+            self._note_broken(idx, str(error))
+            return None
+
+    def _run_pipeline(self, idx: int) -> dict | None:
+        return run_transforms(
+            self.pipeline.transforms, self.get_data_info(idx), self._path(idx)
+        )
 
     def broken_paths(self, flags: torch.Tensor | None = None) -> list[str]:
         """Paths of the images that did not load so far.
@@ -176,24 +206,52 @@ class UnlabeledImages(BaseDataset):
         count, size = int(flags.sum()), len(self)
         if count <= self.max_broken * size and not (count and self.test_mode):
             return
-        paths = self.broken_paths(flags)
+        paths = [printable(path) for path in self.broken_paths(flags)]
         listed = '\n  '.join(paths[:50])
         more = f'\n  and {count - 50} more' if count > 50 else ''
         raise DataError(
             f'{count} of the {size} images under {self.data_prefix["img_path"]!r} do '
-            f'not load, more than max_broken={self.max_broken:g} allows:\n  {listed}'
-            f'{more}\nRepair or remove them, or raise max_broken of UnlabeledImages '
-            'in the config.'
+            f'not load, more than max_broken={self.max_broken:g} allows '
+            f'({int(self.max_broken * size)} of {size}):\n  {listed}{more}\n'
+            f'{self._first_reason(flags).strip()}\nRepair or remove them, or raise '
+            f'max_broken of UnlabeledImages in the config.'
         )
 
-    def _note_broken(self, idx: int, path: str, reason: str) -> None:
+    def _first_reason(self, flags: torch.Tensor | None = None) -> str:
+        """A sentence on the first image that does not load; '' if all do.
+
+        The image is read again, as a worker or another rank may have met it.
+        """
+        flags = self.broken_flags if flags is None else flags
+        if not flags.any():
+            return ''
+        first = int(flags.nonzero()[0])
+        try:
+            self._run_pipeline(first)
+        except ImageReadError as error:
+            return f' The first: {error}'
+        except MMLGDError:
+            pass  # Of a later transform: it loads.
+        return f' The first, {self._path(first)}, loads now; it did not before.'
+
+    def _path(self, idx: int) -> str:
+        return printable(self.get_data_info(idx)['img_path'])
+
+    def _note_broken(self, idx: int, reason: str) -> None:
         # A byte an image needs no lock: workers can only write the same 1.
         if not self.broken_flags[idx]:
             self.broken_flags[idx] = 1
-            print_log(
-                f'An image does not load and is replaced ({int(self.broken_flags.sum())} of '
-                f'{len(self)} so far): {path} ({reason})',
-                logger='current',
-                level=logging.WARNING,
-            )
+            count = int(self.broken_flags.sum())
+            if count <= _LOGGED or str(count).strip('0') == '1':
+                later = (
+                    ' From here on, only the 100th, the 1000th and so on are logged.'
+                    if count == _LOGGED
+                    else ''
+                )
+                print_log(
+                    f'An image does not load and is replaced ({count} of {len(self)} '
+                    f'so far): {printable(reason)}{later}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
         self.check_broken()

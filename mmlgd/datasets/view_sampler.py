@@ -27,10 +27,12 @@ class ViewSampler(Sampler[int]):
     * ``infinite=True``, for ``IterBasedTrainLoop``: pass after pass without end or
       filling up. A resumed run starts at its position at no cost where mmengine
       knows ``skip`` (OpenMMLab's own 0.10 loads and drops the data instead; either
-      way the data are the same).
+      way the data are the same). With
+      :class:`~mmlgd.engine.hooks.SamplerPositionHook` this holds for another number
+      of ranks and another batch size, too.
 
     Args:
-        dataset: A :class:`SeededViews` of N images, or a data set with its
+        dataset: A :class:`SeededViews` of N images, or a dataset with its
             ``split``. Filled in by the Runner.
         shuffle: Whether to shuffle each pass. Defaults to True.
         seed: Seed of the order. The Runner fills in its own: set
@@ -39,8 +41,14 @@ class ViewSampler(Sampler[int]):
             which is 0.
         infinite: See above. Defaults to False.
 
+    Attributes:
+        origin (int): Where turn 0 of rank 0 lies in the endless order. It is 0 but in
+            a run that was resumed with another number of ranks or batch size. It may
+            be negative, as mmengine counts turns from the start of training in the
+            current sizes.
+
     Raises:
-        ConfigError: ``seed`` is no non-negative integer; ``dataset`` knows no
+        ConfigError: ``seed`` is not a non-negative integer; ``dataset`` knows no
             views.
         DataError: ``dataset`` is empty.
     """
@@ -75,6 +83,7 @@ class ViewSampler(Sampler[int]):
         self.seed = seed
         self.infinite = infinite
         self.epoch = 0
+        self.origin = 0
         self._start = 0
         if infinite:
             # mmengine skips by `num_iters * batch_size` wherever it finds `skip`;
@@ -112,7 +121,9 @@ class ViewSampler(Sampler[int]):
     def _endless_positions(self) -> Iterator[int]:
         order, current = [], -1
         for turn in count(self._start):
-            view, place = divmod(self.rank + turn * self.world_size, self.size)
+            position = self.origin + self.rank + turn * self.world_size
+            # mmengine drops what lies before the start of training.
+            view, place = divmod(max(position, 0), self.size)
             if view != current:
                 order, current = self._order(view), view
             yield order[place]

@@ -2,6 +2,7 @@
 
 from .amp_optim_wrapper import AmpOptimWrapper
 from .any_device_ddp import AnyDeviceDDP
+from .epoch_cosine_lr import EpochCosineLR
 from .hooks import *  # noqa: F403
 
-__all__ = ['AmpOptimWrapper', 'AnyDeviceDDP']
+__all__ = ['AmpOptimWrapper', 'AnyDeviceDDP', 'EpochCosineLR']

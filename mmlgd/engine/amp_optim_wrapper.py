@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from mmengine.device import get_device
@@ -13,8 +14,12 @@ from torch import nn
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import OPTIM_WRAPPERS
+from mmlgd.utils.mmengine_private import init_amp_without_accelerator
 
 _DTYPES = ('float16', 'bfloat16')
+_CPU_DTYPES = ('auto', 'bfloat16', 'float32')
+# Of x86 (Intel since Cooper Lake, AMD since Zen 4) and of Arm.
+_NATIVE_BFLOAT16 = {'avx512_bf16', 'amx_bf16', 'bf16', 'svebf16'}
 
 
 def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -27,51 +32,87 @@ def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return None if dtype is None else getattr(torch, name)
 
 
+def _choose_on_cpu(cpu_dtype: str) -> torch.dtype:
+    if cpu_dtype != 'auto':
+        return getattr(torch, cpu_dtype)
+    if has_native_bfloat16():
+        return torch.bfloat16
+    print_log(
+        'AmpOptimWrapper: there is no accelerator, and this CPU has no bfloat16 of its '
+        'own, so training runs in float32, which is faster here.',
+        logger='current',
+    )
+    return torch.float32
+
+
+def _warn_of_emulation() -> None:
+    if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] >= 8:
+        return
+    print_log(
+        f'{torch.cuda.get_device_name()} has no bfloat16 of its own and emulates it '
+        "slowly; set optim_wrapper.dtype='float16'.",
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def has_native_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 itself, rather than by way of float32.
+
+    Linux says so among the processor's features; where it is not known, it does not.
+    torch's own answers also count AVX-512 without it, which is slower than float32.
+    """
+    try:
+        features = set(Path('/proc/cpuinfo').read_text(errors='replace').split())
+    except OSError:
+        return False
+    return not features.isdisjoint(_NATIVE_BFLOAT16)
+
+
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
     """mmengine's wrapper, also for the CPU, and without needless loss scaling.
 
     mmengine's class asserts an accelerator. On the CPU this one runs the forward
-    pass under bfloat16 autocast, the only type that mmengine's ``autocast`` takes
-    there. bfloat16 has float32's range of exponents, so its losses are not scaled,
-    on any device. Gradient accumulation and clipping are inherited.
+    pass under bfloat16 autocast where the processor computes in bfloat16 itself, and
+    else in float32, which is several times faster there. bfloat16 has float32's range
+    of exponents, so its losses are not scaled, on any device. Gradient accumulation
+    and clipping are inherited.
 
     Args:
         loss_scale (str | float | dict): ``'dynamic'``, a fixed scale, or arguments
             of ``GradScaler``; for float16 only. Defaults to ``'dynamic'``.
-        dtype (str | torch.dtype, optional): ``'float16'`` or ``'bfloat16'``. On the
-            CPU, float16 is replaced by bfloat16 and a warning is logged. Defaults
-            to None: float16 on GPUs, bfloat16 on the CPU.
+        dtype (str | torch.dtype, optional): ``'float16'`` or ``'bfloat16'``, of an
+            accelerator. Defaults to None: float16.
+        cpu_dtype (str): ``'bfloat16'`` or ``'float32'``, of the CPU, whatever
+            ``dtype`` is. Defaults to ``'auto'``: bfloat16 where it is native.
         **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
 
     Raises:
-        ConfigError: Another dtype.
+        ConfigError: Another ``dtype`` or ``cpu_dtype``.
     """
 
     def __init__(
         self,
         loss_scale: str | float | dict = 'dynamic',
         dtype: str | torch.dtype | None = None,
+        cpu_dtype: str = 'auto',
         **kwargs,
     ) -> None:
         dtype = _read_dtype(dtype)
+        if cpu_dtype not in _CPU_DTYPES:
+            raise ConfigError(
+                'optim_wrapper.cpu_dtype of AmpOptimWrapper must be one of '
+                f'{", ".join(_CPU_DTYPES)}, but is {cpu_dtype!r}.'
+            )
         self._device_type = get_device()
         if self._device_type == 'cpu':
-            if dtype == torch.float16:
-                print_log(
-                    'AmpOptimWrapper: no accelerator here; bfloat16 replaces float16.',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            # The base class would stop at its assertion, so its two attributes are
-            # set here; a disabled scaler hands losses and steps through unchanged.
-            OptimWrapper.__init__(self, **kwargs)
-            self._scale_update_param = None
-            self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
-            self.cast_dtype = torch.bfloat16
+            init_amp_without_accelerator(self, **kwargs)
+            self.cast_dtype = _choose_on_cpu(cpu_dtype)
             return
         if dtype == torch.bfloat16:
             loss_scale = dict(enabled=False)
+            _warn_of_emulation()
         super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
 
     @contextmanager
@@ -84,7 +125,11 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         Args:
             model (nn.Module): The training model.
         """
-        autocast = torch.autocast(self._device_type, dtype=self.cast_dtype)
+        autocast = torch.autocast(
+            self._device_type,
+            dtype=self.cast_dtype,
+            enabled=self.cast_dtype != torch.float32,
+        )
         with OptimWrapper.optim_context(self, model), autocast:
             yield
 

@@ -1,13 +1,29 @@
 """Metrics that mmpretrain, mmdet and mmseg lack, and classifiers of frozen features."""
 
+from .accuracy import label_ranks, summarize
+from .classes import (
+    LEFT_OUT,
+    dataset_classes,
+    match_classes,
+    match_dataset,
+    match_labels,
+)
 from .knn import weighted_knn
-from .linear_probe import choose_rate, fit_linear_probes, predict
+from .linear_probe import assign_folds, choose_rate, fit_linear_probes, predict
 from .zero_shot_accuracy import ZeroShotAccuracy
 
 __all__ = [
+    'LEFT_OUT',
     'ZeroShotAccuracy',
+    'assign_folds',
     'choose_rate',
+    'dataset_classes',
     'fit_linear_probes',
+    'label_ranks',
+    'match_classes',
+    'match_dataset',
+    'match_labels',
     'predict',
+    'summarize',
     'weighted_knn',
 ]

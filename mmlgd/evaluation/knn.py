@@ -5,6 +5,8 @@ import torch.nn.functional as F
 
 from mmlgd.errors import ConfigError, DataError
 
+from .classes import check_label_range
+
 
 @torch.no_grad()
 def weighted_knn(
@@ -80,11 +82,7 @@ def _check_features(
             f'{len(bank)} labelled images come with labels of shape '
             f'{tuple(labels.shape)}: give one class an image.'
         )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise DataError(
-            f'labels from {labels.min()} to {labels.max()} do not fit {num_classes} '
-            'classes, which are counted from 0.'
-        )
+    check_label_range(labels, num_classes, 'the labelled set')
     for name, features in (('queries', queries), ('labelled images', bank)):
         if not features.isfinite().all():
             raise DataError(

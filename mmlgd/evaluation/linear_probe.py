@@ -8,10 +8,15 @@ import math
 from collections.abc import Sequence
 
 import torch
+from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError, DataError
 
+from .classes import check_label_range
+
 _MOMENTUM = 0.9
+# Logits held at once when predicting: 64 MB.
+_MAX_LOGITS = 2**24
 
 
 @torch.no_grad()
@@ -44,13 +49,16 @@ def fit_linear_probes(
         torch.Tensor: Weights (R, C, h + 1) float32, the bias last; for
         :func:`predict`.
 
+    Raises:
+        DataError: Labels do not fit, or a feature is not finite.
+
     Source: the linear evaluation of He et al., arXiv 1911.05722, section 4.1, which
     arXiv 2406.11689 takes over: a rate of 30, 100 epochs. The rate is left open here,
     since it suits the scale of one backbone's features.
     """
+    _check(features, labels, num_classes)
     generator = torch.Generator().manual_seed(seed)
-    features = _with_ones(features)
-    width, batch_size = features.shape[1], min(batch_size, len(features))
+    width, batch_size = features.shape[1] + 1, min(batch_size, len(features))
     start = 0.01 * torch.randn(num_classes, width, generator=generator)
     start[:, -1] = 0
     # (R * C, h + 1): all classifiers in one product, which takes little longer than
@@ -59,16 +67,19 @@ def fit_linear_probes(
     velocity = torch.zeros_like(weights)
     full = features.new_tensor(rates).repeat_interleave(num_classes)[:, None]
     full *= batch_size / 256
-    targets = torch.eye(num_classes).to(features)[labels][:, None]
     for epoch in range(epochs):
         rate = full * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
         order = torch.randperm(len(features), generator=generator)
         for batch in order.to(features.device).split(batch_size):
-            rows = features[batch]
+            rows = _with_ones(features[batch])
             logits = (rows @ weights.T).unflatten(1, (-1, num_classes))
-            # d loss / d logits = (softmax - target) / batch
-            errors = (logits.softmax(dim=2) - targets[batch]).flatten(1)
-            velocity.mul_(_MOMENTUM).addmm_(errors.T, rows, alpha=1 / len(rows))
+            # d loss / d logits = (softmax - target) / batch. A one-hot target of all
+            # images would take 4 N C bytes, 5 GB for ImageNet.
+            errors = logits.softmax(dim=2)
+            errors[torch.arange(len(rows), device=rows.device), :, labels[batch]] -= 1
+            velocity.mul_(_MOMENTUM).addmm_(
+                errors.flatten(1).T, rows, alpha=1 / len(rows)
+            )
             weights -= rate * velocity
     return weights.unflatten(0, (-1, num_classes))
 
@@ -83,69 +94,121 @@ def choose_rate(
 ) -> float:
     """Choose the learning rate of a linear probe by cross-validation.
 
-    Only the labelled images themselves are used: each fold, with every class in
-    proportion, is held out once.
+    Only the labelled images themselves are used. The images of every class are dealt
+    out to the folds in turn, and each fold is held out once, so that a class of at
+    least two images is always in the training part. The only image of a class is never
+    held out and judges nothing.
 
     Args:
         features (torch.Tensor): (N, h) float32.
         labels (torch.Tensor): Their classes (N,), int64.
         num_classes (int): C.
         rates (Sequence[float]): To choose from; of equally good ones the first.
-        folds (int): At least 2, at most the images of the smallest class. Defaults
-            to 4.
+        folds (int): At least 2; no more are made than the largest class has images.
+            Defaults to 4.
         **options: ``epochs``, ``batch_size`` and ``seed`` of
             :func:`fit_linear_probes`.
 
     Raises:
         ConfigError: There are no rates, or fewer than two folds.
-        DataError: A class has fewer images than there are folds.
+        DataError: No class has two images; or training diverges at every rate.
     """
     if not rates or folds < 2:
         raise ConfigError(
             'cross-validation takes learning rates and at least 2 folds, not '
             f'{list(rates)} and {folds}.'
         )
-    fold_of = _folds(labels, folds)
+    fold_of = assign_folds(labels, folds)
     correct = torch.zeros(len(rates), dtype=torch.int64)
-    for fold in range(folds):
+    diverged = torch.zeros(len(rates), dtype=torch.bool)
+    for fold in range(int(fold_of.max()) + 1):
         held_out = fold_of == fold
         kept = ~held_out
         weights = fit_linear_probes(
             features[kept], labels[kept], num_classes, rates, **options
         )
-        hits = predict(weights, features[held_out]) == labels[held_out]
-        correct += hits.sum(dim=1).cpu()
-    return rates[int(correct.argmax())]
+        predicted = predict(weights, features[held_out])
+        correct += (predicted == labels[held_out]).sum(dim=1).cpu()
+        diverged |= (predicted < 0).any(dim=1).cpu()
+    if diverged.all():
+        raise DataError(
+            f'the linear probe diverged at all learning rates {list(rates)}: scale the '
+            'features, or give smaller rates.'
+        )
+    return rates[int(correct.masked_fill(diverged, -1).argmax())]
+
+
+def assign_folds(labels: torch.Tensor, folds: int) -> torch.Tensor:
+    """Deal out the images of every class to the folds in turn.
+
+    To be called before a long run whose labels are to be probed after it, too: it
+    raises where no learning rate could be chosen.
+
+    Args:
+        labels (torch.Tensor): Classes (N,), int64, not negative.
+        folds (int): The most folds.
+
+    Returns:
+        torch.Tensor: Fold (N,) int64 of each image, from 0; -1 for the only image of a
+        class, which is in no fold.
+
+    Raises:
+        DataError: No class has two images.
+    """
+    counts = torch.bincount(labels)
+    alone = int((counts == 1).sum())
+    if counts.max() < 2:
+        raise DataError(
+            f'each of the {alone} classes has one labelled image, so that none can be '
+            'held out to choose a learning rate: label more images, or give one rate.'
+        )
+    if alone:
+        print_log(
+            f'{alone} of {int((counts > 0).sum())} classes have one labelled image, '
+            'which is used for training but not for choosing the learning rate.',
+            'current',
+        )
+    order = labels.argsort(stable=True)
+    starts = counts.cumsum(0) - counts
+    position = torch.empty_like(labels)
+    position[order] = (
+        torch.arange(len(labels), device=labels.device) - starts[labels[order]]
+    )
+    return (position % folds).masked_fill(counts[labels] == 1, -1)
 
 
 @torch.no_grad()
 def predict(weights: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-    """Classes that linear classifiers choose.
+    """Classes that linear classifiers choose; of equal logits the lower index.
 
     Args:
         weights (torch.Tensor): (R, C, h + 1) of :func:`fit_linear_probes`.
         features (torch.Tensor): (N, h).
 
     Returns:
-        torch.Tensor: (R, N) int64.
+        torch.Tensor: (R, N) int64; -1 from a classifier whose training diverged.
     """
-    return (_with_ones(features) @ weights.mT).argmax(dim=2)
+    found = [
+        (_with_ones(rows) @ weights.mT).argmax(dim=2)
+        for rows in features.split(max(1, _MAX_LOGITS // weights[..., 0].numel()))
+    ]
+    finite = weights.flatten(1).isfinite().all(dim=1)
+    return torch.cat(found, dim=1).masked_fill(~finite[:, None], -1)
+
+
+def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
+        raise DataError(
+            f'features of shape {tuple(features.shape)} and labels of shape '
+            f'{tuple(labels.shape)} must be (N, width) and (N,) of at least one image.'
+        )
+    check_label_range(labels, num_classes, 'the labelled set')
+    if not features.isfinite().all():
+        raise DataError(
+            'features hold values that are not finite: the weights of the backbone, or '
+            'the images, are broken.'
+        )
 
 
 def _with_ones(features: torch.Tensor) -> torch.Tensor:
     return torch.cat([features, features.new_ones(len(features), 1)], dim=1)
-
-
-def _folds(labels: torch.Tensor, folds: int) -> torch.Tensor:
-    """Fold (N,) of each image: every class is dealt out in turn."""
-    fold_of = torch.empty_like(labels)
-    for label in labels.unique():
-        places = (labels == label).nonzero()[:, 0]
-        if len(places) < folds:
-            raise DataError(
-                f'class {label} has {len(places)} labelled images, fewer than the '
-                f'{folds} folds of the cross-validation: label more, or take fewer '
-                'folds.'
-            )
-        fold_of[places] = torch.arange(len(places), device=labels.device) % folds
-    return fold_of

@@ -1,29 +1,57 @@
 """Zero-shot accuracy of student and teacher."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
-from mmpretrain.evaluation import Accuracy
 
-from mmlgd.errors import DataError
+from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import METRICS
+
+from .accuracy import class_recalls, label_ranks, mean_recall
+from .class_groups import resolve_groups
+from .classes import LEFT_OUT, check_label_range, match_dataset
 
 _SCORES = dict(student='pred_score', teacher='teacher_pred_score')
 
 
 @METRICS.register_module()
 class ZeroShotAccuracy(BaseMetric):
-    """Top-k accuracy, in percent, of the names chosen by student and teacher.
+    """Accuracies, in percent, of the names chosen by student and teacher.
 
-    Reported as ``zero_shot/student_top1`` and so on; the teacher's where the
-    predictions carry its scores.
+    Reported as ``zero_shot/student_top1``, ``zero_shot/student_top5``,
+    ``zero_shot/student_balanced`` (the mean of the accuracies of the classes that have
+    images) and, for each group with images, ``zero_shot/student_<group>`` (the same mean
+    within the group); the teacher's likewise where the predictions carry its scores. Of equal
+    scores the name of the lower index ranks first.
+
+    ``SemanticsBankHook`` tells the metric which names the scores belong to, see
+    :meth:`match`, and writes each class's own accuracy beside the log. A metric that was
+    told neither names nor a dataset takes labels as indices of the scores.
 
     Args:
-        topk (int | Sequence[int]): The k; one above the number of categories is
-            left out. Defaults to (1, 5).
+        topk (int | Sequence[int]): The k; one above the number of names is left out.
+            Defaults to (1, 5).
+        groups (Mapping[str, Sequence[str]], optional): Names of each group. Defaults to
+            None.
+        class_counts (Mapping[str, int] | Sequence[int], optional): Training images of
+            each name, for the groups ``many``, ``medium`` and ``few``. Defaults to
+            None.
+        shots (tuple[int, int]): ``few`` has fewer training images than the first
+            number, ``many`` more than the second. Defaults to (20, 100).
+        class_names (Mapping[str, str | None], optional): Names of dataset classes that
+            are spelled otherwise; None leaves a class's images out. Defaults to None.
+        teacher_once (bool): Whether the teacher classifies at the first validation of a
+            run only, and its accuracies are repeated afterwards: it does not change,
+            nor does a validation set without random transforms. Defaults to True.
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Replaces ``zero_shot``. Defaults to None.
+
+    Attributes:
+        per_class (list[dict]): After ``evaluate``, on the main process: ``name``,
+            ``images``, ``student`` and, where known, ``teacher``, the accuracies in
+            percent or None without images.
     """
 
     default_prefix = 'zero_shot'
@@ -31,40 +59,170 @@ class ZeroShotAccuracy(BaseMetric):
     def __init__(
         self,
         topk: int | Sequence[int] = (1, 5),
+        groups: Mapping[str, Sequence[str]] | None = None,
+        class_counts: Mapping[str, int] | Sequence[int] | None = None,
+        shots: tuple[int, int] = (20, 100),
+        class_names: Mapping[str, str | None] | None = None,
+        teacher_once: bool = True,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
+        self.groups = groups
+        self.class_counts = class_counts
+        self.shots = shots
+        self.class_names = class_names
+        self.teacher_once = teacher_once
+        self.per_class: list[dict] = []
+        self._dataset: Any = None
+        self._names: list[str] | None = None
+        # Name index of each label of the dataset.
+        self._to_name: torch.Tensor | None = None
+        self._groups: dict[str, list[int]] = {}
+        self._num_scores = 0
+        self._teacher: dict[str, float] = {}
+        self._teacher_recalls: list[float] | None = None
 
-    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Keep labels and scores of one batch.
+    def match(
+        self, dataset: Any, names: Sequence[str], place: str = 'val_dataloader'
+    ) -> None:
+        """Say which dataset is evaluated, and which names the scores belong to.
+
+        Args:
+            dataset (Any): The evaluated dataset, in whatever wrappers.
+            names (Sequence[str]): The C names.
+            place (str): What to call the dataset in messages.
 
         Raises:
-            DataError: A sample has no label.
+            ConfigError: Classes or groups do not match the names.
+            DataError: The dataset is empty or its labels fit no class.
         """
-        for sample in data_samples:
-            if 'gt_label' not in sample:
-                raise DataError(
-                    f'The validation image {sample.get("img_path", "?")} has no label; use a '
-                    'labelled data set in val_dataloader, or run with --no-validate.'
-                )
-            result = {
-                who: sample[key].cpu() for who, key in _SCORES.items() if key in sample
-            }
-            self.results.append(dict(result, label=sample['gt_label'].cpu()))
+        names = list(names)
+        if self._dataset is dataset and self._names == names:
+            return
+        matched = match_dataset(dataset, names, place, self.class_names)
+        self._groups = resolve_groups(self.groups, self.class_counts, self.shots, names)
+        self._to_name = torch.tensor(matched)
+        self._dataset, self._names = dataset, names
+        self._teacher, self._teacher_recalls = {}, None
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
-        """Accuracies in percent over the whole set."""
-        labels = torch.cat([result['label'] for result in results])
-        metrics = {}
-        for who in _SCORES:
-            if who not in results[0]:
-                continue
-            scores = torch.stack([result[who] for result in results])
-            topk = [k for k in self.topk if k <= scores.shape[1]]
-            # No threshold: at a temperature of 0.01 low ranks underflow to 0.
-            accuracies = Accuracy.calculate(scores, labels, topk=topk, thrs=(None,))
-            for k, (accuracy,) in zip(topk, accuracies):
-                metrics[f'{who}_top{k}'] = accuracy.item()
+    @property
+    def teacher_is_known(self) -> bool:
+        """Whether predictions need not carry the teacher's scores any more."""
+        return self.teacher_once and self._dataset is not None and bool(self._teacher)
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Keep label, predicted name and rank of the right name of each image.
+
+        Raises:
+            ConfigError: The names are not known, or are not as many as the scores.
+            DataError: A sample has no label, more than one, or one that no class has;
+                or its scores are not finite.
+        """
+        labels = torch.cat([_label(sample) for sample in data_samples])
+        names = self._to_names(labels)
+        columns = [labels, names]
+        whos = [who for who, key in _SCORES.items() if key in data_samples[0]]
+        for who in whos:
+            scores = torch.stack([sample[_SCORES[who]] for sample in data_samples])
+            self._check_width(scores.shape[1])
+            ranks = label_ranks(scores, names.clamp(0, scores.shape[1] - 1))
+            finite = scores.isfinite().all(dim=1)
+            columns += [ranks.where(finite, ranks.new_tensor(-1))]
+        # The one transfer of the batch.
+        rows = torch.stack(columns, dim=1).tolist()
+        num_classes = self._num_scores if self._to_name is None else len(self._to_name)
+        for row, sample in zip(rows, data_samples):
+            path = sample.get('img_path', 'an image')
+            if not 0 <= row[0] < num_classes:
+                check_label_range(row[:1], num_classes, f'the dataset ({path})')
+            if -1 in row[2:]:
+                raise DataError(
+                    f'the scores of {whos[row[2:].index(-1)]} for {path} are not finite: '
+                    'the weights are broken, as after a diverged training.'
+                )
+        self.results.extend(rows)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """See :meth:`mmengine.evaluator.BaseMetric.evaluate`.
+
+        Raises:
+            DataError: There is no image.
+        """
+        if size == 0:
+            raise DataError('the evaluated dataset has no images: check its paths.')
+        metrics = super().evaluate(size)
+        start = f'{self.prefix}/teacher_'
+        found = {key: value for key, value in metrics.items() if key.startswith(start)}
+        self._teacher = found or self._teacher
+        return metrics | self._teacher if self.teacher_is_known else metrics
+
+    def compute_metrics(self, results: list[list[int]]) -> dict[str, float]:
+        """Accuracies in percent over all images that are not left out."""
+        table = torch.tensor(results)
+        table = table[table[:, 1] != LEFT_OUT]
+        if not len(table):
+            raise DataError('class_names leaves out all images of the dataset.')
+        names, metrics, recalls = table[:, 1], {}, {}
+        for who, ranks in zip(_SCORES, table[:, 2:].T):
+            for k in self.topk:
+                if k <= self._num_scores:
+                    metrics[f'{who}_top{k}'] = 100 * (ranks < k).double().mean().item()
+            recalls[who], counts = class_recalls(names, ranks == 0, self._num_scores)
+            metrics[f'{who}_balanced'] = mean_recall(recalls[who])
+            for group, members in self._groups.items():
+                if counts[members].any():
+                    metrics[f'{who}_{group}'] = mean_recall(recalls[who], members)
+        if 'teacher' in recalls:
+            self._teacher_recalls = recalls['teacher'].tolist()
+        self._keep_per_class(recalls['student'].tolist(), counts.tolist())
         return metrics
+
+    def _keep_per_class(self, student: list[float], counts: list[int]) -> None:
+        columns = dict(student=student)
+        if self._teacher_recalls is not None:
+            columns['teacher'] = self._teacher_recalls
+        names = self._names or [str(index) for index in range(len(counts))]
+        self.per_class = [
+            dict(
+                name=name,
+                images=count,
+                **{
+                    who: round(c[i], 2) if count else None for who, c in columns.items()
+                },
+            )
+            for i, (name, count) in enumerate(zip(names, counts))
+        ]
+
+    def _to_names(self, labels: torch.Tensor) -> torch.Tensor:
+        """Name index of each label; of labels that are out of range, any."""
+        if self._to_name is not None:
+            self._to_name = self._to_name.to(labels.device)
+            return self._to_name[labels.clamp(0, len(self._to_name) - 1)]
+        if self.dataset_meta is not None:
+            raise ConfigError(
+                'ZeroShotAccuracy does not know the names that the scores belong to; add '
+                "dict(type='SemanticsBankHook') to custom_hooks, or call match()."
+            )
+        return labels
+
+    def _check_width(self, num_scores: int) -> None:
+        if self._names is not None and num_scores != len(self._names):
+            raise ConfigError(
+                f'predictions have {num_scores} scores, but the dataset was matched with '
+                f'{len(self._names)} names; match the names of the model.'
+            )
+        self._num_scores = num_scores
+
+
+def _label(sample: dict) -> torch.Tensor:
+    label = sample.get('gt_label')
+    if label is None or label.numel() != 1:
+        found = 'no label' if label is None else f'{label.numel()} labels'
+        raise DataError(
+            f'The validation image {sample.get("img_path", "?")} has {found}; use a '
+            'dataset with one label an image in val_dataloader, or run with '
+            '--no-validate.'
+        )
+    return label.flatten().long()

@@ -6,6 +6,7 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from mmlgd.errors import ConfigError
+from mmlgd.models.pooled_features import pool_features, probe_pooling
 from mmlgd.registry import MODELS
 
 # A neck of None means none: for backbones that give vectors.
@@ -81,8 +82,7 @@ class Student(BaseModel):
 
     def pool(self, outputs: torch.Tensor | tuple) -> torch.Tensor:
         """Pooled features (B, h) of what the backbone gave, the last of several."""
-        features = outputs if self.neck is None else self.neck(outputs)
-        return features[-1] if isinstance(features, (tuple, list)) else features
+        return pool_features(self.neck, outputs)
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D), float32 unit rows, of pooled features (B, h)."""
@@ -119,29 +119,20 @@ class Student(BaseModel):
             )
         return self.embed(inputs)
 
-    @torch.no_grad()
     def _probe(self, image_size: int) -> None:
         """Finds the widths of features, from one black picture in eval mode."""
         image_size = getattr(self.backbone, 'img_size', image_size)
         # Some backbones' train() and eval() return None: not to be chained.
         self.eval()
-        outputs = self.backbone(torch.zeros(1, 3, *_pair(image_size)))
-        features = self.pool(outputs)
+        features, self.map_dims = probe_pooling(
+            self.backbone,
+            self.neck,
+            torch.zeros(1, 3, *_pair(image_size)),
+            'The student',
+            ConfigError,
+        )
         self.train()
-        if features.dim() != 2:
-            raise ConfigError(
-                f'The student gives features of shape {tuple(features.shape)}, not (B, h); '
-                "set neck=dict(type='mmpretrain.GlobalAveragePooling') for feature maps, "
-                'neck=None for vectors.'
-            )
         self.feature_dims = features.shape[1]
-        self.map_dims = [each.shape[1] for each in as_maps(outputs)]
-
-
-def as_maps(outputs: torch.Tensor | tuple) -> list[torch.Tensor]:
-    """The feature maps (B, C, h, w) among what a backbone gave, in its order."""
-    outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-    return [each for each in outputs if torch.is_tensor(each) and each.dim() == 4]
 
 
 def _pair(size) -> tuple:

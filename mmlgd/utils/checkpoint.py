@@ -4,12 +4,20 @@ import os
 from pathlib import Path
 
 import torch
-from mmengine.runner.checkpoint import _load_checkpoint
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmlgd.errors import CheckpointError
+from mmlgd.errors import CheckpointError, MMLGDError
 
-#: Keys of ``meta`` that tell where a backbone comes from and how images are normalised.
+from .mmengine_private import load_from_local, read_weights_only
+from .model import unwrap_model
+
+# Whoever reads checkpoints in this process, the Runner included, imports this module.
+read_weights_only()
+
+#: Keys of ``meta`` that say where a backbone comes from and how images are normalised.
 ORIGIN_KEYS = (
     'mmlgd_version',
     'teacher',
@@ -19,54 +27,80 @@ ORIGIN_KEYS = (
     'image_size',
     'to_rgb',
 )
+# Entries that models fill in themselves where an older file has none.
+_OPTIONAL_KEYS = ('num_batches_tracked', 'encoded_templates')
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """Read a training checkpoint or an exported backbone.
+    """Read a training checkpoint or an exported backbone, executing nothing of it.
 
     Args:
-        path (str | Path): A local file, or what else mmengine loads.
+        path (str | Path): A local file (also ``.safetensors``), or what else mmengine
+            loads, such as an address.
 
     Returns:
-        dict: With ``state_dict`` and ``meta``.
+        dict: With ``state_dict``, whose half-precision tensors are converted to
+        float32, and ``meta``.
 
     Raises:
-        CheckpointError: The file is absent, truncated or no checkpoint.
+        CheckpointError: The file is absent, truncated, not a checkpoint, or holds more
+            than weights and plain data.
     """
     path = os.fspath(path)
-    if '://' not in path and not os.path.isfile(path):
-        raise CheckpointError(f'There is no checkpoint {path}; check the path.')
-    try:
-        checkpoint = _load_safely(path)
-    except Exception as error:
-        raise CheckpointError(
-            f'{path} cannot be read as a checkpoint ({type(error).__name__}: {error}); it '
-            'may be truncated, a web page saved under this name, or hold objects that are '
-            'more than weights. Fetch or write it anew.'
-        ) from error
+    checkpoint = _read(path)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
-            f'{path} holds a {type(checkpoint).__name__}, no checkpoint.'
+            f'{path} holds a {type(checkpoint).__name__}, not a checkpoint.'
         )
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
-    checkpoint.setdefault('meta', {})
-    return checkpoint
+    state, meta = checkpoint['state_dict'], checkpoint.get('meta') or {}
+    for name, value in (('state_dict', state), ('meta', meta)):
+        if not isinstance(value, dict) or not all(
+            isinstance(key, str) for key in value
+        ):
+            raise CheckpointError(
+                f'{path} is not a checkpoint: its {name} is not a dict with texts as '
+                'keys.'
+            )
+    for key, value in state.items():
+        if isinstance(value, torch.Tensor) and not _is_plain(value):
+            raise CheckpointError(
+                f'{path} cannot be used: `{key}` is a {value.layout} tensor on '
+                f'{value.device}, not a plain one; save it with .to_dense().cpu().'
+            )
+    return dict(checkpoint, state_dict=_to_float32(state, path), meta=meta)
 
 
-def _load_safely(path: str) -> dict:
-    """Load weights-only where mmengine tells what its checkpoints may hold.
-
-    mmengine's own loader falls back to unpickling anything.
-    """
+def _read(path: str) -> object:
+    if '://' not in path:
+        return load_from_local(path, 'cpu')
     try:
-        from mmengine.runner.checkpoint import get_torch_safe_globals
-    except ImportError:  # OpenMMLab's own 0.10 has no such list.
-        return _load_checkpoint(path, map_location='cpu')
-    if '://' in path or not hasattr(torch.serialization, 'safe_globals'):
-        return _load_checkpoint(path, map_location='cpu')
-    with torch.serialization.safe_globals(get_torch_safe_globals()):
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except MMLGDError:
+        raise
+    except Exception as error:  # an unknown scheme, a name that a model zoo lacks, ...
+        raise CheckpointError(f'{path} cannot be read ({error}); check it.') from error
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.layout is torch.strided and tensor.device.type == 'cpu'
+
+
+def _to_float32(state: dict, path: str) -> dict:
+    halves = (torch.float16, torch.bfloat16)
+    found = [
+        key
+        for key, value in state.items()
+        if isinstance(value, torch.Tensor) and value.dtype in halves
+    ]
+    if not found:
+        return state
+    print_log(
+        f'{len(found)} tensors of {path} are in half precision; converted to float32.',
+        'current',
+    )
+    return {**state, **{key: state[key].float() for key in found}}
 
 
 def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) -> None:
@@ -79,7 +113,8 @@ def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) 
         path (str | Path): Where the state came from, for the message.
 
     Raises:
-        CheckpointError: No key has the prefix, or keys or shapes differ.
+        CheckpointError: No key has the prefix, keys or shapes differ, or a weight is
+            not finite.
     """
     part = {
         key[len(prefix) :]: value
@@ -92,12 +127,73 @@ def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) 
             f'{path} holds no key under `{prefix}`, only under {", ".join(found[:8])}; use a '
             'checkpoint of mmlgd, or convert this one.'
         )
+    check_finite(part, path, prefix)
     try:
         module.load_state_dict(part, strict=True)
-    except RuntimeError as error:
+    except Exception as error:  # RuntimeError, or whatever a backbone's own hook raises
         lines = str(error).splitlines()
+        shown = lines[1:4] if len(lines) > 1 else lines
         raise CheckpointError(
             f'The weights of {path} under `{prefix}` do not fit a {type(module).__name__}: '
-            f'{" ".join(line.strip() for line in lines[1:4])[:600]}. Build the architecture '
+            f'{" ".join(line.strip() for line in shown)[:600]}. Build the architecture '
             'they were trained with.'
         ) from error
+
+
+def check_finite(state: dict, path: str | Path, prefix: str = '') -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Args:
+        state (dict): Tensors by key; others are skipped.
+        path (str | Path): Where they came from, for the message.
+        prefix (str): What the keys lack, for the message. Defaults to ''.
+
+    Raises:
+        CheckpointError: Names the first such tensor.
+    """
+    for key, value in state.items():
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            continue
+        number = int((~torch.isfinite(value)).sum())
+        if number:
+            raise CheckpointError(
+                f'{number} of the {value.numel()} values of `{prefix}{key}` in {path} are '
+                'NaN or infinite: the file was saved after its training diverged, or is '
+                'damaged; use an earlier checkpoint.'
+            )
+
+
+def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None:
+    """Refuse a checkpoint that would leave a part of a model as initialised.
+
+    Args:
+        model (nn.Module): What is about to be evaluated or resumed; wrappers do not
+            matter.
+        checkpoint (dict): With ``state_dict``, or one itself.
+        path (str | Path): Where it came from, for the message.
+
+    Raises:
+        CheckpointError: Keys are missing; names the first of them.
+    """
+    model = unwrap_model(model)
+    if isinstance(model, BaseTTAModel):
+        model = model.module
+    state = checkpoint.get('state_dict', checkpoint)
+    stored = {key.removeprefix('module.') for key in state}
+    wanted = [key for key in model.state_dict() if not key.endswith(_OPTIONAL_KEYS)]
+    missing = [key for key in wanted if key not in stored]
+    if not missing:
+        return
+    first = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
+    is_backbone = stored and all(key.startswith('backbone.') for key in stored)
+    hint = (
+        'It is an exported backbone, without projector, head and banks: give the '
+        'training checkpoint (epoch_*.pth or iter_*.pth).'
+        if is_backbone
+        else 'Give a checkpoint of this very model, or the config it was saved from.'
+    )
+    raise CheckpointError(
+        f'{path} has {len(wanted) - len(missing)} of the {len(wanted)} tensors of '
+        f'{type(model).__name__}; missing: {first}. What is missing would stay as '
+        f'initialised, that is random. {hint}'
+    )

@@ -34,7 +34,7 @@ def check_in_range(
         interval = f'{"(" if low_open else "["}{low}, {high}{")" if high_open else "]"}'
         raise ConfigError(
             f'{name} must be a number in {interval}, but is {value!r}; set it in the '
-            'model section of the config.'
+            'config.'
         )
     return value
 
@@ -53,6 +53,6 @@ def check_count(name: str, value: int, low: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ConfigError(
             f'{name} must be a whole number of at least {low}, but is {value!r}; set it '
-            'in the model section of the config.'
+            'in the config.'
         )
     return value

@@ -1,6 +1,5 @@
 """How images are normalised, as a checkpoint tells it and as a model does it."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import nn
@@ -30,15 +29,6 @@ class Preprocessing(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     to_rgb: bool
-
-    @classmethod
-    def from_meta(cls, meta: Mapping) -> 'Preprocessing | None':
-        """What a checkpoint's ``meta`` tells; None where it tells nothing."""
-        keys = ('image_mean', 'image_std', 'to_rgb')
-        if any(key not in meta for key in keys):
-            return None
-        mean, std, to_rgb = (meta[key] for key in keys)
-        return cls(_floats(mean), _floats(std), bool(to_rgb))
 
     @classmethod
     def from_module(cls, module: nn.Module) -> 'Preprocessing | None':

@@ -179,7 +179,9 @@ def test_a_checkpoint_that_tells_no_backbone_needs_one(tmp_path):
     write_backbone(tmp_path / 'in.pth', R18)
     contents = torch.load(tmp_path / 'in.pth')
     torch.save(dict(contents, meta={}), tmp_path / 'in.pth')
-    with pytest.raises(CheckpointError, match='does not tell its backbone'):
+    with pytest.raises(
+        CheckpointError, match='does not carry the config of its backbone'
+    ):
         export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth')
     target = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth', R18)
     assert target.model == 'resnet18'

@@ -104,7 +104,7 @@ def test_images_need_exactly_one_label(preprocessor):
 
 def test_a_checkpoint_must_tell_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
-    with pytest.raises(CheckpointError, match=r'foreign.pth does not tell the mean'):
+    with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_mean'):
         build_preprocessor(path)
 
 
@@ -150,12 +150,18 @@ def test_validation_images_stand_in_for_test_images(images, tmp_path):
         evaluation_loaders(cfg)
 
 
-def test_a_concatenation_is_refused(images, tmp_path):
+def test_parts_of_a_concatenation_stay_joined_inside_any_wrappers(images, tmp_path):
     cfg = labelled_cfg(images, tmp_path)
-    parts = [cfg.train_dataloader.dataset.dataset] * 2
-    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
-    with pytest.raises(ConfigError, match='training set ConcatDataset has no pipeline'):
-        evaluation_loaders(cfg)
+    part = cfg.train_dataloader.dataset.dataset
+    twice = dict(type='RepeatDataset', dataset=part, times=2)
+    joined = dict(type='ConcatDataset', datasets=[part, twice])
+    cfg.train_dataloader.dataset = dict(type='SeededViews', dataset=joined)
+    cfg.val_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[cfg.val_dataloader.dataset]
+    )
+    train, test = evaluation_loaders(cfg)
+    assert (len(train.dataset), len(test.dataset)) == (20, 10)
+    assert torch.equal(next(iter(train))['inputs'], next(iter(test))['inputs'])
 
 
 def test_unlabelled_training_images_are_refused(images, tmp_path, preprocessor):

@@ -1,4 +1,4 @@
-"""The schedules against the published one, worked out here by its formula."""
+"""The default schedules against their formula; the authors' own is in test_strict.py."""
 
 import math
 
@@ -12,7 +12,7 @@ from tests.test_configs.shrink import CONFIGS
 ITERATIONS = 4  # an epoch
 
 
-def published_rate(epoch: float, epochs: int) -> float:
+def expected_rate(epoch: float, epochs: int) -> float:
     """Linear from 0.03 to 0.24 = 0.03 * 2048 / 256 in 5 epochs, then cosine."""
     if epoch < 5:
         # The last iteration of the warm-up is at the peak.
@@ -38,9 +38,7 @@ def test_learning_rate(name, epochs):
         for scheduler in schedulers:
             scheduler.step()
 
-    wanted = [
-        published_rate(i / ITERATIONS, epochs) for i in range(epochs * ITERATIONS)
-    ]
+    wanted = [expected_rate(i / ITERATIONS, epochs) for i in range(epochs * ITERATIONS)]
     assert rates == pytest.approx(wanted, abs=1e-6)
     assert cfg.train_cfg == dict(by_epoch=True, max_epochs=epochs, val_interval=5)
     group = optimizer.param_groups[0]

@@ -57,6 +57,15 @@ def test_percent_by_largest_remainder():
     assert sizes_of(chosen) == [1, 3, 2, 2]
 
 
+def test_every_class_keeps_an_image():
+    # 1 % of 36, 700, 1 and 40 is .36, 7, .01 and .4; of the 777, 7.
+    classes = classes_of(36, 700, 1, 40)
+    chosen = take_percent(classes, 1, seed=0)
+    assert sizes_of(chosen) == [1, 7, 1, 1]
+    for few, many in zip(chosen, take_percent(classes, 10, seed=0)):
+        assert {*few} <= {*many}
+
+
 def test_percent_has_simclr_counts_on_imagenet_like_sizes():
     # ImageNet's 1,281,167 images: 895 classes of 1,300, the others smaller.
     sizes = [1300] * 895 + [1122] * 104 + [979]
@@ -83,7 +92,7 @@ def test_train_and_test_make_up_the_whole():
         (lambda c: take_shots(c, 0, 0), ConfigError, 'at least 1'),
         (lambda c: take_shots(c, 1, -1), ConfigError, 'seed'),
         (lambda c: take_percent(c, 100, 0), ConfigError, '1 to 99.*100'),
-        (lambda c: take_percent(c, 1, 0), ConfigError, '1 % of the 8 .*class 0'),
+        (lambda c: take_percent([*c, []], 1, 0), DataError, 'class 2 has no image'),
         (lambda c: train_test(c, 4, 0), DataError, 'class 1.*beyond the 4'),
     ],
 )
@@ -111,3 +120,9 @@ def test_labels_are_drawn_in_proportion_and_larger_parts_contain_smaller():
     assert one < ten
     assert other != ten
     assert torch.equal(draw_labelled(labels, 100, 0), torch.arange(800))
+
+
+def test_labels_of_small_classes_are_drawn_too():
+    labels = torch.tensor([0] * 36 + [1] * 700 + [2])
+    chosen = draw_labelled(labels, 1, seed=0)
+    assert labels[chosen].bincount().tolist() == [1, 7, 1]

@@ -1,3 +1,4 @@
+import os
 import pickle
 from multiprocessing.reduction import ForkingPickler
 
@@ -6,10 +7,12 @@ import mmcv.transforms  # noqa: F401  (registers LoadImageFromFile)
 import numpy as np
 import pytest
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from mmlgd.datasets import UnlabeledImages
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.datasets.transforms import FastRandomResizedCrop
+from mmlgd.errors import ConfigError, DataError, ImageReadError
 from mmlgd.registry import DATASETS
 
 LOAD = dict(type='LoadImageFromFile')
@@ -84,7 +87,9 @@ def test_absent_and_empty_folders_are_named(tmp_path):
     assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize('option', [dict(max_broken=1.5), dict(extensions='.jpg')])
+@pytest.mark.parametrize(
+    'option', [dict(max_broken=1.5), dict(extensions='.jpg'), dict(extensions=[1])]
+)
 def test_wrong_options_are_refused(tmp_path, option):
     with pytest.raises(ConfigError, match=next(iter(option))):
         UnlabeledImages(str(tmp_path), **option)
@@ -140,6 +145,138 @@ def test_fault_of_a_transform_is_no_broken_image(tmp_path):
         with pytest.raises(ValueError, match='fault of a transform'):
             dataset[2]
         assert dataset.broken_paths() == []
+
+
+def test_fault_of_a_loading_transform_is_no_broken_image(tmp_path):
+    # Reading and cropping in one: what is no ImageReadError is its own fault.
+    write_images(tmp_path, numbered(30))
+    crop = FastRandomResizedCrop(scale=4)
+    crop.scale = (4, -1)
+    dataset = UnlabeledImages(str(tmp_path), max_broken=1, pipeline=[crop])
+    with pytest.raises(
+        ConfigError, match=r'(?s)Transform 0 .*FastRandomResizedCrop.*scale=\(4, -1\)'
+    ):
+        dataset[2]
+    assert dataset.broken_paths() == []
+
+
+@pytest.mark.parametrize('error', [KeyError('img'), TypeError('no'), IndexError('x')])
+def test_pipeline_without_loading_is_no_broken_image(tmp_path, error):
+    def crop_before_loading(results):
+        raise error
+
+    write_images(tmp_path, numbered(3))
+    dataset = UnlabeledImages(
+        str(tmp_path), max_broken=1, pipeline=[crop_before_loading, LOAD]
+    )
+    with pytest.raises(ConfigError, match='crop_before_loading.*position'):
+        dataset[0]
+    assert dataset.broken_paths() == []
+
+
+@pytest.mark.parametrize(
+    'error',
+    [OSError('I/O'), ValueError('bad'), AttributeError('None'), cv2.error('cv2'),
+     SyntaxError('broken PNG'), AssertionError('failed to load'), EOFError()],
+)  # fmt: skip
+def test_readers_of_other_libraries_report_broken_images(tmp_path, error):
+    def load(results):
+        if results['img_path'].endswith('1.png'):
+            raise error
+        return dict(results, img=cv2.imread(results['img_path']))
+
+    write_images(tmp_path, numbered(3))
+    dataset = UnlabeledImages(str(tmp_path), max_broken=0.4, pipeline=[load])
+    assert value(dataset[1]) == 2
+    assert dataset.broken_paths() == [str(tmp_path / '01.png')]
+
+
+def test_image_read_error_counts_wherever_it_comes_from(tmp_path):
+    # A transform that reads within another one, as MultiView holds them.
+    def read_later(results):
+        if results['img_path'].endswith('1.png'):
+            raise ImageReadError('the second file is damaged')
+        return results
+
+    write_images(tmp_path, numbered(3))
+    dataset = UnlabeledImages(
+        str(tmp_path), max_broken=0.4, pipeline=[LOAD, read_later]
+    )
+    assert value(dataset[1]) == 2
+    assert len(dataset.broken_paths()) == 1
+
+
+def test_first_reason_is_in_the_error_also_of_another_process(tmp_path):
+    write_images(tmp_path, numbered(10), broken=('03.png',))
+    dataset = UnlabeledImages(str(tmp_path), max_broken=0.05, pipeline=[LOAD])
+    wanted = (
+        r'(?s)1 of the 10 images.*max_broken=0\.05 allows \(0 of 10\).*'
+        r'The first: .*03\.png.*failed to load'
+    )
+    with pytest.raises(DataError, match=wanted):
+        dataset[3]
+    # As the hook finds it: a worker has set the flag.
+    dataset = UnlabeledImages(str(tmp_path), max_broken=0.05, pipeline=[LOAD])
+    dataset.broken_flags[3] = 1
+    with pytest.raises(DataError, match=wanted):
+        dataset.check_broken()
+    write_images(tmp_path, numbered(10))
+    with pytest.raises(DataError, match='03.png, loads now; it did not before'):
+        dataset.check_broken()
+
+
+def test_few_broken_images_are_logged_one_by_one_and_many_by_powers_of_ten(
+    tmp_path, monkeypatch
+):
+    lines = []
+    monkeypatch.setattr(
+        'mmlgd.datasets.unlabeled.print_log', lambda text, **kwargs: lines.append(text)
+    )
+    for number in range(120):
+        (tmp_path / f'{number:03}.png').write_bytes(b'broken')
+    dataset = UnlabeledImages(str(tmp_path), max_broken=1, pipeline=[LOAD])
+    for index in range(120):
+        dataset.prepare_data(index)
+    assert [line.split('replaced (')[1].split(' of')[0] for line in lines] == [
+        *map(str, range(1, 11)), '100'
+    ]  # fmt: skip
+    assert '000.png' in lines[0] and 'only the 100th' in lines[9]
+
+
+def test_names_that_are_not_utf8_are_trained_on_and_printed(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mmlgd.datasets.unlabeled.print_log', lambda text, **kwargs: lines.append(text)
+    )
+    write_images(tmp_path, ['a.png', 'b.png'])
+    good, bad = b'caf\xe9.png', b'caf\xea.png'
+    folder = os.fsencode(tmp_path)
+    os.rename(tmp_path / 'a.png', os.path.join(folder, good))
+    with open(os.path.join(folder, bad), 'wb') as stream:
+        stream.write(b'broken')
+    pipeline = [dict(type='FastRandomResizedCrop', scale=4)]
+    with DefaultScope.overwrite_default_scope('mmlgd'):
+        dataset = UnlabeledImages(str(tmp_path), max_broken=0.4, pipeline=pipeline)
+    samples = [dataset[index] for index in range(3)]
+    assert [os.path.basename(os.fsencode(one['img_path'])) for one in samples] == [
+        b'b.png', good, b'b.png'
+    ]  # fmt: skip
+    assert [value(one) for one in samples] == [1, 0, 1]
+    # Between processes, and into every text file.
+    copies = list(DataLoader(dataset, batch_size=None, num_workers=1))
+    assert [one['img_path'] for one in copies] == [one['img_path'] for one in samples]
+    assert r'caf\udcea.png' in lines[0]
+    lines[0].encode('utf-8')
+    dataset.max_broken = 0
+    with pytest.raises(DataError, match=r'caf\\udcea\.png') as caught:
+        dataset.check_broken()
+    str(caught.value).encode('utf-8')
+
+
+@pytest.mark.parametrize('root', [None, 3, b'images', ['images']])
+def test_root_that_is_no_path_is_refused(root):
+    with pytest.raises(ConfigError, match='data_root must be a folder'):
+        UnlabeledImages(root)
 
 
 def test_rejection_by_a_transform_takes_the_next_uncounted(tmp_path):

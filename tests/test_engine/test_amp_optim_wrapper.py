@@ -1,7 +1,6 @@
 """AmpOptimWrapper on the CPU, and what it asks of the loss scaler on a GPU."""
 
 import importlib
-import logging
 
 import pytest
 import torch
@@ -15,9 +14,21 @@ from mmlgd.errors import ConfigError
 mmengine_amp = importlib.import_module('mmengine.optim.optimizer.amp_optimizer_wrapper')
 
 
+def processor(monkeypatch, features: str | None) -> None:
+    """A machine without accelerator, and what Linux says of its processor."""
+
+    def read_text(path, **kwargs):
+        if features is None:
+            raise FileNotFoundError(path)
+        return f'flags : fpu avx2 {features}'
+
+    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(amp_optim_wrapper.Path, 'read_text', read_text)
+
+
 @pytest.fixture
 def cpu(monkeypatch):
-    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cpu')
+    processor(monkeypatch, 'avx512f avx512_bf16')
 
 
 def make(model: nn.Module | None = None, **kwargs) -> AmpOptimWrapper:
@@ -74,13 +85,45 @@ def test_accumulation_and_clipping_step_as_by_hand(cpu):
     )
 
 
-def test_float16_becomes_bfloat16_on_the_cpu_and_says_so(cpu, monkeypatch):
+@pytest.mark.parametrize(
+    ('features', 'expected'),
+    [
+        ('avx512f avx512_bf16', torch.bfloat16),
+        ('amx_bf16 amx_tile', torch.bfloat16),
+        ('asimd bf16', torch.bfloat16),
+        # AVX-512 alone computes bfloat16 by way of float32.
+        ('avx512f avx512bw avx512vl avx512dq', torch.float32),
+        ('', torch.float32),
+        (None, torch.float32),
+    ],
+)
+@pytest.mark.parametrize('dtype', [None, 'float16', 'bfloat16'])
+def test_a_cpu_takes_the_type_it_computes_in(monkeypatch, features, expected, dtype):
+    processor(monkeypatch, features)
     said = []
     monkeypatch.setattr(
-        amp_optim_wrapper, 'print_log', lambda text, logger, level: said.append(level)
+        amp_optim_wrapper, 'print_log', lambda text, **kwargs: said.append(text)
     )
-    assert make(dtype='float16').cast_dtype == torch.bfloat16
-    assert said == [logging.WARNING]
+    model = nn.Linear(4, 3)
+    wrapper = make(model, dtype=dtype)
+    with wrapper.optim_context(model):
+        assert model(torch.ones(2, 4)).dtype == expected
+    assert len(said) == (expected == torch.float32)
+    assert all('float32' in text for text in said)
+
+
+@pytest.mark.parametrize('cpu_dtype', ['bfloat16', 'float32'])
+@pytest.mark.parametrize('features', ['', 'avx512_bf16'])
+def test_a_type_that_is_asked_for_the_cpu_is_taken(monkeypatch, cpu_dtype, features):
+    processor(monkeypatch, features)
+    model = nn.Linear(4, 3)
+    with make(model, cpu_dtype=cpu_dtype).optim_context(model):
+        assert model(torch.ones(2, 4)).dtype == getattr(torch, cpu_dtype)
+
+
+def test_another_type_for_the_cpu_is_refused(cpu):
+    with pytest.raises(ConfigError, match='cpu_dtype.*auto, bfloat16, float32'):
+        make(cpu_dtype='float16')
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'half', torch.float64])

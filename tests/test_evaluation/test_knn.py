@@ -99,7 +99,7 @@ def test_features_and_labels_that_do_not_fit():
         weighted_knn(queries[:, :8], bank, labels, 6)
     with pytest.raises(DataError, match='57 labelled images .* shape \\(56,\\)'):
         weighted_knn(queries, bank, labels[1:], 6)
-    with pytest.raises(DataError, match='labels from 0 to 5 do not fit 5 classes'):
+    with pytest.raises(DataError, match='labels from 0 to 5, but 5 classes'):
         weighted_knn(queries, bank, labels, 5)
     broken = bank.clone()
     broken[3, 3] = float('nan')

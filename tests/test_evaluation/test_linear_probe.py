@@ -1,9 +1,16 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmlgd.errors import ConfigError, DataError
-from mmlgd.evaluation import choose_rate, fit_linear_probes, linear_probe, predict
+from mmlgd.evaluation import (
+    assign_folds,
+    choose_rate,
+    fit_linear_probes,
+    linear_probe,
+    predict,
+)
 
 
 def blobs(per_class=12, num_classes=3, spread=0.3, seed=0):
@@ -93,11 +100,83 @@ def test_every_image_judges_once_and_only_classifiers_that_did_not_see_it(monkey
     assert sorted(map(len, judged)) == [3, 3, 3, 6]
 
 
+def test_a_small_class_is_held_out_where_it_can_be():
+    # Classes of 7, 1, 2 and 3 images in four folds: each image once, the single never;
+    # a class of two or more always keeps one for training.
+    labels = torch.tensor([0] * 7 + [1] + [2] * 2 + [3] * 3)[torch.randperm(13)]
+    folds = assign_folds(labels, 4)
+    assert folds[labels == 1].tolist() == [-1]
+    assert sorted(folds[labels == 0].tolist()) == [0, 0, 1, 1, 2, 2, 3]
+    assert sorted(folds[labels == 2].tolist()) == [0, 1]
+    assert sorted(folds[labels == 3].tolist()) == [0, 1, 2]
+
+
+def test_a_rate_is_chosen_with_small_classes():
+    features, labels = blobs(per_class=6, spread=0.1)
+    keep = ~((labels == 2) & (labels.cumsum(0) > 3))
+    assert labels[keep].bincount().tolist() == [6, 6, 1]
+    options = dict(epochs=20)
+    assert choose_rate(features[keep], labels[keep], 3, (1e-9, 3.0), **options) == 3.0
+
+
+def test_a_rate_that_diverges_is_not_chosen():
+    features, labels = blobs(spread=0.1)
+    weights = fit_linear_probes(features, labels, 3, [3.0, float('inf')], epochs=20)
+    assert (predict(weights, features)[1] == -1).all()
+    assert choose_rate(features, labels, 3, (float('inf'), 3.0), epochs=20) == 3.0
+    with pytest.raises(DataError, match='diverged at all learning rates'):
+        choose_rate(features, labels, 3, [float('inf')], epochs=20)
+
+
 def test_too_few_images_or_folds():
-    features, labels = blobs(per_class=3)
-    with pytest.raises(DataError, match='class 0 has 3 labelled images, fewer .* 4'):
+    features, labels = blobs(per_class=1)
+    with pytest.raises(DataError, match='each of the 3 classes has one labelled image'):
         choose_rate(features, labels, 3, [1.0])
     with pytest.raises(ConfigError, match='at least 2 folds, not .* and 1'):
         choose_rate(features, labels, 3, [1.0], folds=1)
     with pytest.raises(ConfigError, match='takes learning rates'):
         choose_rate(features, labels, 3, [])
+
+
+def test_labels_and_features_that_do_not_fit():
+    features, labels = blobs()
+    with pytest.raises(DataError, match='labels from 0 to 2, but 2 classes'):
+        fit_linear_probes(features, labels, 2, [1.0])
+    with pytest.raises(DataError, match=r'\(36, 4\) and labels of shape \(35,\)'):
+        fit_linear_probes(features, labels[1:], 3, [1.0])
+    features[3, 1] = float('nan')
+    with pytest.raises(DataError, match='not finite'):
+        fit_linear_probes(features, labels, 3, [1.0])
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the most elements of any tensor that an operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return result
+
+
+def test_memory_does_not_grow_with_images_times_classes():
+    num_images, num_classes, rates = 20_000, 2_000, (0.1, 1.0)
+    features = torch.randn(num_images, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(num_images) % num_classes
+    with LargestTensor() as largest:
+        weights = fit_linear_probes(features, labels, num_classes, rates, epochs=1)
+    # One batch of logits: 256 rows, C classes, R rates.
+    assert largest.elements <= 256 * num_classes * len(rates)
+    with LargestTensor() as largest:
+        found = predict(weights, features)
+    # N x C x R is 80 million.
+    assert largest.elements <= 2**24
+    some = torch.arange(0, num_images, 997)
+    ones = torch.ones(len(some), 1)
+    logits = torch.cat([features[some], ones], 1) @ weights.mT
+    assert torch.equal(found[:, some], logits.argmax(2))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,10 @@ def test_knn_writes_what_it_prints(knn, files, tmp_path, capsys):
     assert (found['num_train_images'], found['num_test_images']) == (12, 12)
     assert found['num_classes'] == 4
     # Each image is its own nearest neighbour, and outvotes another one.
-    assert found['results'] == [dict(k=1, top1=100.0), dict(k=2, top1=100.0)]
+    assert found['results'] == [
+        dict(k=1, top1=100.0, balanced=100.0),
+        dict(k=2, top1=100.0, balanced=100.0),
+    ]
     assert 'k 2       top1 100.0' in capsys.readouterr().out
 
 
@@ -65,9 +69,28 @@ def test_knn_takes_options_of_the_config_and_of_the_votes(knn, files, tmp_path):
     found = json.loads(out.read_text())
     # Three birds and two cats, all of whom vote alike: everything is a bird.
     assert found['num_train_images'] == 5
-    assert found['results'] == [dict(k=5, top1=25.0)]
+    assert found['results'] == [dict(k=5, top1=25.0, balanced=25.0)]
     with pytest.raises(ConfigError, match='k is 20, but must be between 1 and .* 12'):
         knn.main([*files, *options])
+
+
+def test_knn_matches_the_classes_of_both_sets_by_name(knn, files, tmp_path):
+    # The test set's folders, the same pictures, are named so that they sort otherwise.
+    config = Path(files[0])
+    other = tmp_path / 'val'
+    names = dict(bird='_fish', cat='Cat', dog='dog', fish='Bird')
+    for folder in (config.parent / 'val').iterdir():
+        shutil.copytree(folder, other / names[folder.name])
+    out = tmp_path / 'knn.json'
+    rest = f'val_dataloader.dataset.data_root={other}'
+    # Sorted as text: Bird, Cat, _fish, dog. Birds are in fish's folder and vice versa.
+    classes = 'val_dataloader.dataset.classes=[fish,cat,bird,dog]'
+    options = ['--k', '1', '--out', str(out), '--device', 'cpu', '--cfg-options']
+    knn.main([*files, *options, rest, classes])
+    found = json.loads(out.read_text())
+    assert found['results'] == [dict(k=1, top1=100.0, balanced=100.0)]
+    with pytest.raises(ConfigError, match="test set are not among the 4 names.*'wolf'"):
+        knn.main([*files, *options, rest, classes.replace('dog', 'wolf')])
 
 
 def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
@@ -89,5 +112,5 @@ def test_knn_takes_the_stock_config_of_a_linear_probe(knn, tmp_path, monkeypatch
     knn.main([str(config), 'backbone.pth', *options])
     found = json.loads(Path(f'work_dirs/{config.stem}/knn.json').read_text())
     # The lists hold the same pictures with the same labels.
-    assert found['results'] == [dict(k=1, top1=100.0, top5=100.0)]
+    assert found['results'] == [dict(k=1, top1=100.0, balanced=100.0, top5=100.0)]
     assert found['num_train_images'] == found['num_test_images'] == COUNT

@@ -1,98 +1,187 @@
 """tools/setup_env.py: what it would install, and when it does nothing."""
 
+import importlib.util
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+TOOL = Path(__file__).resolve().parents[2] / 'tools/setup_env.py'
 
-def test_every_requirement_parses_and_is_met_by_its_pin(load):
-    common = load('env_setup.common')
-    pins = [Requirement(line) for line in common.constraint_lines()]
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """The script as a module, with its caches in a temporary folder."""
+    for name in ('FORCE_CUDA', 'MAX_JOBS'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('MMLGD_WHEELS', str(tmp_path / 'wheels'))
+    spec = importlib.util.spec_from_file_location('setup_env', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, 'CACHE', tmp_path)
+    return module
+
+
+@pytest.fixture
+def target(tool):
+    return tool.Target(sys.executable, foreign=False)
+
+
+@pytest.fixture
+def pretend(target, monkeypatch):
+    """Pretend that certain distributions are installed; ``_`` stands for ``-``."""
+
+    def install(**installed):
+        found = {name.replace('_', '-'): number for name, number in installed.items()}
+        monkeypatch.setattr(target, 'installed', lambda: found)
+        return found
+
+    return install
+
+
+def test_every_requirement_is_met_by_its_pin(tool):
+    pins = [Requirement(line) for line in tool.requirement_lines('constraints')]
     pins = {canonicalize_name(pin.name): pin for pin in pins}
     for file in ('mminstall', 'runtime', 'tests', 'optional', 'docs'):
-        for line in common.requirement_lines(file):
+        for line in tool.requirement_lines(file):
             wanted = Requirement(line)
-            assert common.distribution_name(line) == canonicalize_name(wanted.name)
+            assert tool.normalise(line) == canonicalize_name(wanted.name)
             pinned = next(iter(pins[canonicalize_name(wanted.name)].specifier)).version
             assert wanted.specifier.contains(pinned), line
 
 
 def test_distributions_are_listed_under_normalised_names(target):
-    assert target.distributions()['open-clip-torch'] == version('open_clip_torch')
+    assert target.installed()['open-clip-torch'] == version('open_clip_torch')
 
 
-def test_an_interpreter_that_is_not_there_is_named(load):
-    common = load('env_setup.common')
-    with pytest.raises(common.SetupFailed, match='/no/such/python'):
-        common.Target('/no/such/python', foreign=True)
+def test_an_interpreter_that_is_not_there_is_named(tool):
+    with pytest.raises(tool.SetupFailed, match='/no/such/python'):
+        tool.Target('/no/such/python', foreign=True)
 
 
-def test_own_environment_gets_the_pins_and_a_foreign_one_keeps_its_own(
-    load, target, holds
-):
-    selection = load('env_setup.selection')
-    holds(torch='2.3.0', numpy='1.26.4')
-    own = selection.write_constraints(target).read_text().splitlines()
+def test_own_environment_gets_the_pins_and_a_foreign_one_keeps_its_own(tool):
+    own = tool.constraint_lines({})
     assert 'numpy==2.2.6' in own
-    target.foreign = True
-    kept = selection.write_constraints(target).read_text().splitlines()
+    kept = tool.constraint_lines({'torch': '2.3.0', 'numpy': '1.26.4'})
     assert {'torch==2.3.0', 'numpy==1.26.4'} <= set(kept)
     assert not {'numpy==2.2.6', 'torch==2.11.0'} & set(kept)
     assert 'ninja' in {line.partition('==')[0] for line in kept}
 
 
-def test_original_packages_are_kept_in_place_of_forks(load, target, holds):
-    selection, common = load('env_setup.selection'), load('env_setup.common')
-    holds(mmcv='2.1.0', mmsegmentation='1.2.2')
-    lines = selection.wanted_requirements(target)
-    names = {common.distribution_name(line) for line in lines}
+def test_original_packages_are_kept_in_place_of_forks(tool):
+    lines = tool.wanted_requirements({'mmcv': '2.1.0', 'mmsegmentation': '1.2.2'})
+    names = {tool.normalise(line) for line in lines}
     assert not {'onedl-mmcv', 'onedl-mmsegmentation'} & names
     assert {'onedl-mmengine', 'onedl-mmpretrain', 'torch', 'pytest'} <= names
 
 
-def test_stamp_holds_until_a_version_or_a_file_changes(load, target, monkeypatch):
-    stamp = load('env_setup.stamp')
-    monkeypatch.setattr(stamp, 'mmcv_fits', lambda target: True)
-    assert not stamp.is_ready(target)
-    stamp.write_stamp(target)
-    assert stamp.is_ready(target)
-    files = stamp.defining_files()
-    monkeypatch.setattr(stamp, 'defining_files', lambda: files[1:])
-    assert not stamp.is_ready(target)
-    monkeypatch.setattr(stamp, 'defining_files', lambda: files)
-    here = target.distributions()
-    monkeypatch.setattr(target, 'distributions', lambda: {**here, 'torch': '2.10.0'})
-    assert not stamp.is_ready(target)
-    monkeypatch.setattr(target, 'distributions', lambda: {**here, 'anything': '1'})
-    assert stamp.is_ready(target)
-    monkeypatch.setattr(stamp, 'mmcv_fits', lambda target: False)
-    assert not stamp.is_ready(target)
+def test_stamp_changes_with_a_version_that_is_asked_for_and_with_no_other(
+    tool, target, pretend
+):
+    here = pretend(torch='2.11.0', numpy='2.2.6')
+    stamp = tool.current_stamp(target)
+    pretend(**here, anything='1')
+    assert tool.current_stamp(target) == stamp
+    pretend(**{**here, 'torch': '2.10.0'})
+    assert tool.current_stamp(target) != stamp
+
+
+def test_stamp_changes_with_the_files_that_define_the_environment(
+    tool, target, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tool, 'ROOT', tmp_path)
+    (tmp_path / 'requirements').mkdir()
+    (tmp_path / 'setup.py').write_text('')
+    for name in ('mminstall', 'runtime', 'tests'):
+        (tmp_path / f'requirements/{name}.txt').write_text('numpy\n')
+    before = tool.current_stamp(target)
+    (tmp_path / 'requirements/runtime.txt').write_text('numpy>=2\n')
+    assert tool.current_stamp(target) != before
 
 
 @pytest.mark.parametrize(
-    ('foreign', 'before', 'dropped'),
+    ('state', 'force', 'fits'),
     [
-        (True, [], 'opencv-python-headless'),
-        (True, ['opencv-python'], 'opencv-python-headless'),
-        (True, ['opencv-python-headless'], 'opencv-python'),
-        (True, ['opencv-python', 'opencv-python-headless'], None),
-        # As an interrupted set-up of ours leaves them.
-        (False, ['opencv-python', 'opencv-python-headless'], 'opencv-python-headless'),
+        (None, None, False),
+        ('cuda', None, True),
+        ('cpu', None, True),
+        ('cpu', '0', True),
+        ('cpu', '1', False),  # built before CUDA was asked for
+        ('cuda', '1', True),
     ],
 )
-def test_second_opencv_is_taken_out_again(
-    load, target, holds, monkeypatch, foreign, before, dropped
+def test_cpu_operators_do_not_fit_once_cuda_is_wanted(
+    tool, target, monkeypatch, state, force, fits
 ):
-    tool = load('setup_env')
-    target.foreign = foreign
-    calls = []
-    monkeypatch.setattr(tool, 'pip', lambda target, *args: calls.append(args))
-    holds(opencv_python='4.12', opencv_python_headless='4.12')
-    tool.keep_one_opencv(target, dict.fromkeys(before, '4.12'))
-    assert [call[-1] for call in calls if call[0] == 'uninstall'] == (
-        [dropped] if dropped else []
-    )
-    # What is left shares files with what went, so it is laid down afresh.
-    assert len([call for call in calls if '--force-reinstall' in call]) == bool(dropped)
+    monkeypatch.setattr(target, 'ask', lambda code: state)
+    if force:
+        monkeypatch.setenv('FORCE_CUDA', force)
+    assert tool.operators_fit(target) is fits
+
+
+@pytest.fixture
+def build(tool, target, pretend, monkeypatch):
+    """``provide_mmcv`` with pip replaced; operators load after a good wheel only."""
+    pretend(torch='2.11.0')
+    did = []
+    pin = next(x for x in tool.requirement_lines('constraints') if 'onedl-mmcv' in x)
+    name = f'onedl_mmcv-{pin.partition("==")[2]}-any.whl'
+
+    def ask(code):
+        if code == tool._OPERATORS:
+            return 'cpu' if did[-1:] == ['installed good'] else None
+        return '2.11.0+cu130 cpython-311 linux-x86_64 cpu'
+
+    def pip(verb, *args, **options):
+        if verb == 'wheel':
+            folder = Path(args[args.index('--wheel-dir') + 1])
+            folder.mkdir(parents=True)
+            (folder / name).write_text('good')
+            did.append('compiled')
+        else:
+            did.append(f'installed {Path(args[-1]).read_text()}')
+
+    monkeypatch.setattr(target, 'ask', ask)
+    monkeypatch.setattr(target, 'pip', pip)
+    return did
+
+
+def test_mmcv_is_compiled_once_and_its_wheel_is_used_again(tool, target, build):
+    tool.provide_mmcv(target)
+    assert build == ['compiled', 'installed good']
+    build.clear()
+    tool.provide_mmcv(target)
+    assert build == ['installed good']
+    tool.provide_mmcv(target)  # it loads now
+    assert build == ['installed good']
+
+
+def test_wheels_are_kept_by_torch_python_platform_and_device(
+    tool, target, build, tmp_path
+):
+    tool.provide_mmcv(target)
+    (folder,) = (tmp_path / 'wheels').iterdir()
+    assert folder.name == '2.11.0_cu130_cpython-311_linux-x86_64_cpu'
+
+
+def test_a_kept_wheel_that_does_not_load_is_removed(tool, target, build, tmp_path):
+    tool.provide_mmcv(target)
+    (wheel,) = (tmp_path / 'wheels').glob('*/*.whl')
+    wheel.write_text('stale')
+    build.clear()
+    with pytest.raises(tool.SetupFailed, match='does not import'):
+        tool.provide_mmcv(target)
+    assert build == ['installed stale']
+    assert not wheel.exists()
+
+
+def test_original_mmcv_that_does_not_load_is_not_overwritten(
+    tool, target, build, pretend
+):
+    pretend(mmcv='2.1.0')
+    with pytest.raises(tool.SetupFailed, match='uninstall it'):
+        tool.provide_mmcv(target)
+    assert build == []

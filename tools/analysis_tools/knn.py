@@ -5,8 +5,9 @@
         configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth
 
 Of the config, the labelled training images and the test images are used, both with the
-test pipeline. Backbone, mean and std are the checkpoint's. Prints a table; writes a
-JSON.
+test pipeline; their classes are matched by name. Backbone, mean and std are the
+checkpoint's. Prints a table of accuracies, over all images (top1, top5) and as the mean of
+the classes (balanced); writes a JSON.
 """
 
 import argparse
@@ -20,7 +21,6 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
 
 import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import torch
-from mmpretrain.evaluation import Accuracy
 
 from mmlgd.apis import (
     build_preprocessor,
@@ -28,8 +28,8 @@ from mmlgd.apis import (
     extract_features,
     load_backbone,
 )
-from mmlgd.evaluation import weighted_knn
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.evaluation import label_ranks, match_labels, summarize, weighted_knn
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config with labelled data sets')
+    parser.add_argument('config', help='config with labelled datasets')
     parser.add_argument('checkpoint', help='training checkpoint, or backbone.pth')
     parser.add_argument(
         '--k', type=int, nargs='+', default=[20], help='neighbours; default 20'
@@ -62,21 +62,25 @@ def evaluate(args: argparse.Namespace) -> dict:
     loaders = evaluation_loaders(cfg)
     preprocessor = build_preprocessor(args.checkpoint)
     backbone = load_backbone(args.checkpoint)
+    names, matched = match_labels(*(loader.dataset for loader in loaders))
     (bank, labels), (queries, targets) = (
         extract_features(backbone, loader, preprocessor, args.device)
         for loader in loaders
     )
-    num_classes = int(max(labels.max(), targets.max())) + 1
+    if matched is not None:
+        targets = torch.tensor(matched)[targets]
+    num_classes = len(names or ()) or int(max(labels.max(), targets.max())) + 1
     tensors = [part.to(args.device) for part in (queries, bank, labels)]
     results = []
     for k in args.k:
         scores = weighted_knn(*tensors, num_classes, k, args.temperature).cpu()
-        topk = [best for best in (1, 5) if best <= num_classes]
-        # A class without a vote is no hit, whatever its rank: hence mmpretrain's
-        # threshold of 0, which a score must exceed.
-        hits = Accuracy.calculate(scores, targets, topk=topk, thrs=(0.0,))
-        accuracies = {f'top{n}': round(hit[0].item(), 2) for n, hit in zip(topk, hits)}
-        results.append(dict(k=k, **accuracies))
+        ranks = label_ranks(scores, targets)
+        # A class without a vote is no hit, whatever its rank.
+        ranks[scores.gather(1, targets[:, None])[:, 0] == 0] = num_classes
+        row = dict(k=k, **summarize(targets, ranks == 0, num_classes))
+        if num_classes >= 5:
+            row['top5'] = round(100 * (ranks < 5).double().mean().item(), 2)
+        results.append(row)
     return dict(
         config=args.config,
         checkpoint=args.checkpoint,
@@ -91,9 +95,10 @@ def evaluate(args: argparse.Namespace) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate from the command line."""
     args = parse_args(argv)
-    summary = evaluate(args)
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', stem, 'knn.json')
+    check_output_file(out)
+    summary = evaluate(args)
     write_atomically(out, json.dumps(summary, indent=2) + '\n')
     print('weighted k-NN, accuracy in percent')
     for row in summary['results']:

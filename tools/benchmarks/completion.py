@@ -108,7 +108,7 @@ def _move_aside(run: Run, reason: str) -> None:
 
 
 def _train(run: Run, lock: int) -> dict:
-    options = ('--resume', 'auto', '--no-validate')
+    options = ('--resume', 'auto', '--overwrite', '--no-validate')
     run_training(run.config, 1, *options, keep_open=[lock])
     cost = (run.folder / 'training_cost.json').read_text(encoding='utf-8')
     return dict(

@@ -150,7 +150,8 @@ def _mmpretrain() -> Steps:
     load, *built, pack = (
         TRANSFORMS.build(step)
         for step in [
-            dict(type='LoadImageFromFile'),
+            # mmcv's own, not ours of this name.
+            dict(type='mmengine.LoadImageFromFile'),
             dict(
                 type='mmpretrain.RandomResizedCrop',
                 scale=224,

@@ -4,4 +4,4 @@
 lvis_test_cfg = dict(rcnn=dict(score_thr=0.0001, max_per_img=300))
 
 # The package lvis evaluates with a name that numpy no longer has.
-custom_imports = dict(imports=['mmlgd.utils.lvis_numpy'])
+lvis_hooks = [dict(type='mmlgd.LVISNumpyHook')]

@@ -1,5 +1,6 @@
-# The published schedule, for a global batch of 2048 (8 x 256): lr is
-# 0.03 * 2048 / 256. `--auto-scale-lr` keeps that ratio for another batch.
+# The paper's settings for a global batch of 2048 (8 x 256): lr is 0.03 * 2048 / 256.
+# `--auto-scale-lr` keeps that ratio for another batch. The rate changes every iteration;
+# the authors' code sets it once an epoch (sgd_bs2048_200e_epochwise.py).
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     dtype='float16',

@@ -2,6 +2,7 @@
 
 from .formatting import GrayToBGR
 from .geometric import FastRandomFlip, FastRandomResizedCrop
+from .loading import LoadImageFromFile
 from .photometric import FastColorJitter, FastGaussianBlur, FastRandomGrayscale
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     'FastRandomGrayscale',
     'FastRandomResizedCrop',
     'GrayToBGR',
+    'LoadImageFromFile',
 ]

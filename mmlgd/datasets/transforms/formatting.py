@@ -11,7 +11,7 @@ from mmlgd.registry import TRANSFORMS
 class GrayToBGR(BaseTransform):
     """Repeat the channel of a gray image three times.
 
-    Data sets such as Fashion-MNIST give (H, W) arrays, while teachers,
+    Datasets such as Fashion-MNIST give (H, W) arrays, while teachers,
     students and colour transforms take three channels.
 
     **Required Keys:** ``img``: (H, W) or (H, W, 1), any dtype.

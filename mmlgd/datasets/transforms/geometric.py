@@ -1,5 +1,6 @@
 """Cropping, with no more decoding than a crop needs, resizing and flipping."""
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 from types import SimpleNamespace
@@ -11,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
-from mmengine import fileio
 from mmpretrain.datasets.transforms import RandomResizedCrop
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import TRANSFORMS
 
-from .decoding import REDUCTIONS, decode, jpeg_size
+from .decoding import REDUCTIONS, decode, jpeg_size, read_file
 
 #: A reduced crop keeps at least so many times the pixels of a side that are asked for.
 #: libjpeg's filter is sharper than the resizing's; from 1.5 on, what is left of that is
@@ -77,8 +77,12 @@ class FastRandomResizedCrop(RandomResizedCrop):
         backend_args: Options of mmengine's file backend. Defaults to None.
 
     Raises:
-        DataError: The file does not decode.
+        ConfigError: An option cannot work.
+        ImageReadError: The file cannot be read or decoded.
     """
+
+    #: Of its errors, only ImageReadError is the fault of an image.
+    separates_reading = True
 
     def __init__(
         self,
@@ -88,6 +92,17 @@ class FastRandomResizedCrop(RandomResizedCrop):
         max_attempts: int = 10,
         backend_args: dict | None = None,
     ) -> None:
+        sides = (scale, scale) if isinstance(scale, int) else scale
+        _check_option('scale', scale, _is_size(sides), 'a side or (h, w), in pixels')
+        ranges = dict(
+            crop_ratio_range=(crop_ratio_range, 1),
+            aspect_ratio_range=(aspect_ratio_range, float('inf')),
+        )
+        for name, (value, most) in ranges.items():
+            wanted = f'(min, max) with 0 < min <= max{" <= 1" if most == 1 else ""}'
+            _check_option(name, value, _is_range(value, most), wanted)
+        tries = _is_count(max_attempts) or max_attempts == 0
+        _check_option('max_attempts', max_attempts, tries, 'a whole number from 0 on')
         super().__init__(scale, crop_ratio_range, aspect_ratio_range, max_attempts)
         self.backend_args = backend_args
 
@@ -100,7 +115,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
         image = results.get('img')
         if image is None:
             path = results['img_path']
-            data = fileio.get(path, backend_args=self.backend_args)
+            data = read_file(path, self.backend_args)
             size = jpeg_size(data)
             if size is not None and self._reduction(*size) > 1:
                 box = self._draw(size)
@@ -193,3 +208,32 @@ def resize(image: np.ndarray, scale: Sequence[int]) -> np.ndarray:
     resized = F.interpolate(batch, tuple(scale), mode='bilinear', antialias=True)
     pixels = np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
     return pixels if image.ndim == 3 else pixels[..., 0]
+
+
+def _check_option(name: str, value: object, valid: bool, wanted: str) -> None:
+    if not valid:
+        raise ConfigError(
+            f'FastRandomResizedCrop.{name} must be {wanted}, but is {value!r}.'
+        )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_size(value: object) -> bool:
+    return _is_pair(value) and all(map(_is_count, value))
+
+
+def _is_range(value: object, most: float) -> bool:
+    return (
+        _is_pair(value)
+        and all(isinstance(end, Real) and math.isfinite(end) for end in value)
+        and 0 < value[0] <= value[1] <= most
+    )
+
+
+def _is_pair(value: object) -> bool:
+    return (
+        isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+    )

@@ -97,7 +97,7 @@ class FastGaussianBlur(GaussianBlur):
     Pillow takes three box filters in a row, with a fraction of a pixel at both ends,
     for a Gaussian of the same variance; here they are one filter. The difference is
     Pillow's rounding (up to 3 gray levels), and near the edges, which Pillow repeats
-    anew before each of the three.
+    again before each of the three.
 
     Args, which are mmpretrain's: ``magnitude_range``, range of sigma in pixels, with
     ``magnitude_std='inf'`` drawn uniformly; ``prob``; or ``radius``, a fixed sigma.

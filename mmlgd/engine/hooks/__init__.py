@@ -6,15 +6,19 @@ from .bags_hook import BagsHook
 from .broken_images_hook import BrokenImagesHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_meta_hook import CheckpointMetaHook
+from .compile_hook import CompileHook
 from .dataset_check_hook import DatasetCheckHook
+from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .resume_hook import ResumeHook
+from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
-from .short_history_hook import ShortHistoryHook
+from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
 from .training_cost_hook import TrainingCostHook
-from .true_color_visualization_hook import TrueColorVisualizationHook
+from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -23,12 +27,18 @@ __all__ = [
     'BrokenImagesHook',
     'ChannelsLastHook',
     'CheckpointMetaHook',
+    'CompileHook',
     'DatasetCheckHook',
+    'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
+    'LVISNumpyHook',
     'NonFiniteLossHook',
     'ProgressBarHook',
+    'SamplerPositionHook',
+    'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
+    'StartupHook',
     'StatelessSeedHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',

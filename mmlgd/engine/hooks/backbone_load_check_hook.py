@@ -2,7 +2,7 @@
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import HOOKS
@@ -13,8 +13,10 @@ from mmlgd.utils.backbone_match import (
     pretrained_source,
     select_prefix,
 )
-from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint import check_complete, check_finite, read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.mmengine_private import is_resuming, is_training, loaded_source
 from mmlgd.utils.preprocessing import Preprocessing
 
 _MODES = ('check', 'take', 'ignore')
@@ -76,7 +78,7 @@ class BackboneLoadCheckHook(Hook):
             CheckpointError: The file is absent or broken, has not the prefix or does
                 not fit the backbone, or its normalisation differs.
         """
-        if not _is_training(runner):
+        if not is_training(runner):
             return  # A test initialises nothing.
         checkpoint, prefix = pretrained_source(runner.model)
         if checkpoint is None:
@@ -91,6 +93,7 @@ class BackboneLoadCheckHook(Hook):
         if _will_load(runner):
             return
         self._stored = select_prefix(contents['state_dict'], prefix, checkpoint)
+        check_finite(self._stored, checkpoint, prefix or '')
         self._source = f'{checkpoint} under {prefix!r}' if prefix else checkpoint
         self._built_from = contents['meta'].get('backbone', 'not told')
         self._compare(runner, compare_values=False)
@@ -100,16 +103,18 @@ class BackboneLoadCheckHook(Hook):
 
         Raises:
             CheckpointError: The config normalises otherwise ('check'), or the
-                checkpoint to be tested tells nothing ('take').
+                checkpoint to be tested says nothing of it ('take') or lacks weights of
+                the model.
         """
         meta = checkpoint.get('meta', {})
-        if Preprocessing.from_meta(meta) is not None:
-            self._settle(
-                runner, meta, str(runner._load_from or 'The latest checkpoint')
-            )
-        elif self.preprocessing == 'take' and not _is_training(runner):
+        source = loaded_source(runner) or 'The latest checkpoint'
+        if not is_training(runner):
+            check_complete(runner.model, checkpoint, source)
+        if CheckpointMeta.from_meta(meta, source).preprocessing is not None:
+            self._settle(runner, meta, source)
+        elif self.preprocessing == 'take' and not is_training(runner):
             raise CheckpointError(
-                f'{runner._load_from} does not tell the mean and std it was trained '
+                f'{source} does not tell the mean and std it was trained '
                 "with, as preprocessing='take' asks; train with BackboneLoadCheckHook, "
                 "or set mean and std in the config and preprocessing='ignore'."
             )
@@ -156,7 +161,7 @@ class BackboneLoadCheckHook(Hook):
         """Check, or take over, the normalisation that a checkpoint tells."""
         if self.preprocessing == 'ignore':
             return
-        wanted = Preprocessing.from_meta(meta)
+        wanted = CheckpointMeta.from_meta(meta, source).preprocessing
         if wanted is None:
             raise CheckpointError(
                 f'{source} is no checkpoint of mmlgd: its meta has no image_mean, '
@@ -187,11 +192,7 @@ class BackboneLoadCheckHook(Hook):
         )
 
 
-def _is_training(runner: Runner) -> bool:
-    return isinstance(runner._train_loop, BaseLoop)
-
-
 def _will_load(runner: Runner) -> bool:
     """Whether the Runner is about to replace the initial weights."""
-    latest = find_latest_checkpoint(runner.work_dir) if runner._resume else None
-    return runner._load_from is not None or latest is not None
+    latest = find_latest_checkpoint(runner.work_dir) if is_resuming(runner) else None
+    return loaded_source(runner) is not None or latest is not None

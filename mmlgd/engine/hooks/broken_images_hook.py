@@ -8,15 +8,17 @@ from mmengine.hooks import Hook
 
 from mmlgd.registry import HOOKS
 from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.printable import printable
 
 
 @HOOKS.register_module()
 class BrokenImagesHook(Hook):
     """Counts and lists the broken images of all ranks and workers.
 
-    Works with data sets that note them (:class:`~mmlgd.datasets.UnlabeledImages`),
+    Works with datasets that note them (:class:`~mmlgd.datasets.UnlabeledImages`),
     also inside wrappers that keep them as ``dataset``; does nothing with others.
-    The paths go to ``broken_images.txt`` in the work folder, the count to the log,
+    The paths go to ``broken_images.txt`` in the work folder, one a line, with
+    characters that cannot be printed escaped. Their count goes to the log. Both happen
     each time there are new ones, and for a last time at the end of training.
 
     Args:
@@ -24,7 +26,7 @@ class BrokenImagesHook(Hook):
             look is one small collective. Defaults to 1000.
 
     Raises:
-        DataError: The ranks together met more than the data set allows.
+        DataError: The ranks together met more than the dataset allows.
     """
 
     def __init__(self, interval: int = 1000) -> None:
@@ -51,7 +53,8 @@ class BrokenImagesHook(Hook):
         count = int(flags.sum())
         if is_main_process() and count > self._reported:
             path = osp.join(runner.work_dir, 'broken_images.txt')
-            write_atomically(path, '\n'.join(dataset.broken_paths(flags)) + '\n')
+            lines = (f'{printable(one)}\n' for one in dataset.broken_paths(flags))
+            write_atomically(path, ''.join(lines))
             runner.logger.warning(
                 f'{count} of {len(dataset)} images do not load so far and were '
                 f'replaced by others; they are listed in {path}'

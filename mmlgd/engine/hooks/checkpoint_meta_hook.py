@@ -1,27 +1,81 @@
 """Writes into every checkpoint what it needs to be used elsewhere."""
 
-from mmengine.config import ConfigDict
+from collections.abc import Iterator
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from mmlgd.registry import HOOKS
+from mmlgd.utils.checkpoint import check_complete
+from mmlgd.utils.mmengine_private import is_resuming, is_training, loaded_source
 from mmlgd.utils.model import unwrap_model
+from mmlgd.utils.stored_config import check_plain, find_test_pipeline, plain_config
+from mmlgd.utils.weights_only import plain_message_hub
 
 
 @HOOKS.register_module()
 class CheckpointMetaHook(Hook):
-    """Puts the model's ``checkpoint_meta`` into the checkpoint's ``meta``.
+    """Makes a checkpoint enough by itself, and checks one that is loaded.
 
-    So a checkpoint tells the teacher, the category names, the normalisation its
-    student was trained under, and, as ``backbone``, the backbone's config.
+    Into ``meta`` go the model's ``checkpoint_meta`` (teacher, category names, the
+    normalisation the student was trained under) and, as plain data, the configs of the
+    student (``backbone``, ``neck``, ``projector`` with its widths) and of the teacher
+    (``teacher_config``), both temperatures, the ``default_scope`` of their types and the
+    ``test_pipeline``: what becomes of an image after it is read. The histories of logged
+    scalars become tensors, so that any ``torch.load(..., weights_only=True)`` reads the
+    file.
+
+    A checkpoint to be tested or resumed must hold every tensor of the model.
     """
 
     priority = 'HIGH'
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the keys; see ARCHITECTURE of mmlgd for their list."""
+        """Add the keys; warn of a part that is not plain data, and leave it out."""
         model = unwrap_model(runner.model)
-        checkpoint['meta'].update(model.checkpoint_meta)
-        backbone = runner.cfg.get('model', {}).get('backbone')
-        if backbone is not None:
-            checkpoint['meta']['backbone'] = ConfigDict(backbone).to_dict()
+        meta = checkpoint['meta']
+        meta.update(model.checkpoint_meta)
+        for name, value in _configs(runner, model):
+            try:
+                meta[name] = check_plain(plain_config(value))
+            except ValueError as error:
+                runner.logger.warning(
+                    f'CheckpointMetaHook: {name} {error}, so the checkpoint does not '
+                    'carry it; whoever uses the checkpoint must pass it.'
+                )
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse to test, or to resume from, a part of a checkpoint.
+
+        Raises:
+            CheckpointError: Weights of the model are missing, as those of the projector
+                in ``backbone.pth``.
+        """
+        if is_resuming(runner) or not is_training(runner):
+            source = loaded_source(runner) or 'The latest checkpoint'
+            check_complete(runner.model, checkpoint, source)
+
+
+def _configs(runner: Runner, model: nn.Module) -> Iterator[tuple[str, object]]:
+    """The entries of ``meta`` that come from the config, by name."""
+    config = runner.cfg.get('model') or {}
+    if 'backbone' in config:
+        yield 'backbone', config['backbone']
+        if 'neck' in config:
+            yield 'neck', config['neck']
+        widths = dict(
+            in_channels=model.feature_dims, out_channels=model.teacher.embed_dims
+        )
+        projector = config.get('projector') or {}
+        yield 'projector', {'type': 'Projector', **projector, **widths}
+    if 'teacher' in config:
+        yield 'teacher_config', config['teacher']
+    pipeline = find_test_pipeline(runner.cfg)
+    if pipeline:
+        yield 'test_pipeline', pipeline
+    yield 'default_scope', runner.default_scope.scope_name
+    yield 'student_temperature', model.student_temperature
+    yield 'teacher_temperature', model.teacher_temperature

@@ -1,5 +1,8 @@
-"""Stops a downstream run whose data set and model do not belong together."""
+"""Stops a downstream run whose dataset and model do not belong together."""
 
+import json
+import mmap
+import os
 from collections.abc import Iterator
 
 from mmengine.fileio import load
@@ -7,23 +10,28 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.evaluation import dataset_classes, match_classes
 from mmlgd.registry import HOOKS
+from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.model import unwrap_model
 
-# Heads that tell the data set's classes apart; a region proposal head has one class.
+# Heads that tell the dataset's classes apart; a region proposal head has one class.
 _HEADS = {'bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head'}
 
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Compares data sets, class names and heads before the first iteration.
+    """Compares datasets, class names and heads before the first iteration.
 
     Stock libraries train on without a word where a COCO file's categories are not the
-    configured names: those images are left out.
+    configured names, whose images are left out, or are in another order, so that labels
+    have other names; and where training and validation set count their labels in
+    another order.
 
     Raises:
-        DataError: A data set is empty, or its annotation file lacks names.
-        ConfigError: A head tells apart another number of classes.
+        DataError: A dataset is empty, or its annotation file lacks names.
+        ConfigError: Classes are in another order than in the annotation file or the
+            training set; or a head tells apart another number of classes.
     """
 
     priority = 'HIGH'
@@ -34,19 +42,34 @@ class DatasetCheckHook(Hook):
         if runner.val_loop is not None:
             datasets.append(('val_dataloader', runner.val_dataloader.dataset))
         model = unwrap_model(runner.model)
-        for key, dataset in datasets:
-            _check_names(key, _innermost(dataset))
+        classes = [dataset_classes(dataset, key) for key, dataset in datasets]
+        for (key, dataset), names in zip(datasets, classes):
+            for part in innermost_datasets(dataset):
+                _check_names(key, part)
             _check_size(key, dataset)
-            _check_heads(key, dataset, model)
+            _check_heads(key, names, model)
+        if None not in classes:
+            _check_order(*classes)
 
 
 def _check_names(key: str, dataset: object) -> None:
     """Compare the names with the categories of a COCO-format file."""
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     found = getattr(dataset, 'cat_ids', None)
-    if classes is None or found is None or len(found) >= len(classes):
+    if classes is None or found is None:
         return
-    stored = [category['name'] for category in load(dataset.ann_file)['categories']]
+    names = {category['id']: category['name'] for category in _categories(dataset)}
+    stored = [*names.values()]
+    # Label i is the category of cat_ids[i], which are in the order of the file.
+    ordered = [names[number] for number in found]
+    if sorted(ordered) == sorted(classes) and ordered != [*classes]:
+        raise ConfigError(
+            f'{dataset.ann_file} of {key} has its categories in another order than the '
+            f'classes, {list(classes)[:5]}, ...; labels are counted in the order of the '
+            f'file. Set dataset.metainfo=dict(classes={tuple(ordered)[:5]}, ...).'
+        )
+    if len(found) >= len(classes):
+        return
     missing = [name for name in classes if name not in stored]
     raise DataError(
         f'{dataset.ann_file} of {key} lacks {len(missing)} of the {len(classes)} class names, '
@@ -57,7 +80,7 @@ def _check_names(key: str, dataset: object) -> None:
 
 def _check_size(key: str, dataset: object) -> None:
     if len(dataset) == 0:
-        inner = _innermost(dataset)
+        inner = innermost_datasets(dataset)[0]
         source = getattr(inner, 'ann_file', '') or getattr(inner, 'data_root', '')
         raise DataError(
             f'{key} holds no image that could be used: {source} has none, or none with an '
@@ -65,15 +88,49 @@ def _check_size(key: str, dataset: object) -> None:
         )
 
 
-def _check_heads(key: str, dataset: object, model: object) -> None:
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
+def _check_order(train: list[str], val: list[str] | None = None) -> None:
+    """Compare what labels mean in training and validation set."""
+    if val is None:
+        return
+    matched = match_classes(val, train, 'val_dataloader')
+    if matched != list(range(len(val))):
+        raise ConfigError(
+            f'val_dataloader has the classes {val[:5]}, ..., train_dataloader '
+            f'{train[:5]}, ...: the same labels stand for other classes. Give both '
+            'datasets the same classes=[...] and labels counted in that order.'
+        )
+
+
+def _categories(dataset: object) -> list[dict]:
+    """The categories of a COCO-format file, without parsing the whole of it.
+
+    mmdet has parsed it, 450 MB for COCO's training images, and has thrown it away.
+    """
+    if os.path.isfile(dataset.ann_file):
+        with (
+            open(dataset.ann_file, 'rb') as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            start = text.find(b'"categories"')
+            start = text.find(b'[', start) if start >= 0 else -1
+            stop = text.find(b']', start) + 1
+            try:
+                found = json.loads(text[start:stop])
+                if all({'id', 'name'} <= {*category} for category in found):
+                    return found
+            except (ValueError, TypeError):
+                pass  # Nested lists, or the word stands elsewhere first.
+    return load(dataset.ann_file)['categories']
+
+
+def _check_heads(key: str, classes: list[str] | None, model: object) -> None:
     if classes is None:
         return
     for name, head in _heads(model):
         if head.num_classes != len(classes):
             raise ConfigError(
                 f'model.{name} tells {head.num_classes} classes apart, but {key} has '
-                f'{len(classes)}: {list(classes)[:5]}, ... Set num_classes of that head to '
+                f'{len(classes)}: {classes[:5]}, ... Set num_classes of that head to '
                 f'{len(classes)}, or dataset.metainfo to the right classes.'
             )
 
@@ -84,9 +141,3 @@ def _heads(model: object) -> Iterator[tuple[str, object]]:
             getattr(module, 'num_classes', None), int
         ):
             yield name, module
-
-
-def _innermost(dataset: object) -> object:
-    while hasattr(dataset, 'dataset'):
-        dataset = dataset.dataset
-    return dataset

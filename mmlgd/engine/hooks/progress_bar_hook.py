@@ -6,7 +6,6 @@ import sys
 import time
 from datetime import timedelta
 
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
@@ -24,7 +23,7 @@ class ProgressBarHook(Hook):
 
     Only rank 0 draws, and only where the standard output is a terminal; into a file
     or a pipe nothing is written, and mmengine's own plain lines stay as they are. On
-    the terminal each line of the log first clears the bar, which is drawn anew below
+    the terminal each line of the log first clears the bar, which is drawn again below
     it. The time left is the mean since the first iteration of this process ended,
     validation included.
     """
@@ -56,10 +55,11 @@ class ProgressBarHook(Hook):
         """Draw the state of the training.
 
         Args:
-            runner (Runner): Its ``iter`` and ``max_iters`` are shown.
+            runner (Runner): Its ``iter``, ``max_iters`` and last logged ``loss`` are
+                shown.
             batch_idx: Unused.
             data_batch: Unused.
-            outputs: What ``train_step`` returned; ``loss`` is shown.
+            outputs: Unused.
         """
         if self._stream is None:
             return
@@ -70,8 +70,10 @@ class ProgressBarHook(Hook):
             return
         filled = _BAR_WIDTH * done // total
         text = f'[{"#" * filled}{"-" * (_BAR_WIDTH - filled)}] {done}/{total}'
-        if outputs and 'loss' in outputs:
-            text += f'  loss {torch.as_tensor(outputs["loss"]).item():.4g}'
+        # What was read for the log: asking the outputs would wait for the device.
+        history = runner.message_hub.log_scalars.get('train/loss')
+        if history is not None:
+            text += f'  loss {history.current():.4g}'
         self._draw(text + self._speed_and_eta(done, total))
 
     def after_val_iter(

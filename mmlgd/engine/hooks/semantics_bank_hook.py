@@ -7,7 +7,11 @@ from mmengine.runner import Runner
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.identity import explain_difference, same_identity
+from mmlgd.utils.image_size import check_image_size
 from mmlgd.utils.model import unwrap_model
+
+from .zero_shot_evaluation import match_names, report_classes, teacher_is_known
 
 DEFAULT_CACHE_DIR = '~/.cache/mmlgd/text_banks'
 
@@ -25,6 +29,11 @@ class SemanticsBankHook(Hook):
     of LGD: ``categories_hit`` (how many visual anchors were ever hit),
     ``assignment_entropy`` (nats) and ``teacher_student_agreement`` (share of
     images whose most similar name is the same for both).
+
+    Before training, validation and test it matches the classes of the evaluated dataset
+    with the names, see :func:`~mmlgd.evaluation.match_dataset`. From the second
+    validation on the teacher is not asked where ``ZeroShotAccuracy`` knows its
+    accuracies. Each class's own accuracy is written beside the log.
 
     Args:
         bank_file (str, optional): A file written by tools/build_text_bank.py.
@@ -48,49 +57,74 @@ class SemanticsBankHook(Hook):
         self._ready = False
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the banks, check names against the validation set.
+        """Check image sizes, prepare the banks, check names of the validation set.
 
         Raises:
             BankError: The bank file or the resumed bank does not fit.
-            ConfigError: The validation set has other categories than the bank.
+            ConfigError: The teacher cannot take the crops, or the validation set has
+                other categories than the bank.
+            DataError: The validation set is empty or its labels fit no class.
         """
+        model = unwrap_model(runner.model)
+        check_image_size(model, runner.train_dataloader.dataset, 'train_dataloader')
+        if runner.val_loop is not None and model.predict_teacher:
+            check_image_size(model, runner.val_dataloader.dataset, 'val_dataloader')
         self._prepare(runner)
         if runner.val_loop is not None:
-            _check_classes(
-                unwrap_model(runner.model),
-                runner.val_dataloader.dataset,
-                'val_dataloader',
-            )
+            match_names(model, runner.val_loop, 'val_dataloader')
 
     def before_val(self, runner: Runner) -> None:
-        """Prepare the banks where a run only validates."""
+        """Prepare the banks where a run only validates; ask the teacher only once."""
         self._prepare(runner)
+        model = unwrap_model(runner.model)
+        match_names(model, runner.val_loop, 'val_dataloader')
+        self._predict_teacher = model.predict_teacher
+        if teacher_is_known(runner.val_loop):
+            model.predict_teacher = False
+
+    def after_val(self, runner: Runner) -> None:
+        """Let the model predict as it is configured."""
+        unwrap_model(runner.model).predict_teacher = self._predict_teacher
 
     def before_test(self, runner: Runner) -> None:
         """Prepare the banks where a run only tests."""
         self._prepare(runner)
-        _check_classes(
-            unwrap_model(runner.model),
-            runner.test_dataloader.dataset,
-            'test_dataloader',
-        )
+        match_names(unwrap_model(runner.model), runner.test_loop, 'test_dataloader')
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Write each class's own accuracy beside the log."""
+        report_classes(runner, runner.val_loop, 'val', metrics)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """See :meth:`after_val_epoch`."""
+        report_classes(runner, runner.test_loop, 'test', metrics)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse a checkpoint that was distilled from another teacher.
 
-        The bank itself refuses other names, when the state is loaded.
+        The weights count, and what is done to images before them; the name of the
+        teacher's weight file or tag does not. The bank itself refuses other names, when
+        the state is loaded.
 
         Raises:
             BankError: The teachers differ.
         """
-        found = checkpoint.get('meta', {}).get('teacher')
-        wanted = unwrap_model(runner.model).teacher.identity
-        if found not in (None, wanted):
+        meta = checkpoint.get('meta', {})
+        teacher = unwrap_model(runner.model).teacher
+        found, wanted = meta.get('teacher'), teacher.identity
+        if found is not None and not same_identity(found, wanted):
             raise BankError(
                 f'The checkpoint was distilled from {found}, but the config has the teacher '
                 f'{wanted}, whose embeddings its banks do not share; set the same teacher, or '
-                'start a new run.'
+                f'start a new run.{explain_difference(found, wanted)}'
             )
+        for name in ('image_mean', 'image_std', 'image_size'):
+            if name in meta and not _close(meta[name], getattr(teacher, name)):
+                raise BankError(
+                    f'The checkpoint was distilled with {name}={meta[name]} of the teacher, '
+                    f'but that of the config has {getattr(teacher, name)}; set the same '
+                    'teacher, or start a new run.'
+                )
 
     def after_train_iter(
         self,
@@ -149,20 +183,7 @@ class SemanticsBankHook(Hook):
         model.build_text_banks(self.cache_dir)
 
 
-def _check_classes(model: torch.nn.Module, dataset: object, place: str) -> None:
-    """Compare the number of the data set's classes with that of the names."""
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
-    bank = model.prediction_bank
-    if bank is None:
-        raise ConfigError(
-            f'{place} is set, but {type(model).__name__} has no names to predict; set '
-            "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), or "
-            'pass --no-validate.'
-        )
-    names = bank.category_names
-    if classes is not None and len(classes) != len(names):
-        raise ConfigError(
-            f'{place} has {len(classes)} classes, but zero-shot prediction chooses from '
-            f'{len(names)} names; set model.zero_shot_bank=dict(type='
-            "'TextualSemanticsBank', categories=...) to this data set's names."
-        )
+def _close(first: float | list, second: float | list) -> bool:
+    """Whether two numbers, or two lists of numbers, are equal but for rounding."""
+    pair = [torch.tensor(each, dtype=torch.float64) for each in (first, second)]
+    return pair[0].shape == pair[1].shape and torch.allclose(*pair, rtol=1e-4)

@@ -1,16 +1,19 @@
 """The file of a textual semantics bank."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from mmlgd.errors import BankError
+from mmlgd.utils.identity import explain_difference, same_identity
+from mmlgd.utils.tensor_file import TensorFile, check_tensor
 
 
 @dataclass
-class BankFile:
+class BankFile(TensorFile):
     """What a bank file holds.
 
     Attributes:
@@ -20,34 +23,26 @@ class BankFile:
         text_identity (str): The text tower and its weights.
     """
 
+    KIND: ClassVar[str] = 'bank file'
+    TOOL: ClassVar[str] = 'tools/build_text_bank.py'
+    ERROR: ClassVar[type] = BankError
+
     embeddings: torch.Tensor
     category_names: list
     templates: list
     text_identity: str
 
-    def to_dict(self) -> dict:
-        """Fields as a dict that ``torch.load`` reads weights-only."""
-        return asdict(self)
-
-    @classmethod
-    def read(cls, path: str | Path) -> 'BankFile':
-        """Read a bank file.
-
-        Raises:
-            BankError: The file is absent, truncated or no bank file.
-        """
-        if not Path(path).is_file():
-            raise BankError(
-                f'There is no bank file {path}; write one with '
-                f'`python tools/build_text_bank.py CONFIG --out {path}`.'
+    def validate(self) -> None:
+        """See :meth:`TensorFile.validate`."""
+        check_tensor('embeddings', self.embeddings, torch.float32, 2)
+        if len(self.embeddings) != len(self.category_names):
+            raise ValueError(
+                f'{len(self.embeddings)} rows for {len(self.category_names)} names'
             )
-        try:
-            return cls(**torch.load(path, map_location='cpu', weights_only=True))
-        except Exception as error:  # The unpickler raises anything on broken bytes.
-            raise BankError(
-                f'{path} is no whole bank file ({type(error).__name__}: {error}); write '
-                'it anew with tools/build_text_bank.py.'
-            ) from error
+        lengths = self.embeddings.norm(dim=1)
+        # A comparison with NaN is false, too.
+        if not ((lengths - 1).abs() < 1e-3).all():
+            raise ValueError('embeddings are not rows of length 1')
 
     def check(
         self,
@@ -70,10 +65,13 @@ class BankFile:
                 f'{place} holds embeddings of width {self.embeddings.shape[1]}, but the '
                 f'teacher embeds images in {embed_dims}; build it with this teacher.'
             )
-        if text_identity not in (None, self.text_identity):
+        if text_identity is not None and not same_identity(
+            self.text_identity, text_identity
+        ):
             raise BankError(
                 f'{place} was made by {self.text_identity}, but the teacher is '
                 f'{text_identity}; build it with this teacher.'
+                + explain_difference(self.text_identity, text_identity)
             )
 
 
@@ -123,5 +121,5 @@ def check_same_templates(
         f"{place} was made with {len(found)} other templates than the config's "
         f'{len(wanted)}. Set textual_bank.templates to the same ones; to predict with '
         "others, give model.zero_shot_bank=dict(type='TextualSemanticsBank', "
-        'categories=..., templates=...); or build the bank anew.'
+        'categories=..., templates=...); or build the bank again.'
     )

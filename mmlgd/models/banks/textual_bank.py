@@ -11,13 +11,16 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmlgd.datasets.category_names import load_category_names, load_templates
-from mmlgd.errors import BankError
+from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import replace_file
+from mmlgd.utils.identity import identity_key
 
 from .bank_file import BankFile, check_same_names, check_same_templates
+from .name_collisions import check_rows, check_tokens
 
 Names = str | Path | Sequence[str] | Mapping
+# Prompts between two lines of progress: many full batches of the text tower.
+_PROMPTS_AT_ONCE = 4096
 
 
 @MODELS.register_module()
@@ -29,8 +32,8 @@ class TextualSemanticsBank(nn.Module):
     state of others is refused on load.
 
     Args:
-        categories (str | Path | Sequence[str] | Mapping): A built-in name set,
-            a text file with one name a line, the names, or a data set's metainfo.
+        categories (str | Path | Sequence[str] | Mapping): Two or more names, as
+            :func:`~mmlgd.datasets.load_category_names` takes them.
         embed_dims (int): D.
         templates (str | Path | Sequence[str]): A built-in template set, a text
             file, or the templates. Defaults to 'imagenet' (80 templates).
@@ -45,7 +48,8 @@ class TextualSemanticsBank(nn.Module):
         built (bool): Whether the rows are there.
 
     Raises:
-        ConfigError: Names or templates are unknown, blank or colliding.
+        ConfigError: Names or templates are unknown, blank or colliding, or there is
+            one name only.
 
     Source: arXiv 2406.11689, textual semantics bank.
     """
@@ -59,6 +63,12 @@ class TextualSemanticsBank(nn.Module):
     ) -> None:
         super().__init__()
         self.category_names = load_category_names(categories)
+        if len(self.category_names) < 2:
+            raise ConfigError(
+                f'{self.category_names[0]!r} is the only category name, and every image '
+                'would be assigned to it: nothing could be learned or predicted. Give '
+                'two names or more, one a line in a text file.'
+            )
         self.templates = load_templates(templates)
         self.built = False
         rows = torch.zeros(len(self.category_names), embed_dims)
@@ -80,7 +90,8 @@ class TextualSemanticsBank(nn.Module):
                 None: nothing is cached.
 
         Raises:
-            BankError: The text tower's width is not D.
+            BankError: The text tower's width is not D, or it cannot tell two names
+                apart.
             TeacherError: The teacher has no text tower.
         """
         cached = self._cache_file(teacher, cache_dir) if cache_dir else None
@@ -88,12 +99,15 @@ class TextualSemanticsBank(nn.Module):
             try:
                 self.load(cached, teacher)
             except BankError as error:
-                print_log(f'{error} It is computed anew.', 'current', level=30)
+                print_log(f'{error} It is computed again.', 'current', level=30)
             else:
                 print_log(f'Textual semantics bank taken from {cached}.', 'current')
                 return
-        rows = [self._encode(teacher, name) for name in self.category_names]
-        self._set_rows(torch.stack(rows), source="the teacher's text tower")
+        # Before the prompts are encoded, which takes long. A teacher that loads its
+        # tower at the first text, and one of another kind, are checked by their rows.
+        if hasattr(teacher.text, 'tokenize'):
+            check_tokens(teacher.text, self.category_names, self.templates)
+        self._set_rows(self._encode(teacher), source="the teacher's text tower")
         if cached:
             self._write_cache(cached, teacher)
 
@@ -107,14 +121,12 @@ class TextualSemanticsBank(nn.Module):
             raise BankError(
                 f'The textual bank is empty; build it before saving {path}.'
             )
-        contents = BankFile(
+        BankFile(
             self.embeddings.cpu(),
             self.category_names,
             self.templates,
             teacher.text_identity,
-        )
-        with replace_file(path) as part:
-            torch.save(contents.to_dict(), part)
+        ).save(path)
 
     def load(self, path: str | Path, teacher: nn.Module | None = None) -> None:
         """Read the rows from a file written by :meth:`save`.
@@ -139,9 +151,22 @@ class TextualSemanticsBank(nn.Module):
         )
         self._set_rows(contents.embeddings, source=str(path))
 
-    def _encode(self, teacher: nn.Module, name: str) -> torch.Tensor:
-        prompts = [template.format(name) for template in self.templates]
-        return F.normalize(teacher.encode_text(prompts).float().mean(dim=0), dim=0)
+    def _encode(self, teacher: nn.Module) -> torch.Tensor:
+        """Rows (C, D) of all names, many prompts at a time."""
+        names, rows = self.category_names, []
+        step = max(1, _PROMPTS_AT_ONCE // len(self.templates))
+        for start in range(0, len(names), step):
+            part = names[start : start + step]
+            prompts = [each.format(name) for name in part for each in self.templates]
+            texts = teacher.encode_text(prompts).float()
+            rows.append(texts.unflatten(0, (len(part), -1)).mean(dim=1))
+            if len(names) > step:
+                print_log(
+                    f'Textual semantics bank: {start + len(part)} of {len(names)} names '
+                    f'encoded with {len(self.templates)} templates.',
+                    'current',
+                )
+        return F.normalize(torch.cat(rows), dim=1)
 
     def _set_rows(self, rows: torch.Tensor, source: str) -> None:
         if rows.shape != self.embeddings.shape:
@@ -151,11 +176,13 @@ class TextualSemanticsBank(nn.Module):
                 f'need {tuple(self.embeddings.shape)} (C, D); use the text tower that '
                 'belongs to the image tower.'
             )
+        check_rows(rows, self.category_names, source)
         self.embeddings.copy_(rows)
         self.built = True
 
     def _cache_file(self, teacher: nn.Module, cache_dir: str | Path) -> Path:
-        key = json.dumps([teacher.text_identity, self.category_names, self.templates])
+        encoder = identity_key(teacher.text_identity)
+        key = json.dumps([encoder, self.category_names, self.templates])
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
         return Path(cache_dir).expanduser() / f'text_bank_{digest}.pth'
 
@@ -182,6 +209,8 @@ class TextualSemanticsBank(nn.Module):
                 check_same_templates(self.templates, _decode_texts(templates), place)
             # One that was saved before it was built has zeros.
             self.built = rows is not None and bool(rows.any())
+            if self.built and rows.shape == self.embeddings.shape:
+                check_rows(rows, self.category_names, place)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -191,4 +220,11 @@ def _encode_texts(texts: list[str]) -> torch.Tensor:
 
 
 def _decode_texts(encoded: torch.Tensor) -> list[str]:
-    return json.loads(bytes(encoded.tolist()))
+    try:
+        texts = json.loads(bytes(encoded.flatten().tolist()))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BankError(
+            'The names or templates of a textual bank in the loaded state cannot be read '
+            f'({error}): the file is broken, or its bank is of another kind.'
+        ) from error
+    return texts if isinstance(texts, list) else [texts]

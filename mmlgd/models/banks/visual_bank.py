@@ -75,9 +75,8 @@ class VisualSemanticsBank(nn.Module):
 
         One collective gathers embeddings and assignments together, so its size
         does not grow with C. There is no loop over categories, nothing that waits
-        for the device (but under a ``soft_temperature``), and no sum whose order
-        could differ between ranks: sorted by category, the rows are reduced segment
-        by segment.
+        for the device, and no sum whose order could differ between ranks: sorted by
+        category, the rows are reduced segment by segment.
 
         A batch with a value that is not finite leaves the bank as it was: its own
         loss is lost, as is that of one that overflows in half precision, but not
@@ -99,22 +98,24 @@ class VisualSemanticsBank(nn.Module):
             if self.soft_temperature is None:
                 # A category hit k times is written k times, with the same bits.
                 category, means = _category_means(rows, assignment)
+                is_hit = torch.ones_like(category, dtype=torch.bool)
             else:
-                category, means = _weighted_means(
+                category = torch.arange(len(text_anchors), device=rows.device)
+                is_hit, means = _weighted_means(
                     rows, text_anchors.float(), self.soft_temperature
                 )
-            self._blend(category, means, rows.isfinite().all())
+            self._blend(category, means, is_hit & rows.isfinite().all())
 
     def _blend(
-        self, category: torch.Tensor, means: torch.Tensor, is_sound: torch.Tensor
+        self, category: torch.Tensor, means: torch.Tensor, is_hit: torch.Tensor
     ) -> None:
         old, seen = self.embeddings[category], self.seen[category, None]
         blended = self.momentum * old + (1 - self.momentum) * means
         updated = torch.where(seen, blended, means)
         if self.normalize:
             updated = F.normalize(updated, dim=1)
-        self.embeddings[category] = torch.where(is_sound, updated, old)
-        self.seen[category] |= is_sound
+        self.embeddings[category] = torch.where(is_hit[:, None], updated, old)
+        self.seen[category] |= is_hit
 
 
 def _gather(
@@ -147,8 +148,9 @@ def _category_means(
 def _weighted_means(
     rows: torch.Tensor, text_anchors: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Categories with half an image or more, and the weighted means of all rows."""
+    """Whether each category has half an image or more (C,), and its mean (C, D)."""
     weights = (rows @ text_anchors.T / temperature).softmax(dim=1)
     mass = weights.sum(dim=0)
-    category = (mass >= 0.5).nonzero()[:, 0]
-    return category, (weights.T @ rows)[category] / mass[category, None]
+    is_hit = mass >= 0.5
+    # Where a category has next to nothing, its mean is not used.
+    return is_hit, (weights.T @ rows) / mass.clamp(min=0.5)[:, None]

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmlgd.models.losses import on_grid, soft_cross_entropy
-from mmlgd.models.student import as_maps
+from mmlgd.models.pooled_features import as_maps
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
 

@@ -31,6 +31,8 @@ class LGD(BaseDistiller):
             one. Defaults to 0.5.
         self_logit (bool): Whether the own teacher embedding is an anchor of the
             visual loss. Defaults to True.
+        half_similarities (bool): Whether similarities are float16 products, as in the
+            authors' code; see :func:`~mmlgd.models.losses.lgd_loss`. Defaults to False.
         **kwargs: The other options of :class:`BaseDistiller`. ``zero_shot_bank``
             has names to predict other than those of ``textual_bank``.
 
@@ -50,6 +52,7 @@ class LGD(BaseDistiller):
         visual_bank: dict,
         alpha: float = 0.5,
         self_logit: bool = True,
+        half_similarities: bool = False,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
@@ -57,6 +60,7 @@ class LGD(BaseDistiller):
         super().__init__(teacher, backbone, **kwargs)
         self.alpha = alpha
         self.self_logit = self_logit
+        self.half_similarities = half_similarities
 
         embed_dims = self.teacher.embed_dims
         self.textual_bank = MODELS.build(dict(textual_bank, embed_dims=embed_dims))
@@ -135,6 +139,7 @@ class LGD(BaseDistiller):
             self.student_temperature,
             self.teacher_temperature,
             self.self_logit,
+            self.half_similarities,
         )
         assignment = losses.teacher_text_logits.argmax(dim=1)
         self.visual_bank.update(teacher, text_anchors, assignment)

@@ -11,7 +11,7 @@ from mmlgd.models.losses import (
     spatial_mse_loss,
     spatial_relations_loss,
 )
-from mmlgd.models.student import as_maps
+from mmlgd.models.pooled_features import as_maps
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count, check_in_range
 

@@ -41,7 +41,7 @@ class ZeroShotPrediction:
 
         Returns:
             list[DataSample]: With ``pred_score`` (C,), the softmax over s . T_c
-            at the student's temperature, and ``pred_label``; where
+            at the student's temperature, and ``pred_label`` (1,); where
             ``predict_teacher`` is set, ``teacher_pred_score`` (C,) at the
             teacher's.
 
@@ -57,8 +57,10 @@ class ZeroShotPrediction:
         self.build_text_banks()
         data_samples = data_samples or [DataSample() for _ in range(len(inputs))]
         scores = self._name_scores(self.embed(inputs), self.student_temperature)
-        for sample, score in zip(data_samples, scores):
-            sample.set_pred_score(score).set_pred_label(score.argmax())
+        # Labels (B, 1): of a scalar, set_pred_label would wait for the device.
+        labels = scores.argmax(dim=1, keepdim=True)
+        for sample, score, label in zip(data_samples, scores, labels):
+            sample.set_pred_score(score).set_pred_label(label)
         if self.predict_teacher and self.teacher.has_image_tower:
             teacher = self.teacher.encode_image(inputs)
             scores = self._name_scores(teacher, self.teacher_temperature)

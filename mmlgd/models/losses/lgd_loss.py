@@ -30,12 +30,13 @@ def lgd_loss(
     student_temperature: float = 0.2,
     teacher_temperature: float = 0.01,
     self_logit: bool = True,
+    half_similarities: bool = False,
 ) -> LGDLoss:
     """Cross-entropies over the textual and over the visual semantics bank.
 
     The visual logits are preceded by the similarity with the image's own
-    teacher embedding, which makes them C + 1. Always float32, also under
-    autocast: at a temperature of 0.01 half precision is too coarse.
+    teacher embedding, which makes them C + 1. float32 by default, also under
+    autocast: at a temperature of 0.01 half precision is coarse.
 
     The gradient with respect to the student is found at once, so the anchors may
     be changed in place before the backward pass, and no copy of them is made.
@@ -49,6 +50,9 @@ def lgd_loss(
         teacher_temperature (float): Defaults to 0.01.
         self_logit (bool): Whether the visual logits are preceded by the similarity
             with the own teacher embedding. Defaults to True.
+        half_similarities (bool): Whether similarities are products in float16, as in
+            the authors' code, which computes them under autocast; near ties, another
+            name can win than in float32. Defaults to False.
 
     Returns:
         LGDLoss: Both losses and the textual logits they came from.
@@ -59,10 +63,9 @@ def lgd_loss(
     with torch.autocast(student.device.type, enabled=False):
         student, teacher = student.float(), teacher.float()
         temperatures = (student_temperature, teacher_temperature)
-        textual, logits = _anchored_cross_entropy(
-            student, teacher, text_anchors.float(), *temperatures
-        )
-        visual, _ = _anchored_cross_entropy(
+        compute = _half_cross_entropy if half_similarities else _anchored_cross_entropy
+        textual, logits = compute(student, teacher, text_anchors.float(), *temperatures)
+        visual, _ = compute(
             student, teacher, visual_anchors.float(), *temperatures, own=self_logit
         )
         return LGDLoss(textual, visual, *logits.chunk(2))
@@ -100,3 +103,30 @@ def _anchored_cross_entropy(
             gradient = pull @ anchors
     # Adds nothing but the gradient: the difference is zero.
     return loss + ((student - student.detach()) * gradient).sum(), logits
+
+
+def _half_cross_entropy(
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    anchors: torch.Tensor,
+    student_temperature: float,
+    teacher_temperature: float,
+    own: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same with float16 products, as autocast makes them: no fused gradient.
+
+    The cast copies the anchors, so these may change before the backward pass.
+    """
+    student, teacher, anchors = student.half(), teacher.half(), anchors.half()
+    student_logits, teacher_logits = student @ anchors.T, teacher @ anchors.T
+    if own:
+        own_logits = (torch.linalg.vecdot(rows, teacher) for rows in (student, teacher))
+        student_logits, teacher_logits = (
+            torch.cat([first[:, None], others], dim=1)
+            for first, others in zip(own_logits, (student_logits, teacher_logits))
+        )
+    # The division stays in float16; both softmaxes are float32 under autocast.
+    target = F.softmax((teacher_logits / teacher_temperature).float(), dim=1)
+    loss = F.cross_entropy((student_logits / student_temperature).float(), target)
+    logits = torch.cat([student_logits, teacher_logits]).detach().float()
+    return loss, logits

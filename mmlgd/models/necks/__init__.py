@@ -2,5 +2,6 @@
 
 from .linear_projection import LinearProjection
 from .projector import Projector
+from .token_pooling import TokenPooling
 
-__all__ = ['LinearProjection', 'Projector']
+__all__ = ['LinearProjection', 'Projector', 'TokenPooling']

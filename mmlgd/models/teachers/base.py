@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
 
+from .open_clip_source import cast_products
 from .spatial import SpatialEncoder
 from .text_tower import TextTower
 
 _HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+# Text is encoded in float32; a fitted projection may have entries that cancel.
+_FLOAT32_PARTS = ('text', 'projection')
 
 
 class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
@@ -25,9 +28,10 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
 
     Args:
         precision (str): How the image tower runs on a CUDA device: 'auto' and
-            'fp16' under float16 autocast, 'bf16' under bfloat16 autocast, 'fp32'
-            in float32. Any other device computes in float32 whatever is asked.
-            Defaults to 'auto'.
+            'fp16' in float16, 'bf16' in bfloat16, 'fp32' in float32. In the half
+            precisions the weights of convolutions and products are cast once, at the
+            first batch, and norms and softmax stay in float32. Any other device
+            computes in float32 whatever is asked. Defaults to 'auto'.
 
     Attributes:
         embed_dims (int): Size D of the embeddings.
@@ -56,9 +60,22 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self._name = type(self).__name__
         self._identity: str | None = None
         self._text_identity: str | None = None
+        self._weight_dtype = torch.float32
 
     def freeze(self) -> None:
-        """Takes all parameters out of training and enters eval mode for good."""
+        """Takes all parameters out of training and enters eval mode for good.
+
+        Raises:
+            TeacherError: A weight is NaN or infinite.
+        """
+        for key, value in self.state_dict().items():
+            if not value.isfinite().all():
+                raise TeacherError(
+                    f'Tensor {key} of the teacher {self._name} has '
+                    f'{int((~value.isfinite()).sum())} of {value.numel()} values that '
+                    'are NaN or infinite: its weight file is broken. Copy or download '
+                    'the file again, or export it again in float32.'
+                )
         self.requires_grad_(False)
         self.train(False)
 
@@ -97,8 +114,9 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
     def identity(self) -> str:
         """Name of the image side and a fingerprint of its weights.
 
-        The same for the same weights in any process and on any device. A weight
-        file counts by its name, wherever it lies.
+        The same fingerprint for the same weights in any process, on any device and
+        from any kind of file. Compare identities with
+        :func:`~mmlgd.utils.identity.same_identity`, for which the name does not count.
         """
         if self._identity is None:
             self._identity = f'{self._name}#{fingerprint(self._image_tensors())[:8]}'
@@ -123,8 +141,31 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
                 yield key, value
 
     def half_dtype(self, device_type: str) -> torch.dtype | None:
-        """What the image tower's autocast casts to on a device; None for float32."""
+        """What the image tower computes in on a device; None for float32."""
         return _HALF_DTYPES.get(self.precision) if device_type == 'cuda' else None
+
+    def in_precision(self, device_type: str) -> torch.autocast:
+        """A context for a forward pass in the image tower's precision on a device.
+
+        Autocast alone would cast each weight again in every step: its cache holds
+        only weights that require a gradient. The casts here are the same, done once.
+        """
+        dtype = self.half_dtype(device_type)
+        self._cast_weights(dtype or torch.float32)
+        return torch.autocast(device_type, dtype=dtype, enabled=dtype is not None)
+
+    def _cast_weights(self, dtype: torch.dtype) -> None:
+        if dtype == self._weight_dtype:
+            return
+        # The fingerprints are those of the float32 weights, on any device.
+        self._remember_identity()
+        for name, part in self.named_children():
+            if name not in _FLOAT32_PARTS:
+                cast_products(part, dtype)
+        self._weight_dtype = dtype
+
+    def _remember_identity(self) -> None:
+        self._identity = self.identity
 
     @abstractmethod
     def image_features(self, inputs: Tensor) -> Tensor:
@@ -144,9 +185,7 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         Returns:
             Tensor: (B, D) float32, without gradient.
         """
-        kind = inputs.device.type
-        dtype = self.half_dtype(kind)
-        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+        with self.in_precision(inputs.device.type):
             return self.image_features(inputs.float()).float()
 
     def encode_image(self, inputs: Tensor) -> Tensor:
@@ -187,18 +226,21 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self.text = None
 
 
-def fingerprint(tensors) -> str:
-    """SHA-256 over names, shapes, types and bytes of tensors.
+def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 over names, shapes, types and values of tensors.
 
     Args:
         tensors (Iterable[tuple[str, Tensor]]): Names and tensors, on any device
-            and in any memory format.
+            and in any memory format. Floating-point ones count as float32, so that
+            weights kept in half precision are the same after conversion.
 
     Returns:
         str: 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda item: item[0]):
+        if tensor.is_floating_point():
+            tensor = tensor.float()
         digest.update(f'{name}{tuple(tensor.shape)}{tensor.dtype}'.encode())
         # Flattened in logical order, so that channels_last hashes alike.
         flat = tensor.detach().cpu().reshape(-1).contiguous()

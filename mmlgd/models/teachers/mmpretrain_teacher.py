@@ -8,6 +8,7 @@ from mmpretrain.models.necks import GlobalAveragePooling
 from torch import Tensor
 
 from mmlgd.errors import ConfigError, TeacherError
+from mmlgd.models.pooled_features import last_of, pool_features, probe_pooling
 from mmlgd.registry import MODELS
 
 from .base import BaseTeacher, fingerprint
@@ -68,6 +69,7 @@ class MMPretrainTeacher(BaseTeacher):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         self.projection = None
+        self._feature_identity: str | None = None
         kind = str(backbone['type']).split('.')[-1]
         label = Path(checkpoint).name if checkpoint else 'random'
         self._name = f'mmpretrain/{kind}/{label}'
@@ -88,12 +90,18 @@ class MMPretrainTeacher(BaseTeacher):
     @property
     def feature_identity(self) -> str:
         """As ``identity``, without the projection: what one is fitted for."""
-        tensors = [
-            (key, value)
-            for key, value in self._image_tensors()
-            if not key.startswith('projection.')
-        ]
-        return f'{self._name}#{fingerprint(tensors)[:8]}'
+        if self._feature_identity is None:
+            tensors = [
+                (key, value)
+                for key, value in self._image_tensors()
+                if not key.startswith('projection.')
+            ]
+            self._feature_identity = f'{self._name}#{fingerprint(tensors)[:8]}'
+        return self._feature_identity
+
+    def _remember_identity(self) -> None:
+        super()._remember_identity()
+        self._feature_identity = self.feature_identity
 
     def image_features(self, inputs: Tensor) -> Tensor:
         """Features (B, D) of images (B, 3, H, W)."""
@@ -103,13 +111,12 @@ class MMPretrainTeacher(BaseTeacher):
         """Features (B, D) and the backbone's last feature map (B, C, h, w).
 
         Raises:
-            TeacherError: The backbone gives vectors.
+            TeacherError: The backbone gives vectors or tokens.
         """
-        outputs = self.backbone(inputs)
-        feature_map = _last(outputs)
-        if feature_map.dim() != 4:
+        if not self._gives_maps:
             return super().map_features(inputs)
-        return self._pool(outputs), feature_map
+        outputs = self.backbone(inputs)
+        return self._pool(outputs), last_of(outputs)
 
     def dense_features(self, feature_map: Tensor) -> Tensor:
         """Embeddings (B, D, h, w) of the places, whose mean is the image's.
@@ -124,8 +131,7 @@ class MMPretrainTeacher(BaseTeacher):
         return self._project(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _pool(self, outputs: Tensor | tuple | list) -> Tensor:
-        features = _last(outputs if self.neck is None else self.neck(outputs))
-        return self._project(features)
+        return self._project(pool_features(self.neck, outputs))
 
     def _project(self, features: Tensor) -> Tensor:
         if self.projection is None:
@@ -154,18 +160,18 @@ class MMPretrainTeacher(BaseTeacher):
             if module is not None and module.state_dict():
                 load_whole(module, own, f'{part} of {self._name} from {checkpoint}')
 
-    @torch.no_grad()
     def _probe(self) -> int:
         """Width C of the features (B, C), from one black image in eval mode."""
         self.train(False)
-        features = self.image_features(torch.zeros(1, 3, *[self.image_size] * 2))
-        if features.dim() != 2:
-            raise TeacherError(
-                f'{self._name} gives features of shape {tuple(features.shape)}, not '
-                "(B, C). Set neck=dict(type='mmpretrain.GlobalAveragePooling') for "
-                "feature maps, out_type='cls_token' of the backbone for token lists."
-            )
-        return features.shape[1]
+        features, maps = probe_pooling(
+            self.backbone,
+            self.neck,
+            torch.zeros(1, 3, *[self.image_size] * 2),
+            self._name,
+            TeacherError,
+        )
+        self._gives_maps = bool(maps)
+        return self._project(features).shape[1]
 
     def _check_widths(self) -> None:
         if self.embed_dims == self.text.embed_dims:
@@ -176,12 +182,6 @@ class MMPretrainTeacher(BaseTeacher):
             f'a map to {self.text.embed_dims} that was trained for this pair, or take '
             'a text_encoder of that width.'
         )
-
-
-def _last(outputs: Tensor | tuple | list) -> Tensor:
-    while isinstance(outputs, (tuple, list)):
-        outputs = outputs[-1]
-    return outputs
 
 
 def _refuse_pretrained(init_cfg: dict | list) -> None:

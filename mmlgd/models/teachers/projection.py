@@ -9,6 +9,7 @@ from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.registry import MODELS
+from mmlgd.utils.identity import explain_difference, same_identity
 
 from .weight_files import load_whole, read_weights_and_meta
 
@@ -75,7 +76,7 @@ def check_teacher(meta: Mapping, teacher: nn.Module) -> None:
     if fitted is None:
         return
     found = teacher.feature_identity
-    if _weights(fitted) != _weights(found):
+    if not same_identity(fitted, found):
         raise TeacherError(
             f'The projection was fitted for the features of {fitted}, but the backbone '
             f'of this MMPretrainTeacher is {found}. Give that backbone and checkpoint, '
@@ -102,13 +103,14 @@ def check_target(meta: Mapping, text_encoder: nn.Module) -> None:
         TeacherError: It is another one, or has other weights.
     """
     fitted = meta.get('alignment_target')
-    if fitted is None or _weights(fitted) == _weights(text_encoder.identity):
+    if fitted is None or same_identity(fitted, text_encoder.identity):
         return
     raise TeacherError(
         f'The projection was fitted to the image embeddings of {fitted}, but '
         f'text_encoder is {text_encoder.identity}: its text lies in another space. Set '
         'text_encoder to that model and image_size, or fit a projection to this one '
         'with tools/align_teacher.py.'
+        + explain_difference(fitted, text_encoder.identity)
     )
 
 
@@ -119,8 +121,3 @@ def warn_random(name: str) -> None:
         logger='current',
         level=logging.WARNING,
     )
-
-
-def _weights(identity: str) -> str:
-    """The fingerprint alone: a copied file may have another name."""
-    return identity.rsplit('#', 1)[-1]

@@ -95,8 +95,7 @@ class SpatialEncoder:
                 places.
         """
         kind = inputs.device.type
-        dtype = self.half_dtype(kind)
-        with torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+        with self.in_precision(kind):
             features, feature_map = self.map_features(inputs.float())
             places = self.dense_features(feature_map) if dense else None
         with torch.autocast(kind, enabled=False):

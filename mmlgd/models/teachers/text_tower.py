@@ -61,12 +61,41 @@ class TextTower(nn.Module):
         with torch.autocast(device.type, enabled=False):
             for start in range(0, len(texts), self.batch_size):
                 batch = list(texts[start : start + self.batch_size])
-                tokens = self._tokenize(batch).to(device)
+                tokens = self.tokenize(batch).to(device)
                 features = self.model.encode_text(tokens)
                 rows.append(F.normalize(features.float(), dim=-1))
         return torch.cat(rows)
 
-    def _tokenize(self, texts: list[str]) -> Tensor:
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """What the encoder sees of N texts: token ids (N, context length), int64.
+
+        Raises:
+            TeacherError: The tokenizer cannot be had.
+        """
+        return self._load_tokenizer()(list(texts))
+
+    def find_cut(self, texts: Sequence[str]) -> list[int]:
+        """Indices of the texts that are longer than the context, whose end is cut off.
+
+        Raises:
+            TeacherError: The tokenizer cannot be had.
+        """
+        tokenizer = self._load_tokenizer()
+        length = getattr(tokenizer, 'context_length', None)
+        if not length:
+            return []
+        # A token is a byte or more, and two mark the ends: most texts need no look.
+        long = [i for i, text in enumerate(texts) if len(text.encode()) + 2 > length]
+        if not long:
+            return []
+        # A text that fits is the same in a longer context, but for one more padding
+        # token. One letter fits: where it does not stay, padding says nothing.
+        asked = ['a', *(texts[i] for i in long)]
+        wider = tokenizer(asked, context_length=length + 1)[:, :length]
+        first, *differ = (wider != tokenizer(asked)).any(dim=1).tolist()
+        return [] if first else [i for i, is_cut in zip(long, differ) if is_cut]
+
+    def _load_tokenizer(self) -> Callable:
         if self._tokenizer is None:
             try:
                 self._tokenizer = self._get_tokenizer()
@@ -77,4 +106,4 @@ class TextTower(nn.Module):
                     'and export HF_HUB_OFFLINE=1; or load a bank file that '
                     'tools/build_text_bank.py wrote elsewhere.'
                 ) from error
-        return self._tokenizer(texts)
+        return self._tokenizer

@@ -1,5 +1,7 @@
 """Random crops of files, by ours and by mmpretrain's transforms."""
 
+from mmcv.transforms import LoadImageFromFile
+
 from mmlgd.registry import TRANSFORMS
 from mmlgd.utils.rng import seeded
 
@@ -20,7 +22,7 @@ def crop_of(path, seed=0, **options):
 
 def slow_crop_of(path, seed=0, scale=32):
     """Image of mmpretrain's transform after mmcv's loading."""
-    load = TRANSFORMS.build(dict(type='LoadImageFromFile'))
+    load = LoadImageFromFile()
     crop = TRANSFORMS.build(
         dict(
             type='mmpretrain.RandomResizedCrop',

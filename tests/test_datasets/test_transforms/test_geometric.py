@@ -1,14 +1,15 @@
 """Cropping from a file, resizing and flipping, against mmpretrain's and Pillow's."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mmlgd.datasets.transforms import geometric
-from mmlgd.datasets.transforms.geometric import resize
+from mmlgd.datasets.transforms import decoding, geometric
+from mmlgd.datasets.transforms.geometric import FastRandomResizedCrop, resize
 from mmlgd.errors import ConfigError
 from mmlgd.registry import TRANSFORMS
 from mmlgd.utils.rng import seeded
@@ -156,15 +157,39 @@ def test_bytes_come_from_the_file_backend(picture, monkeypatch):
     picture.save(buffer, 'JPEG')
     asked = []
 
-    def get(path, backend_args):
+    def backend_of(path, backend_args, enable_singleton):
         asked.append((path, backend_args))
-        return buffer.getvalue()
+        return SimpleNamespace(get={'s3://bucket/a.jpg': buffer.getvalue()}.get)
 
-    monkeypatch.setattr(geometric.fileio, 'get', get)
+    monkeypatch.setattr(decoding, 'get_file_backend', backend_of)
     options = dict(backend='petrel')
 
     assert crop_of('s3://bucket/a.jpg', backend_args=options)['img'].any()
     assert asked == [('s3://bucket/a.jpg', options)]
+
+
+WRONG = {
+    'scale': [0, -1, 2.5, True, (224,), (224, -1), '224', None],
+    'crop_ratio_range': [
+        (2, 1),
+        (0, 1),
+        (-0.1, 1),
+        (0.2, 1.5),
+        0.2,
+        ('a', 'b'),
+        (0.2,),
+    ],
+    'aspect_ratio_range': [(2, 1), (0, 1), (1, float('inf')), (float('nan'), 1)],
+    'max_attempts': [-1, 1.5, '3'],
+}
+
+
+@pytest.mark.parametrize(
+    'option, value', [(key, value) for key in WRONG for value in WRONG[key]]
+)
+def test_wrong_options_are_found_when_the_pipeline_is_built(option, value):
+    with pytest.raises(ConfigError, match=rf'FastRandomResizedCrop\.{option} must be'):
+        FastRandomResizedCrop(**{**dict(scale=8), option: value})
 
 
 def test_flips_are_mmcvs_and_half_of_all(bgr):

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from mmlgd.datasets import UnlabeledImages
-from mmlgd.errors import DataError
+from mmlgd.errors import ImageReadError
+from mmlgd.registry import TRANSFORMS
 from tests.test_datasets.test_transforms.crops import crop_of, save, slow_crop_of
 
 
@@ -50,7 +51,8 @@ def test_other_formats_are_read_as_mmcv_reads_them(picture, tmp_path, name):
     # Not reduced, so that the pixels are comparable.
     difference = crop_of(path, scale=160)['img'] - slow_crop_of(path, scale=160)
 
-    assert np.abs(difference).max() <= 1
+    # OpenCV and Pillow round CMYK in other ways.
+    assert np.abs(difference).max() <= (2 if mode == 'CMYK' else 1)
 
 
 @pytest.mark.parametrize('mode', ['L', 'CMYK'])
@@ -64,24 +66,39 @@ def test_gray_and_cmyk_can_be_reduced(picture, tmp_path, mode):
 
 @pytest.mark.parametrize('scale', [20, 160])
 @pytest.mark.parametrize('share', [0.3, 0.9, 0.999])
-def test_truncated_file_is_refused_as_by_mmcv(picture, tmp_path, scale, share):
+@pytest.mark.parametrize('padding', [0, 5000])
+def test_truncated_file_is_refused(picture, tmp_path, scale, share, padding):
+    # Downloads reserve a file's space at times, so that it ends with zeros. OpenCV and
+    # Pillow then fill up the image with gray.
     path = save(picture, tmp_path)
     with open(path, 'rb+') as stream:
         stream.truncate(int(share * len(stream.read())))
+        stream.seek(0, 2)
+        stream.write(bytes(padding))
 
-    with pytest.raises(DataError, match=r'picture\.jpg does not decode'):
+    with pytest.raises(ImageReadError, match=r'picture\.jpg does not decode'):
         crop_of(path, scale=scale)
-    with pytest.raises(AssertionError):
-        slow_crop_of(path, scale=scale)
+    with pytest.raises(ImageReadError, match=r'picture\.jpg does not decode'):
+        TRANSFORMS.build(dict(type='LoadImageFromFile'))(dict(img_path=path))
 
 
-@pytest.mark.parametrize('content', [b'', b'no image', b'\xff\xd8\xff\xe0only a start'])
+@pytest.mark.parametrize('content', [b'no image', b'\xff\xd8\xff\xe0only a start'])
 def test_what_is_no_image_is_refused_by_name(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
 
-    with pytest.raises(DataError, match=r'broken\.jpg does not decode'):
+    with pytest.raises(ImageReadError, match=r'broken\.jpg does not decode'):
         crop_of(str(path))
+
+
+def test_empty_and_missing_files_are_named(tmp_path):
+    path = tmp_path / 'empty.jpg'
+    path.touch()
+
+    with pytest.raises(ImageReadError, match=r'empty\.jpg is empty'):
+        crop_of(str(path))
+    with pytest.raises(ImageReadError, match=r'gone\.jpg cannot be read.*NotFound'):
+        crop_of(str(tmp_path / 'gone.jpg'))
 
 
 def test_broken_files_are_replaced_and_counted(picture, tmp_path):

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmlgd.engine.hooks import BackboneLoadCheckHook
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.preprocessing import Preprocessing
 from tests.backbone_files import CLIP_MEAN, CLIP_STD, R18, meta_of, write_backbone
 from tests.runs import write_images
@@ -370,7 +371,7 @@ def test_a_model_without_backbone_is_refused(tmp_path, checkpoint):
 def test_preprocessors_of_mmdet_and_mmseg_take_a_normalisation(build, turned):
     config = dict(mean=OTHER_MEAN, std=OTHER_STD, **turned)
     module = build(**config)
-    clip = Preprocessing.from_meta(meta_of(SMALL))
+    clip = CheckpointMeta.from_meta(meta_of(SMALL), '').preprocessing
     assert not clip.equals(Preprocessing.from_module(module))
     clip.give_to(module)
     clip.write_to(config, module)
@@ -392,4 +393,4 @@ def test_a_preprocessor_that_does_not_normalise_takes_nothing():
     module = MODELS.build(dict(type='mmdet.DetDataPreprocessor'))
     assert Preprocessing.from_module(module) is None
     with pytest.raises(ConfigError, match='does not normalise three channels'):
-        Preprocessing.from_meta(meta_of(SMALL)).give_to(module)
+        CheckpointMeta.from_meta(meta_of(SMALL), '').preprocessing.give_to(module)

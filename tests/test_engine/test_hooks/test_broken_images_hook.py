@@ -1,3 +1,4 @@
+import os
 from types import SimpleNamespace
 
 import cv2
@@ -70,3 +71,18 @@ def test_other_data_sets_are_left_alone(runner):
     runner.train_dataloader.dataset = [1, 2]
     BrokenImagesHook().after_train_epoch(runner)
     assert runner.warnings == []
+
+
+def test_names_that_are_not_utf8_are_listed_one_a_line(tmp_path, runner):
+    folder = os.fsencode(tmp_path / 'images')
+    for number, name in ((1, b'1\xe9.png'), (4, b'4\n.png')):
+        os.rename(tmp_path / f'images/{number}.png', os.path.join(folder, name))
+    images = runner.train_dataloader.dataset.dataset
+    load = dict(type='LoadImageFromFile')
+    renamed = UnlabeledImages(images.data_root, max_broken=0.4, pipeline=[load])
+    runner.train_dataloader.dataset = renamed
+    for index in range(6):
+        renamed[index]
+    BrokenImagesHook().after_train_epoch(runner)
+    lines = (tmp_path / 'broken_images.txt').read_text(encoding='utf-8').splitlines()
+    assert [os.path.basename(line) for line in lines] == [r'1\udce9.png', r'4\n.png']

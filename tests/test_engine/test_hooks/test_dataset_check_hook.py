@@ -76,3 +76,37 @@ def test_head_of_other_size_is_refused(root):
         ConfigError, match='roi_head.bbox_head tells 80 classes .* has 3'
     ):
         check(coco(root), num_classes=80)
+
+
+def test_categories_in_another_order_than_the_file_are_refused(root):
+    # mmdet counts labels in the order of the file, whatever the order of the classes.
+    dataset = coco(root, WORDS[::-1])
+    assert dataset.cat2label == {i + 1: i for i in range(len(WORDS))}
+    with pytest.raises(ConfigError, match='in another order than the classes'):
+        check(dataset)
+
+
+def test_every_part_of_a_concatenation_is_checked(root):
+    parts = torch.utils.data.ConcatDataset([coco(root), coco(root, ['a', 'b', 'wolf'])])
+    with pytest.raises(ConfigError, match='joins datasets of different classes'):
+        check(parts)
+
+
+def test_a_validation_set_with_other_label_meanings_is_refused():
+    def loader(*classes):
+        dataset = torch.utils.data.TensorDataset(torch.zeros(3))
+        dataset.metainfo = dict(classes=classes)
+        return SimpleNamespace(dataset=dataset)
+
+    def check_both(train, val):
+        runner = SimpleNamespace(
+            model=detector(len(train)),
+            train_dataloader=loader(*train),
+            val_dataloader=loader(*val),
+            val_loop=True,
+        )
+        DatasetCheckHook().before_train(runner)
+
+    check_both(['hot dog', 'cat'], ['Hot_dog', 'cat'])
+    with pytest.raises(ConfigError, match='same labels stand for other classes'):
+        check_both(['hot dog', 'cat'], ['cat', 'hot dog'])

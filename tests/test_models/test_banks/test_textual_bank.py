@@ -85,10 +85,10 @@ def test_missing_and_truncated_files_are_refused(tmp_path):
     bank.save(tmp_path / 'bank.pth', ToyTeacher())
     whole = (tmp_path / 'bank.pth').read_bytes()
     (tmp_path / 'bank.pth').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BankError, match='no whole bank file'):
+    with pytest.raises(BankError, match='not a whole bank file'):
         toy_bank().load(tmp_path / 'bank.pth')
     (tmp_path / 'bank.pth').write_text('<html>404</html>')
-    with pytest.raises(BankError, match='no whole bank file'):
+    with pytest.raises(BankError, match='not a whole bank file'):
         toy_bank().load(tmp_path / 'bank.pth')
 
 
@@ -107,7 +107,7 @@ def test_cache_is_used_and_keyed(tmp_path):
     cached.build(teacher, tmp_path)
     assert cached.built and not calls
     toy_bank(templates=['an {}.']).build(teacher, tmp_path)
-    assert len(calls) == len(NAMES)
+    assert len(calls) == 1
     assert len(list(tmp_path.glob('text_bank_*.pth'))) == 2
 
 

@@ -1,0 +1,57 @@
+"""Scalars of several steps that wait on their device until they are read."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class PendingScalars:
+    """Collects what steps return, and brings it to the host in one transfer.
+
+    Asking a tensor on a GPU for its value makes the host wait for all work before it.
+    Here a step costs one small kernel, and the wait comes once for many steps.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, dict[str, Tensor | float]]] = []
+        self._rows: list[Tensor] = []
+
+    def add(self, step: int, values: Mapping[str, Tensor | float]) -> None:
+        """Keep the scalars of a step.
+
+        Args:
+            step: Its number, handed back by :meth:`read`.
+            values: Names to numbers, or to tensors of one element on any device, of
+                which the values now count, as float32.
+        """
+        tensors = [value for value in values.values() if torch.is_tensor(value)]
+        if tensors:
+            device = tensors[0].device
+            row = [
+                value.detach().reshape(()).to(device, torch.float32, non_blocking=True)
+                for value in tensors
+            ]
+            self._rows.append(torch.stack(row))
+        # None holds the place of what is in the row.
+        numbers = {
+            name: None if torch.is_tensor(value) else float(value)
+            for name, value in values.items()
+        }
+        self._steps.append((step, numbers))
+
+    def read(self) -> list[tuple[int, dict[str, float]]]:
+        """The kept scalars by step, oldest first; nothing is kept afterwards."""
+        read = iter(torch.cat(self._rows).tolist() if self._rows else ())
+        steps = [
+            (
+                step,
+                {
+                    name: next(read) if value is None else value
+                    for name, value in numbers.items()
+                },
+            )
+            for step, numbers in self._steps
+        ]
+        self._steps, self._rows = [], []
+        return steps

@@ -1,0 +1,187 @@
+"""What the classes of a dataset mean: which name each label stands for.
+
+Labels are numbers, and the same number is another class in another list. Every
+evaluation asks this module, so that names are matched by name everywhere and what does
+not match is refused.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.dataset_configs import innermost_datasets
+
+from .name_matching import LEFT_OUT, listed, match_classes
+
+__all__ = [
+    'LEFT_OUT',
+    'check_label_range',
+    'dataset_classes',
+    'dataset_labels',
+    'match_classes',
+    'match_dataset',
+    'match_labels',
+]
+_GIVE_CLASSES = (
+    'To have it checked, give its dataset classes=[...], its names in the order of its '
+    'labels.'
+)
+
+
+def match_dataset(
+    dataset: Any,
+    names: Sequence[str],
+    place: str = 'the dataset',
+    class_names: Mapping[str, str | None] | None = None,
+) -> list[int]:
+    """Match the classes of a dataset, in whatever wrappers, to names.
+
+    A dataset without class names is accepted where its labels are below C, with a
+    warning that their order could not be checked.
+
+    Args:
+        dataset (Any): With ``metainfo['classes']`` or ``classes``, itself or inside.
+        names (Sequence[str]): The C names.
+        place (str): What to call the dataset in messages, e.g. 'val_dataloader'.
+        class_names (Mapping[str, str | None], optional): See :func:`match_classes`.
+
+    Returns:
+        list[int]: Name index of each label; :data:`LEFT_OUT` where its images are left
+        out.
+
+    Raises:
+        ConfigError: As :func:`match_classes`, or parts of a concatenation have
+            different classes.
+        DataError: The dataset is empty, has no labels, or a label without a class.
+    """
+    if hasattr(dataset, '__len__') and len(dataset) == 0:
+        raise DataError(f'{place} has no images: check its data_root and ann_file.')
+    classes = dataset_classes(dataset, place)
+    check_label_range(
+        dataset_labels(dataset, place),
+        len(names if classes is None else classes),
+        place,
+    )
+    if classes is not None:
+        return match_classes(classes, names, place, class_names)
+    if class_names:
+        raise ConfigError(
+            f'class_names is set, but {place} has no class names that it could translate. '
+            f'{_GIVE_CLASSES}'
+        )
+    print_log(
+        f'{place} has no class names: its labels are taken as places in the list of '
+        f'{len(names)} names, and their order could not be checked. {_GIVE_CLASSES}',
+        'current',
+        logging.WARNING,
+    )
+    return list(range(len(names)))
+
+
+def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | None]:
+    """Match the labels of a test set with those of a labelled training set.
+
+    Args:
+        train (Any): The dataset whose labels a classifier predicts.
+        test (Any): The dataset it is tested on.
+
+    Returns:
+        tuple[list[str] | None, list[int] | None]: Class names of the training set, and
+        for each label of the test set the one of the training set. None, None where one
+        of them has no class names: the labels are taken as they are, with a warning.
+
+    Raises:
+        ConfigError: As :func:`match_classes`.
+        DataError: As :func:`match_dataset`.
+    """
+    places = ('the training set', 'the test set')
+    names, others = map(dataset_classes, (train, test), places)
+    if names is not None and others is not None:
+        check_label_range(dataset_labels(train, places[0]), len(names), places[0])
+        return names, match_dataset(test, names, places[1])
+    for classes, place in zip((names, others), places):
+        if classes is None:
+            print_log(
+                f'{place} has no class names, so that it could not be checked whether '
+                f'training and test set count their labels alike. {_GIVE_CLASSES}',
+                'current',
+                logging.WARNING,
+            )
+    return None, None
+
+
+def dataset_classes(dataset: Any, place: str = 'the dataset') -> list[str] | None:
+    """Class names in the order of the labels; None where the dataset has none.
+
+    The innermost datasets are asked, since a wrapper may have copied its metainfo
+    before they had read their folders.
+
+    Raises:
+        ConfigError: Parts of a concatenation have different classes.
+    """
+    parts = [_own_classes(part) for part in innermost_datasets(dataset)]
+    if any(part != parts[0] for part in parts):
+        other = next(part for part in parts if part != parts[0])
+        raise ConfigError(
+            f'{place} joins datasets of different classes, so that a label has no one '
+            f'meaning: {listed(parts[0] or [])} and {listed(other or [])}. Give all of '
+            'them the same classes=[...], in the order of their labels.'
+        )
+    return parts[0] or _own_classes(dataset) or None
+
+
+def dataset_labels(dataset: Any, place: str = 'the dataset') -> np.ndarray | None:
+    """Labels (N,) of all images, without loading any; None where it cannot be asked.
+
+    Raises:
+        DataError: Images have no labels.
+    """
+    parts = innermost_datasets(dataset)
+    if not all(hasattr(part, 'get_gt_labels') for part in parts):
+        return None
+    try:
+        return np.concatenate([np.ravel(part.get_gt_labels()) for part in parts])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f'{place} has images without a label: use a labelled dataset, or pass '
+            '--no-validate.'
+        ) from error
+
+
+def check_label_range(
+    labels: Sequence[int] | np.ndarray | torch.Tensor | None,
+    num_classes: int,
+    place: str,
+) -> None:
+    """Refuse labels that no class has.
+
+    Raises:
+        DataError: A label is negative, or not below ``num_classes``.
+    """
+    if labels is None or len(labels) == 0:
+        return
+    labels = torch.as_tensor(labels)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise DataError(
+            f'{place} has labels from {low} to {high}, but {num_classes} classes, which '
+            f'are counted from 0 to {num_classes - 1}. Correct the labels, or give its '
+            'dataset classes=[...] with a name for each label.'
+        )
+
+
+def _own_classes(dataset: Any) -> list[str] | None:
+    metainfo = getattr(dataset, 'metainfo', None) or {}
+    for found in (
+        metainfo.get('classes'),
+        metainfo.get('CLASSES'),
+        getattr(dataset, 'classes', None),  # torchvision's
+    ):
+        if isinstance(found, (list, tuple)):
+            return [str(name) for name in found]
+    return None

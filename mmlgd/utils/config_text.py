@@ -1,0 +1,72 @@
+"""Reading the config text in a checkpoint's ``meta`` as data, never as Python."""
+
+import ast
+
+_MAX_CHARACTERS = 2_000_000
+
+
+def read_config_text(text: object) -> dict:
+    """The settings of a config that mmengine has dumped.
+
+    A dump is a row of ``name = value`` with values of literals, lists, tuples, dicts,
+    ``dict(key=value)`` and ``dict({...})``. Such text is parsed; everything else is
+    refused, not run.
+
+    Args:
+        text (object): What ``meta['cfg']`` holds.
+
+    Returns:
+        dict: Setting to plain value.
+
+    Raises:
+        ValueError: It is anything else than that; says what, and in which line.
+    """
+    if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
+        raise ValueError('it is not a text, or a very long one')
+    try:
+        settings = {}
+        for statement in ast.parse(text).body:
+            targets = getattr(statement, 'targets', [])
+            if not isinstance(statement, ast.Assign) or len(targets) != 1:
+                raise _refusal(statement)
+            if not isinstance(targets[0], ast.Name):
+                raise _refusal(statement)
+            settings[targets[0].id] = _value(statement.value)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f'it does not parse ({type(error).__name__})') from error
+    return settings
+
+
+def _value(node: ast.expr) -> object:
+    if isinstance(node, ast.Constant):
+        if node.value is None or isinstance(node.value, (bool, int, float, str)):
+            return node.value
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        operand = getattr(node.operand, 'value', None)
+        if type(operand) in (int, float):
+            return -operand
+    elif isinstance(node, ast.List):
+        return [_value(item) for item in node.elts]
+    elif isinstance(node, ast.Tuple):
+        return tuple(_value(item) for item in node.elts)
+    elif isinstance(node, ast.Dict) and None not in node.keys:
+        return {_key(key): _value(item) for key, item in zip(node.keys, node.values)}
+    elif isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
+        names = [keyword.arg for keyword in node.keywords]
+        if not node.args and None not in names:
+            return {each.arg: _value(each.value) for each in node.keywords}
+        # So mmengine writes keys that are not identifiers.
+        if not names and len(node.args) == 1 and isinstance(node.args[0], ast.Dict):
+            return _value(node.args[0])
+    raise _refusal(node)
+
+
+def _key(node: ast.expr) -> str | int | float | None:
+    if isinstance(node, ast.Constant) and not isinstance(node.value, (bytes, complex)):
+        return node.value
+    raise _refusal(node)
+
+
+def _refusal(node: ast.AST) -> ValueError:
+    kind = type(node).__name__
+    return ValueError(f'line {node.lineno} has code ({kind}), which is not run')

@@ -1,0 +1,51 @@
+"""Work that one process does for all processes of a run."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mmengine.dist import broadcast_object_list, get_rank, get_world_size
+from torch.utils.data import get_worker_info
+
+from mmlgd.errors import MMLGDError
+
+Result = TypeVar('Result')
+
+
+def on_first_rank(work: Callable[[], Result]) -> Result:
+    """Run a function on rank 0 and return its result on every rank.
+
+    All ranks have to call it, in the same order of calls. Without a process group, and
+    in the worker of a data loader, the function runs in this process.
+
+    Args:
+        work: Without arguments. Its result must be picklable.
+
+    Returns:
+        Result: What rank 0 got.
+
+    Raises:
+        MMLGDError: What the function raised on rank 0, with the same type and text on
+            every rank.
+        RuntimeError: The text of any other error of rank 0. There, the error itself.
+    """
+    if get_world_size() == 1 or get_worker_info() is not None:
+        return work()
+    result, failure = None, None
+    if get_rank() == 0:
+        try:
+            result = work()
+        except Exception as error:
+            # Raised after the broadcast: the other ranks wait for it.
+            failure = error
+    # An error travels as type and text, because not every error can be pickled.
+    known = isinstance(failure, MMLGDError)
+    kind = type(failure) if known else RuntimeError
+    text = str(failure) if known else f'{type(failure).__name__} on rank 0: {failure}'
+    outcome = [result, failure and (kind, text)]
+    broadcast_object_list(outcome)
+    result, error = outcome
+    if failure is not None:
+        raise failure
+    if error is not None:
+        raise error[0](error[1])
+    return result

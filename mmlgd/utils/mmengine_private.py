@@ -1,0 +1,124 @@
+"""Uses of mmengine for which it has no public way; each says why.
+
+Tried with onedl-mmengine 0.10.12; the names are those of mmengine 0.10.0 to 0.10.7, too.
+"""
+
+import io
+import os.path as osp
+from urllib.parse import unquote, urlparse
+
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.fileio import get_file_backend
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import checkpoint as _checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmlgd.errors import CheckpointError
+
+from .weights_only import load_weights_only
+
+
+def read_weights_only() -> None:
+    """Make mmengine read every checkpoint weights-only, in this process.
+
+    mmengine's readers unpickle anything: before torch 2.6 at once, since then as a
+    fallback. They serve ``resume``, ``load_from`` and ``init_cfg`` of all libraries.
+    ``CheckpointLoader.register_scheme`` is public, but other readers of the module call
+    the function for addresses (and its ``torch.load``) by name.
+    """
+    for prefixes, loader in (
+        ('', load_from_local),
+        (['http://', 'https://'], load_from_http),
+        ([r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], load_from_ceph),
+    ):
+        CheckpointLoader.register_scheme(prefixes, loader, force=True)
+    _checkpoint.load_from_http = load_from_http
+    if hasattr(_checkpoint, '_safe_torch_load'):  # of the onedl fork
+        _checkpoint._safe_torch_load = _load
+
+
+def _load(file: object, map_location: object = None, weights_only: object = None):
+    return load_weights_only(file, map_location)
+
+
+# mmengine logs what stands behind `load_from_`.
+def load_from_local(filename: str, map_location: object = None) -> object:
+    """Read a local file, see :func:`load_weights_only`.
+
+    Raises:
+        CheckpointError: It is not there or cannot be read.
+    """
+    path = osp.expanduser(filename)
+    if not osp.isfile(path):
+        raise CheckpointError(f'There is no checkpoint {filename}; check the path.')
+    return load_weights_only(path, map_location)
+
+
+def load_from_http(
+    filename: str,
+    map_location: object = None,
+    model_dir: str | None = None,
+    progress: bool = True,
+) -> object:
+    """Fetch a file into torch's cache, once, and read it.
+
+    Raises:
+        CheckpointError: It cannot be fetched or read.
+    """
+    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
+    path = osp.join(folder, osp.basename(unquote(urlparse(filename).path)))
+    failed = None
+    if is_main_process() and not osp.exists(path):
+        try:
+            _checkpoint.mkdir_or_exist(folder)
+            torch.hub.download_url_to_file(filename, path, progress=progress)
+        except Exception as error:  # URLError, HTTPError, OSError, ValueError
+            failed = error
+    barrier()
+    if not osp.isfile(path):
+        raise CheckpointError(
+            f'{filename} cannot be fetched ({failed or "rank 0 failed"}); without '
+            'network, fetch it elsewhere and give the local path.'
+        ) from failed
+    return load_weights_only(path, map_location)
+
+
+def load_from_ceph(
+    filename: str, map_location: object = None, backend: str = 'petrel'
+) -> object:
+    """Read a file of an object store, see :func:`load_weights_only`."""
+    store = get_file_backend(filename, backend_args=dict(backend=backend))
+    return load_weights_only(io.BytesIO(store.get(filename)), map_location, filename)
+
+
+# The Runner's properties build what is not built, and tell none of these.
+def is_training(runner: Runner) -> bool:
+    """Whether a Runner was asked to train, not only to validate or test."""
+    return isinstance(runner._train_loop, BaseLoop)
+
+
+def is_resuming(runner: Runner) -> bool:
+    """Whether a Runner goes on where a checkpoint ended."""
+    return bool(runner._resume)
+
+
+def loaded_source(runner: Runner) -> str | None:
+    """The ``load_from`` of a Runner, for messages; None where it found one itself."""
+    return runner._load_from
+
+
+def init_amp_without_accelerator(wrapper: AmpOptimWrapper, **kwargs) -> None:
+    """Initialise an AmpOptimWrapper on the CPU, where its own ``__init__`` asserts.
+
+    Its attributes are set here. ``_scale_update_param``, which ``step`` reads, has no
+    public name. A disabled scaler hands losses and steps through unchanged.
+
+    Args:
+        wrapper: What is initialised; its ``cast_dtype`` is left to the caller.
+        **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
+    """
+    OptimWrapper.__init__(wrapper, **kwargs)
+    wrapper._scale_update_param = None
+    wrapper.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)

@@ -1,0 +1,300 @@
+"""Configs that come out of a file: what may be built of them.
+
+mmengine imports what a config's ``type`` names, and a backbone's options may name
+weights to fetch. A config of the user may do so; one that a checkpoint brings may not.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mmengine import registry as _roots
+from mmengine.registry import DefaultScope, Registry
+
+from mmlgd.errors import CheckpointError, MMLGDError
+
+#: Libraries that a stored config may make mmengine import.
+SCOPES = ('mmlgd', 'mmpretrain', 'mmdet', 'mmseg', 'mmengine', 'mmcv')
+
+# Modules of these libraries whose classes may be built: they compute, and read, fetch
+# and import nothing. Classes of other packages are those that the user has imported.
+_MODULES = dict(
+    MODELS=(
+        'mmlgd.models.necks.',
+        'mmpretrain.models.backbones.',
+        'mmpretrain.models.necks.',
+        'mmpretrain.models.utils.',
+        'mmdet.models.backbones.',
+        'mmdet.models.layers.',
+        'mmseg.models.backbones.',
+        'mmseg.models.utils.',
+        'mmcv.cnn.bricks.',
+        'mmcv.ops.',
+        'mmengine.utils.dl_utils.',
+        'torch.nn.',
+    ),
+    TEACHERS=('mmlgd.models.teachers.', 'mmpretrain.models.', 'mmcv.cnn.', 'torch.nn.'),
+    WEIGHT_INITIALIZERS=('mmengine.model.weight_init',),
+    TRANSFORMS=(
+        'mmlgd.datasets.transforms.',
+        'mmpretrain.datasets.transforms.processing',
+        'mmpretrain.datasets.transforms.formatting',
+        'mmcv.transforms.processing',
+    ),
+)
+# VPD instantiates what another file names; the others take any name or expression.
+_REFUSED = ('VPD', 'Albu', 'Albumentations', 'AlbuKeypoint')
+# torchvision's are not classes in the registry, and evaluate their `dtype`.
+_TORCHVISION = ('torchvision/Resize', 'torchvision/CenterCrop')
+_SOURCES = re.compile(r'://|^(hf[-_]hub|local-dir):')
+_WEIGHTS = (
+    'pretrained',
+    'pretrained_cfg',
+    'pretrained_cfg_overlay',
+    'checkpoint_path',
+    'cache_dir',
+)
+_MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
+
+
+def check_plain(config: object) -> object:
+    """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
+
+    Raises:
+        ValueError: It holds something else, or is very deep or large; the text is the
+            end of a sentence.
+    """
+    budget = [_MAX_ITEMS]
+
+    def copy(value: object, depth: int) -> object:
+        budget[0] -= 1
+        if depth > _MAX_DEPTH or budget[0] < 0:
+            raise ValueError('is nested too deeply, or too large, for a config')
+        if isinstance(value, dict):
+            if not all(type(key) in (str, int) for key in value):
+                raise ValueError('has keys that are neither texts nor whole numbers')
+            return {key: copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [copy(item, depth + 1) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        is_plain = value is None or type(value) in (bool, int, float, str)
+        if not is_plain or (isinstance(value, str) and len(value) > _MAX_TEXT):
+            raise ValueError(f'holds a {type(value).__name__}, which is not plain data')
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f'holds the number {value}')
+        return value
+
+    return copy(config, 0)
+
+
+def plain_config(config: object) -> object:
+    """A config as plain data, to be stored: classes become the names of their types.
+
+    Args:
+        config (object): Of mmengine, in any style.
+
+    Returns:
+        object: The same in dicts, lists, tuples and simple values.
+    """
+    if isinstance(config, Mapping):
+        return {key: plain_config(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        items = [plain_config(item) for item in config]
+        return items if isinstance(config, list) else tuple(items)
+    return _type_name(config) if inspect.isclass(config) else config
+
+
+def find_test_pipeline(config: Mapping) -> list | None:
+    """The steps that a config tests or validates with, after an image is read."""
+    for name in ('test_dataloader', 'val_dataloader'):
+        loader = config.get(name)
+        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
+        pipeline = _innermost_pipeline(dataset)
+        if isinstance(pipeline, (list, tuple)):
+            return [step for step in pipeline if 'LoadImage' not in _name_of(step)]
+    return None
+
+
+def trusted_config(
+    config: dict,
+    path: str,
+    kind: str = 'MODELS',
+    scope: str | None = None,
+) -> dict:
+    """Check a config that a file brought, so that it may be built.
+
+    Args:
+        config (dict): Plain data.
+        path (str): The file, for messages.
+        kind (str): The registry of its type: 'MODELS' for parts of a student,
+            'TRANSFORMS', or 'TEACHERS'. Defaults to 'MODELS'.
+        scope (str, optional): Of types without prefix. Defaults to None: mmlgd's.
+
+    Returns:
+        dict: A copy without the weights to start from. A teacher keeps its own, which
+        are a local file or a tag of open_clip; others are refused.
+
+    Raises:
+        CheckpointError: A type is not a name, is of a foreign library, is unknown or of
+            the wrong kind; or an option names something to be fetched.
+    """
+    try:
+        return _check(config, kind, scope or 'mmlgd')
+    except ValueError as error:
+        raise CheckpointError(
+            f'{path} brings a config that is not built, since nothing that a checkpoint '
+            f'names is executed, imported or fetched: {error}. If you trust it, pass the '
+            'config yourself; import the module of a type of your own first.'
+        ) from error
+
+
+@contextmanager
+def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
+    """Name the file in whatever constructors raise on a config that it brought.
+
+    Raises:
+        MMLGDError: The body raised one; with the file in its message.
+        CheckpointError: The body raised another error.
+    """
+    try:
+        with DefaultScope.overwrite_default_scope(scope or 'mmlgd'):
+            yield
+    except MMLGDError as error:
+        if path in str(error):
+            raise
+        raise type(error)(f'{path}: its {what} cannot be built: {error}') from error
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:400]
+        raise CheckpointError(
+            f'{path}: its {what} cannot be built from the config it carries '
+            f'({type(error).__name__}: {reason}); install the library releases it was '
+            'trained with, or pass a config.'
+        ) from error
+
+
+def _check(value: object, kind: str, scope: str) -> object:
+    if isinstance(value, dict):
+        scope = _check_scope(value.get('_scope_', scope))
+        for key in ('type', 'norm_layer'):
+            if key in value:
+                _check_type(value[key], kind, scope, value)
+        name = value.get('model_name')
+        if name is not None and not re.fullmatch(r'[\w.+-]+', str(name)):
+            raise ValueError(f'model_name={name!r} is not the name of a model')
+        kept = _without_weights(value)
+        own = value.get('pretrained', '')
+        if kind == 'TEACHERS' and 'pretrained' in value and isinstance(own, str | None):
+            kept['pretrained'] = own
+        if kind == 'TEACHERS' and kept.keys() != value.keys():
+            raise ValueError('a part of the teacher starts from weights of its own')
+        kinds = dict(init_cfg='WEIGHT_INITIALIZERS')
+        return {
+            key: _check(item, kinds.get(key, kind), scope) for key, item in kept.items()
+        }
+    if isinstance(value, (list, tuple)):
+        items = [_check(item, kind, scope) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, str) and _SOURCES.search(value):
+        raise ValueError(f'{value[:100]!r} is an address')
+    return value
+
+
+def _without_weights(config: dict) -> dict:
+    """A copy without what names weights to start from."""
+    kept = {key: value for key, value in config.items() if key not in _WEIGHTS}
+    for key in ('init_cfg', 'override'):
+        if key not in kept:
+            continue
+        entries = kept[key]
+        several = isinstance(entries, (list, tuple))
+        left = [
+            entry
+            for entry in (entries if several else [entries])
+            if not (isinstance(entry, Mapping) and _name_of(entry) == 'Pretrained')
+        ]
+        if left:
+            kept[key] = left if several else left[0]
+        else:
+            del kept[key]
+    return kept
+
+
+def _check_scope(scope: object) -> str:
+    known = {*SCOPES, *_roots.MODELS.children}
+    if not isinstance(scope, str) or scope not in known:
+        raise ValueError(f'the scope {str(scope)[:100]!r} is not one of {SCOPES}')
+    return scope
+
+
+def _check_type(name: object, kind: str, scope: str, config: dict) -> None:
+    if not isinstance(name, str):
+        raise ValueError(f'a type is a {type(name).__name__}, not a name')
+    prefix, bare = Registry.split_scope_key(name)
+    if bare in _TORCHVISION and kind == 'TRANSFORMS' and 'dtype' not in config:
+        return
+    if not bare.isidentifier():
+        raise ValueError(f'type={name[:100]!r} is not the name of a registered class')
+    scopes = [_check_scope(prefix)] if prefix else [scope, 'mmlgd', 'mmpretrain']
+    found = [each for each in (_find(kind, each, bare) for each in scopes) if each]
+    if not found:
+        raise ValueError(f'type={name[:100]!r} is not in the registry of {kind}')
+    for each in found:
+        if not inspect.isclass(each) or not _is_allowed(each, kind):
+            raise ValueError(f'type={name[:100]!r} does not belong there')
+
+
+def _find(kind: str, scope: str, name: str) -> object:
+    """The class that a registry knows by a name; nothing is imported for the name."""
+    root = _root(kind)
+    if scope in SCOPES and scope not in ('mmengine', 'mmcv'):
+        try:
+            __import__(f'{scope}.registry')
+        except ImportError:
+            return None
+    found = root.children.get(scope, root)
+    found.import_from_location()
+    return found.module_dict.get(name) or root.module_dict.get(name)
+
+
+def _root(kind: str) -> Registry:
+    return getattr(_roots, 'MODELS' if kind == 'TEACHERS' else kind)
+
+
+def _is_allowed(cls: type, kind: str) -> bool:
+    module = f'{cls.__module__}.'
+    is_ours = module.split('.')[0] in (*SCOPES, 'torch', 'timm', 'transformers')
+    return cls.__name__ not in _REFUSED and (
+        not is_ours or module.startswith(_MODULES[kind])
+    )
+
+
+def _name_of(step: Mapping) -> str:
+    """A config's type without its scope; '' where it has none."""
+    kind = step.get('type', '') if isinstance(step, Mapping) else ''
+    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def _innermost_pipeline(dataset: object) -> list | None:
+    """The pipeline of a dataset, or of the first one inside of wrappers."""
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(dataset, Mapping):
+            return None
+        if dataset.get('pipeline'):
+            return dataset['pipeline']
+        several = dataset.get('datasets')
+        is_several = isinstance(several, (list, tuple)) and several
+        dataset = several[0] if is_several else dataset.get('dataset')
+    return None
+
+
+def _type_name(cls: type) -> str:
+    """The name by which registries know a class, with its scope."""
+    for kind in _MODULES:
+        root = _root(kind)
+        for registry in (*root.children.values(), root):
+            for name, known in registry.module_dict.items():
+                if known is cls:
+                    return f'{registry.scope}.{name}'
+    return f'{cls.__module__}.{cls.__qualname__}'

@@ -1,0 +1,114 @@
+"""Small files of tensors and texts, read without trust and refused when broken."""
+
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import torch
+
+from mmlgd.errors import MMLGDError
+
+from .atomic import replace_file
+
+_File = TypeVar('_File', bound='TensorFile')
+
+
+@dataclass
+class TensorFile:
+    """A dataclass of tensors, strings and lists of strings that is kept in a file.
+
+    A subclass adds fields of the types ``torch.Tensor``, ``str`` and ``list``, and
+    checks their values in :meth:`validate`.
+
+    Attributes:
+        KIND (str): What such a file is called in messages.
+        TOOL (str): The tool that writes one.
+        ERROR (type): What a bad file raises.
+    """
+
+    KIND: ClassVar[str]
+    TOOL: ClassVar[str]
+    ERROR: ClassVar[type[MMLGDError]]
+
+    def validate(self) -> None:
+        """Check the values of the fields, whose types are right.
+
+        Raises:
+            ValueError: They cannot be, for example an index out of range.
+        """
+
+    def save(self, path: str | Path) -> None:
+        """Write a file that ``torch.load`` reads weights-only, or none at all.
+
+        Raises:
+            OSError: The disk is full, or the folder cannot be written.
+        """
+        with replace_file(path) as part:
+            torch.save(
+                {each.name: getattr(self, each.name) for each in fields(self)}, part
+            )
+
+    @classmethod
+    def read(cls: type[_File], path: str | Path) -> _File:
+        """Read a file and check everything in it.
+
+        Raises:
+            MMLGDError: Of type ``ERROR``: the file is absent, cut off, of another
+                kind, or its contents cannot be.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise cls.ERROR(
+                f'There is no {cls.KIND} {path}; write one with '
+                f'`python {cls.TOOL} CONFIG --out {path}`.'
+            )
+        try:
+            contents = torch.load(path, map_location='cpu', weights_only=True)
+            found = cls(**_typed(cls, contents))
+            found.validate()
+        except Exception as error:  # The unpickler raises anything on broken bytes.
+            reason = str(error).split('\n')[0][:300]
+            raise cls.ERROR(
+                f'{path} is not a whole {cls.KIND} ({type(error).__name__}: {reason}); '
+                f'write it again with {cls.TOOL}.'
+            ) from error
+        return found
+
+
+def check_tensor(
+    name: str, tensor: torch.Tensor, dtype: torch.dtype, num_dims: int
+) -> None:
+    """Refuse a tensor of another type or another number of dimensions.
+
+    Raises:
+        ValueError: It is one, or it is empty, or not plain memory.
+    """
+    if tensor.dtype != dtype or tensor.dim() != num_dims or not tensor.numel():
+        raise ValueError(
+            f'{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {dtype} of '
+            f'{num_dims} dimensions'
+        )
+    # A stride of 0 would make a huge tensor of a small file.
+    if tensor.layout != torch.strided or not tensor.is_contiguous():
+        raise ValueError(f'{name} is not contiguous')
+
+
+def _typed(cls: type, contents: object) -> dict:
+    """The contents, if they are what the fields of a class say."""
+    if not isinstance(contents, dict):
+        raise ValueError(f'it holds {type(contents).__name__}, not a dict')
+    wanted = {each.name: each for each in fields(cls)}
+    required = {name for name, each in wanted.items() if each.default is MISSING}
+    missing, unexpected = required - contents.keys(), contents.keys() - wanted.keys()
+    if missing or unexpected:
+        raise ValueError(
+            f'missing keys {sorted(missing)}, unexpected {sorted(map(str, unexpected))}'
+        )
+    for name, value in contents.items():
+        if not isinstance(value, wanted[name].type):
+            raise ValueError(
+                f'{name} is {type(value).__name__}, not {wanted[name].type.__name__}'
+            )
+        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            raise ValueError(f'{name} holds something else than strings')
+    return contents

@@ -1,0 +1,67 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from mmlgd.errors import CheckpointError
+from mmlgd.utils.checkpoint import check_complete, load_exactly, read_checkpoint
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_is_converted(tmp_path, dtype):
+    state = {'w': torch.tensor([0.5, 3.0], dtype=dtype), 'n': torch.tensor(7)}
+    torch.save(dict(state_dict=state), tmp_path / 'half.pth')
+    found = read_checkpoint(tmp_path / 'half.pth')['state_dict']
+    assert found['w'].dtype == torch.float32 and found['w'].tolist() == [0.5, 3]
+    assert found['n'].dtype == torch.int64
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_named(value):
+    layer = nn.Linear(2, 1)
+    state = {f'head.{key}': item.clone() for key, item in layer.state_dict().items()}
+    state['head.bias'][0] = value
+    with pytest.raises(
+        CheckpointError, match=r'1 of the 1 values of `head.bias` in f.pth'
+    ):
+        load_exactly(layer, state, 'head.', 'f.pth')
+
+
+@pytest.mark.parametrize(
+    'contents',
+    [
+        3,
+        'text',
+        None,
+        [torch.ones(1)],
+        dict(state_dict=[1]),
+        dict(state_dict={1: torch.ones(1)}),
+        dict(state_dict={}, meta='x'),
+        dict(state_dict=dict(w=torch.ones(2).to_sparse())),
+        dict(state_dict=dict(w=torch.empty(2, device='meta'))),
+    ],
+)
+def test_what_is_not_a_checkpoint_is_refused(tmp_path, contents):
+    torch.save(contents, tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match='x.pth'):
+        read_checkpoint(tmp_path / 'x.pth')
+
+
+def test_a_whole_checkpoint_is_told_from_a_part():
+    model = nn.ModuleDict(dict(backbone=nn.Linear(2, 2), head=nn.BatchNorm1d(2)))
+    state = copy.copy(model.state_dict())
+    check_complete(model, dict(state_dict=state), 'whole.pth')
+    check_complete(model, {f'module.{key}': item for key, item in state.items()}, 'ddp')
+    del state['head.num_batches_tracked']
+    check_complete(model, dict(state_dict=state), 'old.pth')
+    del state['head.bias']
+    with pytest.raises(
+        CheckpointError, match='x.pth has 5 of the 6 .*missing: head.bias'
+    ):
+        check_complete(model, dict(state_dict=state), 'x.pth')
+    part = {key: value for key, value in state.items() if key.startswith('backbone')}
+    with pytest.raises(
+        CheckpointError, match='an exported backbone, without projector'
+    ):
+        check_complete(model, dict(state_dict=part), 'backbone.pth')

@@ -1,0 +1,78 @@
+"""Rank 0 works for all, and its errors reach all."""
+
+import pytest
+from torch.utils.data import DataLoader
+
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.first_rank import on_first_rank
+from tests.two_ranks import run_on_two_ranks
+
+
+class OddError(Exception):
+    """Cannot be pickled and built again."""
+
+    def __init__(self, one, other):
+        super().__init__(f'{one} and {other}')
+        self.handle = lambda: None
+
+
+def on_rank(rank):
+    calls, outcomes = [], []
+
+    def work():
+        calls.append(rank)
+        return ['a', rank]
+
+    outcomes.append(on_first_rank(work))
+    for error in (DataError('bad folder'), OddError('x', 'y'), None):
+
+        def fail(error=error):
+            if error is None:
+                return 'still in step'
+            raise error
+
+        try:
+            outcomes.append(on_first_rank(fail))
+        except Exception as caught:
+            outcomes.append([type(caught).__name__, str(caught)])
+    return calls, outcomes
+
+
+@pytest.mark.slow
+def test_ranks_share_result_and_error(tmp_path):
+    first, second = run_on_two_ranks(on_rank, tmp_path)
+    assert first[0] == [0] and second[0] == []
+    assert first[1][0] == second[1][0] == ['a', 0]
+    assert first[1][1] == second[1][1] == ['DataError', 'bad folder']
+    assert first[1][2] == ['OddError', 'x and y']
+    assert second[1][2] == ['RuntimeError', 'OddError on rank 0: x and y']
+    assert first[1][3] == second[1][3] == 'still in step'
+
+
+class Listing:
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return on_first_rank(lambda: index)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_alone_and_in_workers_each_works_for_itself(monkeypatch, workers):
+    def fail(*args):
+        raise AssertionError('broadcast from a worker')
+
+    monkeypatch.setattr('mmlgd.utils.first_rank.broadcast_object_list', fail)
+    if workers:
+        # As forked workers of a distributed run see it.
+        monkeypatch.setattr('mmlgd.utils.first_rank.get_world_size', lambda: 2)
+    loader = DataLoader(Listing(), batch_size=None, num_workers=workers)
+    assert list(loader) == [0, 1]
+
+
+def test_errors_of_one_process_pass():
+    def fail():
+        raise ConfigError('here')
+
+    with pytest.raises(ConfigError, match='here'):
+        on_first_rank(fail)

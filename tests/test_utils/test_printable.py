@@ -1,0 +1,16 @@
+import os
+
+import pytest
+
+from mmlgd.utils.printable import printable
+
+
+@pytest.mark.parametrize('text', ['', 'a/b c.jpg', 'größe/日本.png', "it's \\x41"])
+def test_printable_text_stays(text):
+    assert printable(text) == text
+
+
+def test_bytes_that_are_not_utf8_and_line_breaks_are_escaped():
+    name = os.fsdecode(b'caf\xe9\n.jpg')
+    assert printable(name) == r'caf\udce9\n.jpg'
+    printable(name).encode('utf-8')

@@ -1,0 +1,207 @@
+"""What a config that a checkpoint brings may make the libraries do: nothing else."""
+
+import sys
+
+import pytest
+from mmengine.config import Config
+from torch import nn
+
+from mmlgd.errors import CheckpointError
+from mmlgd.registry import MODELS, TRANSFORMS
+from mmlgd.utils.stored_config import (
+    building,
+    check_plain,
+    find_test_pipeline,
+    plain_config,
+    trusted_config,
+)
+from tests.toys import ToyBackbone
+
+MBV3 = dict(type='mmpretrain.MobileNetV3', arch='small')
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        MBV3,
+        dict(MBV3, norm_cfg=dict(type='BN', eps=1e-3)),
+        dict(type='MobileNetV3', arch='small', _scope_='mmpretrain'),
+        dict(type='ToyBackbone'),
+        dict(type='mmlgd.ToyBackbone', width=3),
+        dict(
+            MBV3,
+            init_cfg=[dict(type='Constant', layer=['BatchNorm2d'], val=1.0)],
+        ),
+        dict(type='mmpretrain.TIMMBackbone', model_name='resnet18', norm_layer='BN2d'),
+    ],
+)
+def test_students_of_the_registries_are_taken(config):
+    assert trusted_config(config, 'f.pth') == config
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='os.system', command='true'),
+        dict(type='subprocess.Popen', args=['true']),
+        dict(type='some_evil_package.Backbone'),
+        dict(MBV3, type='mmpretrain.models.backbones.MobileNetV3'),
+        dict(MBV3, _scope_='some_evil_package'),
+        dict(MBV3, norm_cfg=dict(type='some_evil_package.Norm')),
+        dict(MBV3, norm_cfg=dict(type='BN', _scope_='some_evil_package')),
+        dict(MBV3, deep=[dict(a=(dict(type='builtins.exec'),))]),
+        dict(type='some_evil_package'),
+        dict(type='mmpretrain.'),
+        dict(type=''),
+        dict(type=3),
+        dict(type=['ToyBackbone']),
+        # Of a registry, but not parts of a student: they read files or fetch.
+        dict(type='mmlgd.OpenCLIPTeacher', model_name='RN50', pretrained='openai'),
+        dict(type='mmpretrain.ImageClassifier', backbone=MBV3),
+        dict(type='mmpretrain.Blip2Caption'),
+        dict(type='mmpretrain.HuggingFaceClassifier', model_name='x'),
+        dict(MBV3, neck=dict(type='mmpretrain.TimmClassifier', model_name='x')),
+        dict(type='mmlgd.LoadImageFromFile'),
+        dict(type='mmseg.VPD', diffusion_cfg=dict(checkpoint='x')),
+        dict(type='mmpretrain.TIMMBackbone', model_name='hf-hub:evil/model'),
+        dict(type='mmpretrain.TIMMBackbone', model_name='hf_hub:evil/model'),
+        dict(type='mmpretrain.TIMMBackbone', model_name='local-dir:/tmp/evil'),
+        dict(
+            type='mmpretrain.TIMMBackbone', model_name='resnet18', norm_layer='os.abc'
+        ),
+        dict(MBV3, arch='http://host/arch.py'),
+    ],
+    ids=lambda config: str(config)[:60],
+)
+def test_everything_else_is_refused_and_nothing_imported(config, tmp_path, monkeypatch):
+    (tmp_path / 'some_evil_package').mkdir()
+    for name in ('__init__', 'registry'):
+        (tmp_path / f'some_evil_package/{name}.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        CheckpointError, match='f.pth brings a config that is not built'
+    ):
+        trusted_config(config, 'f.pth')
+    assert 'some_evil_package' not in sys.modules
+
+
+def test_weights_to_start_from_are_dropped():
+    fetch = dict(type='Pretrained', checkpoint='http://host/evil.pth')
+    config = dict(
+        MBV3,
+        init_cfg=fetch,
+        pretrained='torchvision://resnet50',
+        norm_cfg=dict(type='BN', init_cfg=[dict(type='Constant', val=1), fetch]),
+    )
+    found = trusted_config(config, 'f.pth')
+    assert found == dict(
+        MBV3, norm_cfg=dict(type='BN', init_cfg=[dict(type='Constant', val=1)])
+    )
+    nested = dict(type='Constant', val=1, override=dict(fetch, name='conv'))
+    found = trusted_config(dict(MBV3, init_cfg=nested), 'f.pth')
+    assert found['init_cfg'] == dict(type='Constant', val=1)
+    timm = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+    options = dict(pretrained=True, checkpoint_path='/x', pretrained_cfg=dict(url='u'))
+    assert trusted_config({**timm, **options}, 'f.pth') == timm
+
+
+@pytest.mark.parametrize(
+    'step',
+    [
+        dict(type='LoadImageFromFile'),
+        dict(type='mmpretrain.Albumentations', transforms=[dict(type='Lambda')]),
+        dict(type='torchvision/Lambda', lambd='x'),
+        # mmpretrain evaluates this option.
+        dict(type='torchvision/Resize', size=8, dtype='x if exit() else 0'),
+        dict(type='torchvision/ConvertImageDtype', dtype='float32'),
+        dict(type='RandomApply', transforms=[dict(type='os.system')]),
+        dict(type='MobileNetV3'),
+    ],
+)
+def test_transforms_that_read_or_evaluate_are_refused(step):
+    with pytest.raises(CheckpointError, match='f.pth brings'):
+        trusted_config(step, 'f.pth', 'TRANSFORMS')
+
+
+def test_transforms_of_tests_are_taken():
+    for step in (
+        dict(type='mmlgd.GrayToBGR'),
+        dict(type='Resize', scale=(8, 8)),
+        dict(type='mmpretrain.ResizeEdge', scale=8, edge='short'),
+        dict(type='mmpretrain.CenterCrop', crop_size=8),
+        dict(type='mmpretrain.torchvision/CenterCrop', size=8),
+        dict(type='mmpretrain.PackInputs', meta_keys=('img_path',)),
+    ):
+        assert trusted_config(step, 'f.pth', 'TRANSFORMS') == step
+        with building('f.pth', 'pipeline'):
+            TRANSFORMS.build(step)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='mmlgd.OpenCLIPTeacher', model_name='hf-hub:evil/model'),
+        dict(
+            type='mmlgd.OpenCLIPTeacher', model_name='RN50', pretrained='http://h/x.pt'
+        ),
+        dict(
+            type='mmlgd.MMPretrainTeacher', backbone=MBV3, checkpoint='https://h/x.pth'
+        ),
+        dict(
+            type='mmlgd.MMPretrainTeacher',
+            backbone=dict(
+                type='mmpretrain.TIMMBackbone', model_name='resnet18', pretrained=True
+            ),
+        ),
+        dict(type='os.system'),
+    ],
+)
+def test_teachers_that_fetch_by_address_are_refused(config):
+    with pytest.raises(CheckpointError, match='f.pth brings'):
+        trusted_config(config, 'f.pth', 'TEACHERS')
+
+
+def test_teachers_of_a_tag_or_a_local_file_are_taken():
+    for pretrained in ('openai', 'weights/RN50.pt', None):
+        config = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained=pretrained)
+        assert trusted_config(config, 'f.pth', 'TEACHERS') == config
+
+
+def test_only_plain_data_counts_as_a_config():
+    good = dict(a=[1, 2.5, (None, True)], b={'c': 'd', 3: 'e'})
+    assert check_plain(good) == good
+    endless = []
+    endless.append(endless)
+    for bad in (
+        dict(a=object()),
+        dict(a=nn.ReLU),
+        {(1, 2): 3},
+        dict(a=float('nan')),
+        dict(a='x' * 20_000),
+        [0] * 100_000,
+        dict(a=b'x'),
+        endless,
+    ):
+        with pytest.raises(ValueError):
+            check_plain(dict(bad=bad))
+
+
+def test_classes_of_new_style_configs_become_names():
+    assert plain_config(dict(type=ToyBackbone)) == dict(type='mmlgd.ToyBackbone')
+    assert MODELS.get('mmlgd.ToyBackbone') is ToyBackbone
+
+
+def test_the_test_pipeline_is_found_inside_of_wrappers():
+    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    inner = dict(type='A', pipeline=steps)
+    wrapped = dict(type='ConcatDataset', datasets=[dict(type='Repeat', dataset=inner)])
+    config = Config(dict(val_dataloader=dict(dataset=wrapped)))
+    assert find_test_pipeline(config) == [dict(type='PackInputs')]
+    for dataset in (dict(type='A'), 'x', None, dict(datasets=[])):
+        assert find_test_pipeline(dict(test_dataloader=dict(dataset=dataset))) is None
+
+
+def test_errors_of_foreign_constructors_name_the_file():
+    with pytest.raises(CheckpointError, match='f.pth: its backbone cannot be built'):
+        with building('f.pth', 'backbone'):
+            MODELS.build(dict(MBV3, arch='gigantic'))
