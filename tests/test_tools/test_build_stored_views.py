@@ -247,3 +247,10 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_teacher_is_built(
         with pytest.raises(ConfigError, match='file'):
             build(root, place, '--views', 1)
     assert not built
+
+
+def test_options_for_workers_do_not_stop_a_build_without_workers(tmp_path, capsys):
+    option = 'train_dataloader.persistent_workers=True'
+    root, out = write_config(tmp_path), tmp_path / 'store'
+    assert build(root, out, '--views', 1, '--cfg-options', option) == 0
+    assert last_line(capsys)['finished']
