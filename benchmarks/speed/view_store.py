@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
@@ -20,18 +21,17 @@ from mmengine.registry import init_default_scope
 from benchmarks.speed.pictures import photographs, write_jpegs
 from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
 from benchmarks.speed.view_pipelines import CONFIG
-from mmlgd.apis.build_views import write_shards
-from mmlgd.apis.plan_views import ViewSource
-from mmlgd.datasets import SeededViews, StoredViews, UnlabeledImages
-from mmlgd.datasets.view_store.image_table import ImageTable
-from mmlgd.datasets.view_store.manifest import Manifest
-from mmlgd.datasets.view_store.pipeline import describe_pipeline
-from mmlgd.datasets.view_store.rows import EMBEDDING_DTYPES
-from mmlgd.datasets.view_store.summary import summarize_store
-from mmlgd.datasets.view_store.writer import ShardWriter
+from mmlgd.datasets import SeededViews, UnlabeledImages
+from mmlgd.datasets.pipeline_description import describe_pipeline
+from mmlgd.stores import Manifest, StoredViews
+from mmlgd.stores.build import summarize_store, write_shards, write_view
+from mmlgd.stores.images import ImageTable
+from mmlgd.stores.plan import open_store
+from mmlgd.stores.rows import EMBEDDING_DTYPES
+from mmlgd.stores.source import ViewSource
 from mmlgd.utils.tool import run_tool
 
-_SHARD_SIZE = 16384
+_SHARD_SIZE = 8192
 _STORED_VIEWS = 4
 _TITLES = dict(
     seeded='SeededViews, no store',
@@ -80,22 +80,21 @@ def new_manifest(embedding_dtype: str, embed_dims: int, **fields) -> Manifest:
 
 def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
     """What :func:`summarize_store` says of a store of as many rows as asked for."""
-    names = [f'n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG' for i in range(args.images)]
-    hashes = [i.to_bytes(16, 'big') for i in range(args.images)]
-    table = ImageTable.of(names, [110_000] * args.images, hashes)
-    table.write(store)
     manifest = new_manifest(
         dtype,
         args.embed_dims,
         num_views=args.views,
         segments=[args.images],
-        images=table.digest(),
     )
     rows = make_rows(args.embed_dims)
-    for shard in manifest.shards():
-        with ShardWriter(store, shard, dtype, args.embed_dims) as writer:
-            embeddings = rows(shard.size).numpy()
-            writer.append(torch.arange(shard.size).numpy(), embeddings)
+    for shard in manifest.image_shards():
+        images = range(shard.first, shard.first + shard.size)
+        names = [f'n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG'.encode() for i in images]
+        hashes = np.zeros((shard.size, 16), np.uint8)
+        ImageTable(names, hashes).write(shard.path(store))
+    for shard in manifest.view_shards():
+        embeddings = rows(shard.size).numpy()
+        write_view(manifest, shard, store, np.arange(shard.size), embeddings)
     manifest.write(store)
     return summarize_store(store)
 
@@ -114,7 +113,7 @@ def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
         dict(batch_size=len(images)),
         new_manifest('float16', args.embed_dims, pipeline=describe_pipeline(images)),
     )
-    plan = source.open_store(folder / 'store', _STORED_VIEWS)
+    plan = open_store(folder / 'store', source.manifest, images, _STORED_VIEWS)
     write_shards(plan, plan.share(0, 1), source)
     plan.seal()
     sides = dict(
