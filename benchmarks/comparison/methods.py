@@ -83,7 +83,7 @@ def run_config(
     The seed is that of weights, order, drawn numbers and views; ``prepared`` is what the
     method's script has written.
     """
-    cfg = Config.fromfile(CONFIGS / 'recipe.py')
+    cfg = Config.fromfile(CONFIGS / '_base_/recipe.py')
     cfg.work_dir, cfg.randomness = str(folder), dict(seed=seed)
     _set_schedule(cfg, benchmark, method)
     _set_data(cfg, benchmark, method, seed)

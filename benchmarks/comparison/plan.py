@@ -127,7 +127,7 @@ def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benc
     choose(benchmark.evaluations, EVALUATIONS, 'evaluation', path)
     choose(benchmark.on_request, benchmark.evaluations, 'evaluation', path)
     choose([benchmark.split], SPLITS, 'split', path)
-    settings = Config.fromfile(CONFIGS / 'settings.py').to_dict()
+    settings = Config.fromfile(CONFIGS / '_base_/settings.py').to_dict()
     choose(benchmark.settings or {}, EVALUATIONS, 'evaluation', path)
     for name, given in (benchmark.settings or {}).items():
         settings[name].update(given)

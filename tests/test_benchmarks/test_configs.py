@@ -19,9 +19,7 @@ from tests.cifar10_source import write_package
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'benchmarks/comparison/configs'
-FILES = sorted(
-    path for path in CONFIGS.glob('*.py') if path.stem not in ('recipe', 'settings')
-)
+FILES = sorted(CONFIGS.glob('*.py'))
 METHODS_OF = [(file, name) for file in FILES for name in load_benchmark(file).methods]
 COMPARISONS = [file for file in FILES if file.stem != 'stored_views']
 # Another learning rate makes no other step; a store has to be built first.

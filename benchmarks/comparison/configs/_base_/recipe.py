@@ -1,6 +1,6 @@
 # What all methods of a benchmark have in common; benchmarks/comparison/methods.py fills
 # in student, data, batch, iterations and learning rate.
-_base_ = '../../../configs/_base_/default_runtime.py'
+_base_ = '../../../../configs/_base_/default_runtime.py'
 
 # No workers by default: a run keeps to one core, and loading counts as part of its cost.
 loader = dict(num_workers=0, collate_fn=dict(type='default_collate'))
