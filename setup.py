@@ -82,6 +82,7 @@ setup(
     package_data={'mmlgd': ['**/*.txt', '**/*.json', 'py.typed']},
     install_requires=requirements('runtime'),
     extras_require=EXTRAS,
+    entry_points={'console_scripts': ['mmlgd = mmlgd.cli.main:main']},
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )

@@ -8,14 +8,14 @@ of other libraries are written with their scope: ``mmpretrain.MobileNetV3``.
 from mmengine.registry import Registry, root
 
 _LOCATIONS = {
-    'DATASETS': ['mmlgd.datasets'],
+    'DATASETS': ['mmlgd.datasets', 'mmlgd.stores'],
     'DATA_SAMPLERS': ['mmlgd.datasets'],
     'TRANSFORMS': ['mmlgd.datasets.transforms'],
-    'MODELS': ['mmlgd.models'],
+    'MODELS': ['mmlgd.models', 'mmlgd.stores'],
     'MODEL_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
     'PARAM_SCHEDULERS': ['mmlgd.engine'],
-    'HOOKS': ['mmlgd.engine'],
+    'HOOKS': ['mmlgd.engine', 'mmlgd.stores'],
     'METRICS': ['mmlgd.evaluation'],
 }
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmlgd.apis.build_views import write_shards
-from mmlgd.apis.plan_views import prepare_views
+from mmlgd.stores.build import write_shards
+from mmlgd.stores.plan import open_store
+from mmlgd.stores.source import prepare_views
 from tests.runs import toy_run_cfg
 
 
@@ -14,7 +15,7 @@ def write_store(cfg: Config, store: Path, views: int = 2) -> None:
     """Store views of an online run's images."""
     init_default_scope('mmlgd')
     source = prepare_views(cfg, 'float16', 5, 'cpu')
-    plan = source.open_store(store, views)
+    plan = open_store(store, source.manifest, source.dataset, views)
     write_shards(plan, plan.share(0, 1), source)
     assert plan.seal()
 
@@ -22,7 +23,9 @@ def write_store(cfg: Config, store: Path, views: int = 2) -> None:
 def stored_run_cfg(root: Path, store: Path, work_dir: Path, **overrides) -> Config:
     """The online run's config, but from a store."""
     cfg = toy_run_cfg(root, work_dir, **overrides)
-    cfg.model.teacher = dict(type='StoredTeacher', store=str(store))
+    cfg.model.teacher = dict(
+        type='StoredTeacher', store=str(store), teacher=cfg.model.teacher
+    )
     cfg.train_dataloader.dataset.update(type='StoredViews', store=str(store))
     cfg.custom_hooks.append(dict(type='StoredViewsHook'))
     return cfg

@@ -1,6 +1,5 @@
 """A classification run of a second, for the tools that need a whole run."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -42,14 +41,6 @@ val_cfg = dict()
 test_cfg = dict()
 randomness = dict(seed=0)
 """
-
-
-def load_tool(name: str):
-    """Import ``tools/<name>.py``, which lies in no package."""
-    spec = importlib.util.spec_from_file_location(f'mmlgd_{name}', TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def run_tool(

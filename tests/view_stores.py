@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mmlgd.datasets.view_store.image_table import ImageTable
-from mmlgd.datasets.view_store.manifest import Manifest
-from mmlgd.datasets.view_store.writer import ShardWriter
+from mmlgd.stores.build import write_view
+from mmlgd.stores.images import ImageTable
+from mmlgd.stores.manifest import Manifest
 
 
 class InMemory(BaseDataset):
@@ -25,8 +25,8 @@ def in_memory(*values: int) -> InMemory:
 def toy_manifest(**changes) -> Manifest:
     """Of a store of nothing yet: D = 3, shards of 4 rows."""
     fields = dict(
-        teacher='net#1234',
-        text_encoder='net/text#5678',
+        teacher='net#1234abcd',
+        text_encoder='net/text#5678abcd',
         teacher_config=dict(type='Net'),
         embed_dims=3,
         image_mean=[1.0, 2.0, 3.0],
@@ -41,12 +41,11 @@ def toy_manifest(**changes) -> Manifest:
     return Manifest(**{**fields, **changes})
 
 
-def toy_table(images: int) -> ImageTable:
-    """Of ``images`` files a0, a1, ..., which do not exist."""
-    names = [f'a{number}' for number in range(images)]
-    return ImageTable.of(
-        names, range(images), [name.encode().zfill(16) for name in names]
-    )
+def toy_table(first: int, size: int) -> ImageTable:
+    """Of files a0, a1, ..., which do not exist."""
+    names = [f'a{number}'.encode() for number in range(first, first + size)]
+    hashes = [np.frombuffer(name.zfill(16), np.uint8) for name in names]
+    return ImageTable(names, np.array(hashes))
 
 
 def write_toy_store(store: Path, views: int, segments: list, **changes) -> tuple:
@@ -60,13 +59,11 @@ def write_toy_store(store: Path, views: int, segments: list, **changes) -> tuple
     size = views, manifest.num_images
     pixels = rng.integers(0, 2**32, size, dtype=np.uint32)
     embeddings = rng.normal(size=(*size, manifest.embed_dims)).astype(np.float32)
-    layout = manifest.embedding_dtype, manifest.embed_dims
-    for shard in manifest.shards():
+    for shard in manifest.view_shards():
         rows = slice(shard.first, shard.first + shard.size)
-        with ShardWriter(store, shard, *layout) as writer:
-            writer.append(pixels[shard.view, rows], embeddings[shard.view, rows])
-    table = toy_table(manifest.num_images)
-    table.write(store)
-    manifest.images = table.digest()
+        columns = pixels[shard.view, rows], embeddings[shard.view, rows]
+        write_view(manifest, shard, store, *columns)
+    for shard in manifest.image_shards():
+        toy_table(shard.first, shard.size).write(shard.path(store))
     manifest.write(store)
     return pixels, embeddings

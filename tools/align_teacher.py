@@ -28,7 +28,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.apis.align_teacher import Alignment, align_teacher
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import check_writable, write_atomically
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.launch import set_up_distributed
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
@@ -86,12 +86,15 @@ def main(argv: list[str] | None = None) -> None:
     """Fit, print and write."""
     args = parse_args(argv)
     cfg = read_config(
-        args.config, args.cfg_options, needed=('teacher', 'target', 'dataloader')
+        args.config,
+        args.cfg_options,
+        needed=('teacher', 'target', 'dataloader'),
+        optional=('alignment',),
     )
     cfg.launcher = args.launcher
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', 'alignment', f'{stem}.pth')
-    check_writable(out)
+    check_output_file(out)
     start_ranks(cfg)
     start = time.monotonic()
     result = fit(cfg)

@@ -32,8 +32,8 @@ from mmlgd.datasets import (
 )
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.annotation_files import check_annotation_files
-from mmlgd.utils.atomic import check_writable
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -66,6 +66,7 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
         ConfigError: The config has no teacher, ``k`` does not fit its images, or the
             file cannot be written.
     """
+    check_output_file(args.out)
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     if not cfg.model.get('teacher'):
         raise ConfigError(
@@ -76,7 +77,6 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
     loader = unlabeled_loader(cfg)
     # Before the images are embedded, which takes long.
     check_neighbour_count(args.k, len(loader.dataset))
-    check_writable(args.out)
     teacher = MODELS.build(cfg.model.teacher)
     features = teacher_features(teacher, loader, args.device).to(args.device)
     neighbours = nearest_neighbours(features, args.k)

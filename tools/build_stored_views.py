@@ -5,13 +5,13 @@
         --out data/imagenet/views_rn50
 
 The images, transforms, views' seed and teacher are those of the config; batch size
-and workers are its train_dataloader's. A build that was killed goes on where it was
-when the same command is given again, and a larger --views, or more images, extend a
+and workers are its train_dataloader's. A build that was killed resumes at the shard it
+was writing when the same command is given again, and a larger --views, or more images, extend a
 store. Several processes share the work: those of a launcher (`torchrun
 --nproc_per_node 8 tools/build_stored_views.py ... --launcher pytorch`), and machines
 with --part 1/2 and --part 2/2; whichever ends last finishes the store.
 
---verify compares the shards with their checksums and computes some views anew. Prints
+--verify compares the shards with their checksums and computes some views again. Prints
 a JSON summary. Training reads the folder through `StoredViews` and `StoredTeacher`.
 """
 
@@ -29,13 +29,14 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
 import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import torch
 
-from mmlgd.apis.build_views import write_shards
-from mmlgd.apis.plan_views import prepare_views
-from mmlgd.apis.verify_views import check_replay, store_faults
-from mmlgd.datasets.view_store.manifest import FILE_NAME, Manifest
-from mmlgd.datasets.view_store.rows import EMBEDDING_DTYPES
-from mmlgd.datasets.view_store.summary import summarize_store
 from mmlgd.errors import ConfigError
+from mmlgd.stores.build import summarize_store, write_shards
+from mmlgd.stores.manifest import FILE_NAME, Manifest
+from mmlgd.stores.plan import open_store
+from mmlgd.stores.rows import EMBEDDING_DTYPES
+from mmlgd.stores.source import prepare_views
+from mmlgd.stores.verify import check_replay, store_faults
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
@@ -56,7 +57,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--shard-size',
         type=int,
-        help="rows of a file; default: the store's where there is one, else 16384",
+        help="rows of a file; default: the store's where there is one, else 8192",
     )
     parser.add_argument(
         '--part',
@@ -106,7 +107,7 @@ def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
 
 def read_layout(args: argparse.Namespace) -> tuple[str, int]:
     """Type of the embeddings and rows of a shard, as wished or as they are."""
-    dtype, shard_size = 'float16', 16384
+    dtype, shard_size = 'float16', 8192
     if (args.out / FILE_NAME).is_file():
         manifest = Manifest.read(args.out)
         dtype, shard_size = manifest.embedding_dtype, manifest.shard_size
@@ -120,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         int: 1 where verifying found a fault, else 0.
     """
     args, start = parse_args(argv), time.perf_counter()
+    if args.verify is None:
+        check_output_folder(args.out if args.out.exists() else args.out.parent)
     ranks = read_ranks(args.launcher)
     place = read_part(args.part, ranks.rank, ranks.world_size)
     if args.device is None:
@@ -131,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.verify is not None:
         summary['faults'] = store_faults(args.out, views, args.verify)
     else:
-        plan = views.open_store(args.out, args.views)
+        plan = open_store(args.out, views.manifest, views.dataset, args.views)
         check_replay(plan, views)
         rows = write_shards(plan, plan.share(*place), views)
         summary.update(rows_written=rows, finished=plan.seal())

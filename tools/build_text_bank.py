@@ -19,7 +19,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import check_writable
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -93,8 +93,8 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
 def main(argv: list[str] | None = None) -> None:
     """Build and write the bank."""
     args = parse_args(argv)
+    check_output_file(args.out)
     teacher_cfg, bank_cfg = read_parts(args)
-    check_writable(args.out)
     init_default_scope('mmlgd')
     teacher = MODELS.build(teacher_cfg).to(get_device())
     bank = MODELS.build(dict(bank_cfg, embed_dims=teacher.embed_dims))

@@ -35,7 +35,7 @@ from mmlgd.evaluation import (
     summarize,
     weighted_knn,
 )
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_folder, write_atomically
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.tool import run_tool
@@ -178,6 +178,7 @@ def print_table(summary: dict) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.chdir(ROOT)
+    check_output_folder(args.work_dir, '--work-dir')
     start = time.monotonic()
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(

@@ -24,7 +24,7 @@ from transfer.runs import CONFIGS, METRICS, load_config, predict, train
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.errors import CheckpointError
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_folder, write_atomically
 from mmlgd.utils.tool import run_tool
 from mmlgd.visualization import draw_detections, draw_segmentations
 
@@ -137,6 +137,7 @@ def draw(task: str, args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.chdir(ROOT)
+    check_output_folder(args.work_dir, '--work-dir')
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(
             f'{args.checkpoint} is not there: run `make demo`, or name a backbone.pth.'

@@ -1,7 +1,6 @@
 """Embeddings of a distillation's images by its teacher."""
 
 import copy
-from collections.abc import Callable
 
 import torch
 from mmengine.config import Config
@@ -10,8 +9,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError, DataError
-from mmlgd.models.teachers import BaseTeacher
-from mmlgd.registry import MODELS
+from mmlgd.models.teachers import BaseTeacher, batch_encoder
 
 from .features import innermost_config
 
@@ -51,31 +49,6 @@ def unlabeled_loader(cfg: Config) -> DataLoader:
         drop_last=False,
     )
     return Runner.build_dataloader(copy.deepcopy(loader))
-
-
-def batch_encoder(
-    teacher: BaseTeacher, device: str | torch.device = 'cpu'
-) -> Callable[[dict], torch.Tensor]:
-    """A function that embeds a batch, normalised as the teacher was trained.
-
-    Args:
-        teacher (BaseTeacher): Is moved to ``device``.
-        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
-
-    Returns:
-        Callable[[dict], torch.Tensor]: From a loader's batch, with ``inputs``, to
-        (B, D) float32 unit rows on the CPU.
-    """
-    preprocessor = MODELS.build(
-        dict(
-            type='mmpretrain.ClsDataPreprocessor',
-            mean=teacher.image_mean,
-            std=teacher.image_std,
-            to_rgb=True,
-        )
-    ).to(device)
-    teacher.to(device)
-    return lambda batch: teacher.encode_image(preprocessor(batch)['inputs']).cpu()
 
 
 def teacher_features(

@@ -8,7 +8,6 @@ from .category_names import (
 )
 from .neighbours import check_neighbour_count, nearest_neighbours
 from .seeded_views import SeededViews
-from .stored_views import StoredViews
 from .unlabeled import UnlabeledImages
 from .view_sampler import ViewSampler
 
@@ -16,7 +15,6 @@ __all__ = [
     'BagPairs',
     'Bags',
     'SeededViews',
-    'StoredViews',
     'UnlabeledImages',
     'ViewSampler',
     'available_category_sets',

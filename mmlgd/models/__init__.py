@@ -23,7 +23,6 @@ from .teachers import (
     BaseTeacher,
     MMPretrainTeacher,
     OpenCLIPTeacher,
-    StoredTeacher,
 )
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
     'RelationalKD',
     'SEED',
     'SpatialMimicry',
-    'StoredTeacher',
     'Student',
     'TextualSemanticsBank',
     'VisualSemanticsBank',

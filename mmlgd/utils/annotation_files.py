@@ -1,20 +1,22 @@
-"""Looks at annotation files before a data set is built."""
+"""Looks at annotation files before a dataset is built."""
 
 import json
 import os
 import os.path as osp
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from mmengine.config import Config
 
 from mmlgd.errors import DataError
+
+from .dataset_configs import innermost_datasets
 
 # A COCO file without annotations is small; a large one is not read twice.
 _MAX_READ_BYTES = 64 * 2**20
 
 
 def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Stop where a data set's annotation file is not on disk, or annotates nothing.
+    """Stop where a dataset's annotation file is not on disk, or annotates nothing.
 
     The libraries train on without a word, or fail at a place far from the cause.
 
@@ -25,11 +27,11 @@ def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
 
     Raises:
         DataError: A file is absent, or a COCO-format file for training or validation
-            is no JSON or has no annotations. Names the key, the file and the mend.
+            is not JSON or has no annotations. Names the key, the file and how to fix it.
     """
     for key in dataloaders:
-        for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
-            path = dataset.get('ann_file')
+        for dataset in innermost_datasets((cfg.get(key) or {}).get('dataset')):
+            path = (dataset or {}).get('ann_file')
             if not path or dataset.get('backend_args') or '://' in path:
                 continue
             path = osp.join(dataset.get('data_root') or '', path)
@@ -53,7 +55,7 @@ def _check_annotated(key: str, path: str) -> None:
             content = json.load(file)
     except ValueError as error:
         raise DataError(
-            f'The annotation file {path} of {key} is no JSON ({error}): truncated, or a web '
+            f'The annotation file {path} of {key} is not JSON ({error}): truncated, or a web '
             'page saved under this name? Fetch it again.'
         ) from error
     if (
@@ -65,12 +67,3 @@ def _check_annotated(key: str, path: str) -> None:
             f'The COCO file {path} of {key} lists {len(content["images"])} images but has no '
             'annotations; use the `instances_*.json` that belongs to them.'
         )
-
-
-def _datasets(dataset: dict | None) -> Iterator[dict]:
-    """The data set, or those that wrappers hold."""
-    if dataset is None:
-        return
-    yield dataset
-    for inner in (dataset.get('dataset'), *dataset.get('datasets', ())):
-        yield from _datasets(inner)

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import stat
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,7 +38,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}')
+    part = _part_of(path)
     try:
         yield part
         # Without it a power cut may leave a renamed file of zero bytes; some file
@@ -50,26 +52,64 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         _flush_to_disk(path.parent)
 
 
-def check_writable(path: str | Path) -> None:
-    """Refuse a place for a file before work is spent on what it shall hold.
+def check_output_file(
+    path: str | Path, option: str = '--out', suffixes: tuple[str, ...] = ()
+) -> None:
+    """Refuse a place for a file before work is spent on what it will hold.
 
     Args:
         path: The file to come. Its folder is made when absent.
+        option: Where the user named it, for the message. Defaults to '--out'.
+        suffixes: Accepted endings, such as ``('.pkl', '.pickle')``. Defaults to none,
+            which accepts any.
 
     Raises:
-        ConfigError: The folder cannot be made or written, or ``path`` is a folder.
+        ConfigError: The folder cannot be made or written, the name is too long or
+            ends otherwise, or ``path`` is a folder.
     """
     path = Path(path)
+    if suffixes and path.suffix not in suffixes:
+        raise ConfigError(
+            f'{option} must end with {" or ".join(suffixes)}, but is {str(path)!r}.'
+        )
+    check_output_folder(path.parent, option)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            is_folder = path.is_dir()
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise ConfigError(
-            f'{path} cannot be written ({error}); name another file with --out.'
+            f'{option} {path} cannot be written: {error.strerror}; name another file.'
         ) from error
     if is_folder:
-        raise ConfigError(f'{path} is a folder; name a file with --out.')
+        raise ConfigError(f'{option} {path} is a folder; name a file in it.')
+
+
+def check_output_folder(path: str | Path, option: str = '--out') -> None:
+    """Refuse a folder for results before work is spent on them.
+
+    Args:
+        path: The folder, made when absent.
+        option: Where the user named it, for the message. Defaults to '--out'.
+
+    Raises:
+        ConfigError: The folder cannot be made or written, or is a file.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f'{option}: the folder {path} cannot be written: {error.strerror}; name '
+            'another one.'
+        ) from error
+
+
+def _part_of(path: Path) -> Path:
+    """A name beside ``path``, short enough wherever the name itself is."""
+    unique = uuid.uuid4().hex[:8]
+    return path.with_name(f'.{path.name[:40]}.{unique}{TEMPORARY_SUFFIX}')
 
 
 @contextmanager
@@ -90,7 +130,7 @@ def replace_folder(path: str | Path) -> Iterator[Path]:
         OSError: When the disk is full, or the parent folder cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}')
+    part = _part_of(path)
     try:
         part.mkdir(parents=True)
         yield part
@@ -114,19 +154,30 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def remove_leftovers(folder: str | Path) -> list[str]:
+def remove_leftovers(folder: str | Path, min_age: float = 0) -> list[str]:
     """Remove the parts that killed runs left in a folder.
 
     Args:
-        folder: Where nobody else is writing now.
+        folder: Where nobody else is writing now, or nobody for longer than ``min_age``.
+        min_age: Seconds since a part was last written to. Defaults to 0.
 
     Returns:
         list[str]: Names of the removed files.
     """
     parts = sorted(Path(folder).glob(f'.*{TEMPORARY_SUFFIX}'))
+    if min_age:
+        parts = [part for part in parts if _age(part) >= min_age]
     for part in parts:
         part.unlink(missing_ok=True)
     return [part.name for part in parts]
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written to; 0 where it has just gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _flush_to_disk(path: Path) -> None:

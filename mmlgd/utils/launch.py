@@ -1,13 +1,16 @@
 """Ranks, devices and process groups of a run, whatever started it."""
 
+import contextlib
 import datetime
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import barrier
 from mmengine.logging import print_log
 from torch import distributed
 
@@ -25,6 +28,12 @@ _RANK_VARIABLES = {
         'OMPI_COMM_WORLD_LOCAL_SIZE',
     ),
 }
+
+
+_NAMES = {'pytorch': 'torchrun', 'slurm': 'srun'}
+#: Seconds that ranks wait for one another where the config sets no limit. Encoding
+#: tens of thousands of names on rank 0 outlasts torch's ten minutes.
+START_UP_LIMIT = 3600
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,41 @@ def read_ranks(launcher: str) -> Ranks:
     )
 
 
+def detect_launcher() -> str:
+    """The launcher whose environment this process runs in, else ``none``.
+
+    torchrun comes first: under Slurm it may run as a task of its own.
+    """
+    pytorch = all(name in os.environ for name in _RANK_VARIABLES['pytorch'])
+    # The batch script of a Slurm job is no step and has no such variable.
+    slurm = 'SLURM_PROCID' in os.environ and 'SLURM_STEP_NUM_TASKS' in os.environ
+    for launcher, found, size in (
+        ('pytorch', pytorch, 'WORLD_SIZE'),
+        ('slurm', slurm, 'SLURM_STEP_NUM_TASKS'),
+    ):
+        if found and int(os.environ[size]) > 1:
+            if read_ranks(launcher).rank == 0:
+                print_log(
+                    f'{os.environ[size]} processes were started by {_NAMES[launcher]}: '
+                    f'they train together (--launcher {launcher}). For independent '
+                    'runs, give --launcher none.'
+                )
+            return launcher
+    return 'none'
+
+
 def set_up_distributed(cfg: Config) -> None:
     """Make ``cfg.launcher`` work on the devices that this machine has.
 
     On CUDA everything stays mmengine's own, after a check that each process has a
-    device. Without an accelerator, mmengine would still ask for CUDA devices, so
-    the gloo group is started here, before the Runner, which then leaves it alone;
-    and the model is wrapped in :class:`mmlgd.engine.AnyDeviceDDP`.
+    device; only where each task sees a single device of its own, which mmengine would
+    number by the local rank, the group is started here. Without an accelerator,
+    mmengine would still ask for CUDA devices, so the gloo group is started here,
+    before the Runner, which then leaves it alone; and the model is wrapped in
+    :class:`mmlgd.engine.AnyDeviceDDP`.
+
+    While rank 0 fetches weights and encodes names, the other ranks wait for it:
+    ``env_cfg.dist_cfg.timeout`` seconds at most (default :data:`START_UP_LIMIT`).
 
     Args:
         cfg (Config): Full config with ``launcher``; changed in place.
@@ -82,11 +119,47 @@ def set_up_distributed(cfg: Config) -> None:
         WORLD_SIZE=str(ranks.world_size),
         LOCAL_RANK=str(ranks.local_rank),
     )
+    _limit_waiting(cfg, ranks)
     if get_device() == 'cpu':
-        _start_gloo(cfg, ranks)
+        if ranks.rank == 0:
+            print_log(
+                f'No CUDA device here: {ranks.world_size} process(es) run on the CPU '
+                'and talk over gloo.'
+            )
+        cfg.env_cfg.dist_cfg.backend = 'gloo'  # for the log
+        _start_group(cfg)
         _wrap_for_cpu(cfg)
     elif get_device() == 'cuda':
-        _check_device_count(ranks.local_world_size, torch.cuda.device_count())
+        devices = torch.cuda.device_count()
+        if _has_own_device(cfg.launcher, ranks, devices):
+            # Torch numbers the devices that a process sees.
+            os.environ['LOCAL_RANK'] = '0'
+            torch.cuda.set_device(0)
+            _start_group(cfg)
+        else:
+            _check_device_count(ranks.local_world_size, devices)
+
+
+def _limit_waiting(cfg: Config, ranks: Ranks) -> None:
+    options = (cfg.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl')
+    cfg.merge_from_dict({'env_cfg.dist_cfg': {'timeout': START_UP_LIMIT, **options}})
+    if ranks.rank == 0 and ranks.world_size > 1:
+        print_log(
+            f'Ranks wait for one another up to {cfg.env_cfg.dist_cfg.timeout} s, also '
+            'while rank 0 fetches weights and encodes names (env_cfg.dist_cfg.timeout).'
+        )
+
+
+def _has_own_device(launcher: str, ranks: Ranks, devices: int) -> bool:
+    """Whether each task of this machine was given a single device of its own.
+
+    Slurm does so under ``--gpus-per-task`` and ``--gpu-bind``.
+    """
+    bound = any(
+        name in os.environ
+        for name in ('SLURM_GPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_GPU_BIND')
+    )
+    return launcher == 'slurm' and bound and devices == 1 and ranks.local_world_size > 1
 
 
 def _check_device_count(processes: int, devices: int) -> None:
@@ -94,25 +167,38 @@ def _check_device_count(processes: int, devices: int) -> None:
         raise ConfigError(
             f'{processes} processes on this machine, but only {devices} CUDA device(s) '
             f'visible to them: start at most {devices}, make more visible, or set '
-            'CUDA_VISIBLE_DEVICES=-1 to run on the CPU over gloo.'
+            'CUDA_VISIBLE_DEVICES=-1 to run on the CPU over gloo. Under Slurm, '
+            '--gpus-per-task=1 gives each task a device of its own.'
         )
 
 
-def _start_gloo(cfg: Config, ranks: Ranks) -> None:
-    """Join the gloo process group; ``timeout`` (seconds) is the config's."""
-    if ranks.rank == 0:
-        print_log(
-            f'No CUDA device here: {ranks.world_size} process(es) run on the CPU and '
-            'talk over gloo.'
-        )
+def _start_group(cfg: Config) -> None:
+    """Join the process group; backend and timeout (seconds) are the config's."""
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_host(cfg.launcher)
-    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})  # for the log
-    timeout = cfg.env_cfg.dist_cfg.get('timeout')
+    options = cfg.env_cfg.dist_cfg
     distributed.init_process_group(
-        'gloo', timeout=timeout and datetime.timedelta(seconds=timeout)
+        options.get('backend', 'nccl'),
+        timeout=datetime.timedelta(seconds=options.timeout),
     )
+
+
+@contextlib.contextmanager
+def first_on_each_machine(launcher: str) -> Iterator[None]:
+    """Run the body on one rank of each machine first, then on the others.
+
+    What the first one downloads, the others find in the cache.
+
+    Args:
+        launcher (str): The run's; with ``none`` the body just runs.
+    """
+    first = launcher == 'none' or read_ranks(launcher).local_rank == 0
+    if not first:
+        barrier()
+    yield
+    if first:
+        barrier()
 
 
 def _first_host(launcher: str) -> str:

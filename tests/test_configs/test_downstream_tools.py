@@ -7,15 +7,14 @@ import pytest
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 
+from mmlgd.cli import test as test_tool
 from mmlgd.datasets import load_category_names
 from tests.downstream_data import write_caltech256, write_cityscapes, write_coco
 from tests.downstream_runs import load, metrics_of, train
 from tests.test_configs.test_downstream_classification import shrink as shrink_images
 from tests.test_configs.test_downstream_detection import shrink as shrink_detector
 from tests.test_configs.test_downstream_segmentation import shrink as shrink_segmentor
-from tests.toy_tool_run import TOOLS, load_tool, run_tool
-
-test_tool = load_tool('test')
+from tests.toy_tool_run import TOOLS, run_tool
 
 
 def detector(root: Path, work_dir: Path) -> Config:

@@ -7,18 +7,16 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmlgd.cli import test as test_tool
 from mmlgd.datasets import load_category_names
 from mmlgd.registry import MODELS
 from tests.downstream_data import WORDS, write_caltech256, write_folders, write_imagenet
 from tests.downstream_runs import configs_of
 from tests.test_configs.shrink import CONFIGS, with_tiny_teacher
-from tests.toy_tool_run import load_tool
 
 STUDENTS = ('r18', 'mbv2', 'mbv3')
 SMALL = 'test_dataloader.batch_size=4 test_dataloader.num_workers=0'
 SMALL += ' test_dataloader.persistent_workers=False'
-
-test_tool = load_tool('test')
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_options_of_the_config(tool, root, monkeypatch, tmp_path):
 
 def test_a_place_that_takes_no_file_is_found_before_the_fit(tool, root, monkeypatch):
     monkeypatch.setattr(tool, 'fit', None)
-    with pytest.raises(ConfigError, match='is a folder; name a file with --out'):
+    with pytest.raises(ConfigError, match='--out .* is a folder; name a file in it'):
         tool.main([str(root / 'pair.py'), '--out', str(root)])
 
 
@@ -151,5 +151,5 @@ def test_an_empty_folder_ends_with_one_line(root, tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert 'DataError' in done.stderr and 'holds no image' in done.stderr
+    assert 'DataError' in done.stderr and 'has no image' in done.stderr
     assert 'Traceback' not in done.stderr

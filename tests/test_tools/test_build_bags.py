@@ -81,7 +81,9 @@ def test_wrong_options_are_found_before_the_images_are_embedded(tmp_path, monkey
     monkeypatch.setattr(ToyTeacher, 'image_features', None)
     with pytest.raises(ConfigError, match='from 1 to one less than the 16 images'):
         main(config, '--out', tmp_path / 'bags.pth', '--k', 0)
-    with pytest.raises(ConfigError, match='cfg.py/bags.pth cannot be written .*--out'):
+    with pytest.raises(
+        ConfigError, match='--out: the folder .*cfg.py cannot be written'
+    ):
         main(config, '--out', config / 'bags.pth')
     with pytest.raises(ConfigError, match='train is a folder'):
         main(config, '--out', tmp_path / 'train')

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmlgd.datasets.view_store import ViewStore
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.stores import ViewStore
 from tests.runs import toy_run_cfg, write_images
 from tests.two_ranks import run_on_two_ranks
 
@@ -65,7 +65,7 @@ def assert_same_rows(first: Path, second: Path) -> None:
     assert one.keys() == two.keys()
     for place, (pixels, embedding) in one.items():
         assert two[place][0] == pixels
-        # Batches were cut elsewhere, which may turn a rounding.
+        # Other ranges of images make other batches, which may turn a rounding.
         assert np.allclose(two[place][1], embedding, atol=1e-3)
 
 
@@ -95,11 +95,12 @@ def test_verifying_ends_with_1_where_there_is_a_fault(tmp_path, capsys):
     root, out = write_config(tmp_path), tmp_path / 'store'
     build(root, out, '--views', 1)
     assert build(root, out, '--verify', 3) == 0
-    shard = out / 'views/000/000000010.bin'
-    shard.write_bytes(shard.read_bytes()[::-1])
+    shard = out / 'views/000/000000010.safetensors'
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert build(root, out, '--verify', 0) == 1
     (fault,) = last_line(capsys)['faults']
-    assert fault.startswith(f'The shard {shard} has not the checksum')
+    assert fault.startswith(f'The shard {shard} does not have its checksum')
 
 
 def test_int8_loses_more_than_float16_and_both_little(tmp_path, capsys):
@@ -141,7 +142,16 @@ class KillAt(BaseTransform):
 """
 
 
-def test_a_killed_build_goes_on_within_its_shard(tmp_path, capsys, monkeypatch):
+def files_of(store: Path) -> dict:
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in store.rglob('*')
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
     (tmp_path / 'kill_transform.py').write_text(KILL_TRANSFORM)
     root, out = write_config(tmp_path, dict(type='KillAt')), tmp_path / 'store'
     options = ('--out', out, '--shard-size', 5, '--device', 'cpu', '--views', 2)
@@ -149,27 +159,25 @@ def test_a_killed_build_goes_on_within_its_shard(tmp_path, capsys, monkeypatch):
     killed = subprocess.run(
         [sys.executable, *map(str, (TOOL, root / 'cfg.py', *options))],
         # The first image is drawn once to learn its shape; then come batches of 4.
-        env={**os.environ, 'PYTHONPATH': path, 'KILL_AT': str(1 + 10)},
+        env={**os.environ, 'PYTHONPATH': path, 'KILL_AT': str(1 + 8)},
         capture_output=True,
     )
     assert killed.returncode == -signal.SIGKILL
-    # Eight rows: a shard of five, which stays as it is, and three of the second.
-    first = out / 'views/000/000000000.bin'
-    part = out / 'views/000/000000005.part'
+    # A shard of five, which stays as it is; of the second, nothing is seen.
+    first = out / 'views/000/000000000.safetensors'
     before = first.stat().st_mtime_ns
-    assert part.stat().st_size == 3 * (4 + 2 * 16)
-    with open(part, 'ab') as file:
-        file.write(b'torn row')
+    assert len(list(out.glob('views/*/*'))) == 1
     with pytest.raises(DataError, match='not finished'):
         ViewStore(out)
 
     monkeypatch.syspath_prepend(str(tmp_path))
     assert build(root, out, '--views', 2) == 0
-    assert last_line(capsys)['rows_written'] == 32 - 8
+    assert last_line(capsys)['rows_written'] == 32 - 5
     assert first.stat().st_mtime_ns == before
-    assert not list(out.rglob('*.part'))
+    assert not list(out.rglob('*.mmlgd-tmp'))
     build(root, tmp_path / 'undisturbed', '--views', 2)
-    assert_same_rows(tmp_path / 'undisturbed', out)
+    # Batches are cut at the ends of shards, so that all is the same to the last bit.
+    assert files_of(out) == files_of(tmp_path / 'undisturbed')
 
 
 def _build_on_rank(rank: int, root: str, part: str) -> int:
@@ -178,6 +186,7 @@ def _build_on_rank(rank: int, root: str, part: str) -> int:
     return build(Path(root), Path(root) / 'store', *options)
 
 
+@pytest.mark.slow
 def test_two_ranks_on_each_of_two_machines_share_the_work(
     tmp_path, monkeypatch, capsys
 ):
@@ -187,7 +196,7 @@ def test_two_ranks_on_each_of_two_machines_share_the_work(
     # The first machine's ranks have shards 0, 4 and 1, 5 of the eight, and begin the
     # store at the same time.
     assert run_on_two_ranks(_build_on_rank, tmp_path, str(root), '1/2') == [0, 0]
-    shards = [int(path.stem) for path in (root / 'store').glob('views/*/*.bin')]
+    shards = [int(path.stem) for path in (root / 'store').glob('views/*/*.safetensors')]
     assert sorted(shards) == [0, 0, 5, 5]
     with pytest.raises(DataError, match='not finished'):
         ViewStore(root / 'store')
@@ -198,7 +207,7 @@ def test_two_ranks_on_each_of_two_machines_share_the_work(
         finished.append(last_line(capsys)['finished'])
     assert finished == [False, True]
     build(root, root / 'alone', '--views', 2)
-    assert_same_rows(root / 'alone', root / 'store')
+    assert files_of(root / 'alone') == files_of(root / 'store')
 
 
 @pytest.mark.parametrize('part', ['0/2', '3/2', '2', 'a/b', '1/0'])
@@ -225,3 +234,23 @@ def test_configs_without_teacher_or_views_are_refused(tmp_path, options, message
             *('--cfg-options', *options),
         )
     assert not (tmp_path / 'store').exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_teacher_is_built(
+    tmp_path, monkeypatch
+):
+    root, out = write_config(tmp_path), tmp_path / 'file'
+    out.write_text('not a folder')
+    built = []
+    monkeypatch.setattr('tests.toys.ToyTeacher.__init__', lambda *args: built.append(1))
+    for place in (out, out / 'below'):
+        with pytest.raises(ConfigError, match='file'):
+            build(root, place, '--views', 1)
+    assert not built
+
+
+def test_options_for_workers_do_not_stop_a_build_without_workers(tmp_path, capsys):
+    option = 'train_dataloader.persistent_workers=True'
+    root, out = write_config(tmp_path), tmp_path / 'store'
+    assert build(root, out, '--views', 1, '--cfg-options', option) == 0
+    assert last_line(capsys)['finished']

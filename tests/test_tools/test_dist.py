@@ -1,7 +1,9 @@
 """The launch scripts: two gloo processes, ports, nodes and Slurm's command line."""
 
 import socket
+import sys
 
+import pytest
 import torch
 
 from tests.toy_tool_run import TOOLS, run_tool
@@ -51,6 +53,26 @@ def test_two_processes_train_one_model_over_gloo(toy_config, tmp_path):
         assert torch.equal(weight, second['weights'][name]), name
     # The ranks saw different images, so equal weights were not for free.
     assert not torch.equal(first['means'], second['means'])
+
+
+@pytest.mark.slow
+def test_torchrun_without_launcher_trains_one_model(toy_config, tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    result = run_tool(
+        *(sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2'),
+        *(f'--master_port={port}', TOOLS / 'train.py', toy_config, '--no-validate'),
+        cwd=tmp_path,
+        CUDA_VISIBLE_DEVICES='-1',
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('2 processes were started by torchrun') == 1
+    assert '4 images: 2 on each of 2 ranks' in result.stdout
+    work_dir = tmp_path / 'work_dirs' / 'toy'
+    state = torch.load(work_dir / 'epoch_2.pth', weights_only=False)
+    # Eight images in batches of two on each of two ranks: two steps an epoch.
+    assert state['meta']['iter'] == 4
+    assert len(list(work_dir.glob('*/vis_data'))) == 1
 
 
 def test_a_taken_port_stops_the_launch_with_one_sentence(tmp_path):

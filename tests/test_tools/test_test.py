@@ -9,10 +9,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import HOOKS, VISUALIZERS, init_default_scope
 
+from mmlgd.cli import test as test_tool
 from mmlgd.errors import ConfigError
-from tests.toy_tool_run import TOOLS, load_tool, run_tool
-
-test_tool = load_tool('test')
+from tests.toy_tool_run import TOOLS, run_tool
 
 
 def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):

@@ -7,10 +7,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmlgd.cli import train
 from mmlgd.errors import CheckpointError, ConfigError
-from tests.toy_tool_run import TOOLS, load_tool, run_tool
-
-train = load_tool('train')
+from tests.toy_tool_run import TOOLS, run_tool
 
 
 def toy(**changes) -> Config:
@@ -28,31 +27,33 @@ def test_trains_from_any_folder_into_work_dirs(trained):
     assert 'accuracy/top1' in result.stdout
 
 
-def test_auto_resume_goes_on_after_the_folder_was_moved(trained, toy_config, tmp_path):
+def test_auto_resume_works_after_the_folder_was_moved(trained, toy_config, tmp_path):
     moved = shutil.copytree(trained[0], tmp_path / 'moved')
     shutil.move(trained[0], tmp_path / 'gone')  # last_checkpoint names this place
     try:
         result = run_tool(
             *(sys.executable, TOOLS / 'train.py', toy_config, '--work-dir', moved),
             *('--resume', '--no-validate', '--cfg-options', 'train_cfg.max_epochs=3'),
+            *('--amp', '--auto-scale-lr', '--global-batch-size', 4),
             cwd=tmp_path,
         )
     finally:
         shutil.move(tmp_path / 'gone', trained[0])
     assert result.returncode == 0, result.stderr
-    assert 'resumed epoch: 2' in result.stdout
+    assert 'epoch_2.pth after epoch 2, iteration 4' in result.stdout
+    assert 'wrote the checkpoint: max_epochs 2 -> 3. ' in result.stdout
     assert (moved / 'epoch_3.pth').is_file()
     assert 'Epoch(train) [1]' not in result.stdout
     assert 'Epoch(val)' not in result.stdout
 
 
-def test_auto_resume_without_checkpoint_starts_afresh_and_says_so(tmp_path, capsys):
+def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, capsys):
     cfg = toy(load_from='pretrained.pth')
     cfg.work_dir = str(tmp_path)
     train.set_resume(cfg, 'auto')
     assert cfg.resume is False
     assert cfg.load_from == 'pretrained.pth'
-    assert f'no checkpoint in {tmp_path}; a fresh start' in capsys.readouterr().out
+    assert f'no checkpoint in {tmp_path}; a new run' in capsys.readouterr().out
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
@@ -107,3 +108,74 @@ def test_no_validate_removes_all_three_parts():
     cfg = toy(val_cfg={}, val_dataloader={}, val_evaluator={})
     train.apply_options(cfg, train.parse_args(['c.py', '--no-validate']))
     assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+
+
+def training_state(**meta) -> dict:
+    meta = dict(epoch=3, iter=30, **meta)
+    return dict(state_dict={}, optimizer={}, message_hub={}, meta=meta)
+
+
+def resuming(tmp_path, checkpoint: dict, **train_cfg) -> Config:
+    torch.save(checkpoint, tmp_path / 'c.pth')
+    return toy(load_from=str(tmp_path / 'c.pth'), train_cfg=train_cfg)
+
+
+@pytest.mark.parametrize(
+    ('train_cfg', 'finished'),
+    [
+        (dict(max_epochs=3), True),
+        (dict(max_epochs=4), False),
+        (dict(by_epoch=False, max_iters=30), True),
+        (dict(by_epoch=False, max_iters=31), False),
+    ],
+)
+def test_a_finished_run_is_said_to_be_so(tmp_path, capsys, train_cfg, finished):
+    cfg = resuming(tmp_path, training_state(), **train_cfg)
+    assert train.is_finished(cfg) is finished
+    assert ('already finished' in capsys.readouterr().out) is finished
+
+
+def test_only_a_trainings_checkpoint_can_be_resumed(tmp_path):
+    weights = dict(state_dict={}, meta=dict(epoch=1))
+    with pytest.raises(
+        CheckpointError, match='no optimizer, message_hub, meta.iter.*load_from='
+    ):
+        train.is_finished(resuming(tmp_path, weights))
+    code = training_state(config='raise SystemExit')
+    with pytest.raises(CheckpointError, match='Python code .*not executed'):
+        train.is_finished(resuming(tmp_path, code, max_epochs=9))
+
+
+def test_a_used_work_dir_is_refused_unless_overwritten(tmp_path):
+    cfg = toy()
+    cfg.work_dir = str(tmp_path)
+    train.check_work_dir(cfg, overwrite=False)  # empty
+    (tmp_path / 'run.py').touch()
+    (tmp_path / '20250101_000000').mkdir()
+    train.check_work_dir(cfg, overwrite=False)  # logs and configs are no run
+    (tmp_path / 'epoch_1.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    with pytest.raises(ConfigError, match='epoch_1.pth.*--resume.*--overwrite'):
+        train.check_work_dir(cfg, overwrite=False)
+    train.check_work_dir(cfg, overwrite=True)
+    # A later --resume must not find the earlier run; its weights stay.
+    assert not (tmp_path / 'last_checkpoint').exists()
+    assert (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_a_config_that_resumes_does_so_through_the_same_checks(tmp_path):
+    cfg = toy(resume=True, load_from='/none/epoch_3.pth')
+    with pytest.raises(CheckpointError, match='epoch_3.pth'):
+        train.apply_options(cfg, train.parse_args(['c.py']))
+
+
+@pytest.mark.parametrize('installed', [True, False])
+def test_tensorboard_is_used_where_it_is_installed(monkeypatch, installed):
+    monkeypatch.setattr(train, 'find_spec', lambda name: installed or None)
+    cfg = toy(visualizer=dict(vis_backends=[dict(type='LocalVisBackend')]))
+    train.use_tensorboard(cfg)
+    kinds = [each['type'] for each in cfg.visualizer.vis_backends]
+    assert kinds == ['LocalVisBackend', 'TensorboardVisBackend'][: 1 + installed]
+    own = toy(visualizer=dict(vis_backends=[dict(type='WandbVisBackend')]))
+    train.use_tensorboard(own)
+    assert len(own.visualizer.vis_backends) == 1

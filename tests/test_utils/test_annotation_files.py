@@ -41,7 +41,7 @@ def test_present_unnamed_and_remote_files_pass(tmp_path):
             '2 images but has no annotations',
         ),
         (json.dumps(dict(images=[{}])), '1 images but has no annotations'),
-        ('<html>404</html>', 'is no JSON'),
+        ('<html>404</html>', 'is not JSON'),
     ],
 )
 def test_coco_file_that_annotates_nothing_is_refused(tmp_path, content, message):

@@ -3,7 +3,10 @@ import os
 
 import pytest
 
+from mmlgd.errors import ConfigError
 from mmlgd.utils.atomic import (
+    check_output_file,
+    check_output_folder,
     remove_leftovers,
     replace_file,
     replace_folder,
@@ -74,3 +77,45 @@ def test_removes_only_parts_of_killed_runs(tmp_path):
     (tmp_path / '.iter_2.pth.0123abcd.mmlgd-tmp').touch()
     assert remove_leftovers(tmp_path) == ['.iter_2.pth.0123abcd.mmlgd-tmp']
     assert sorted(os.listdir(tmp_path)) == ['.git', 'iter_1.pth']
+
+
+def test_a_place_for_a_file_is_made_and_left_as_it_was(tmp_path):
+    path = tmp_path / 'new' / 'deeper' / 'out.pkl'
+    check_output_file(path, '--out', ('.pkl',))
+    assert list(path.parent.iterdir()) == []
+    path.write_text('old')
+    check_output_file(path)
+    assert path.read_text() == 'old'
+
+
+@pytest.mark.parametrize(
+    ('name', 'what'),
+    [
+        ('folder', 'is a folder'),
+        ('file/out.pkl', 'file cannot be written'),
+        ('n' * 300, 'too long'),
+        ('out.json', r"must end with .pkl or .pickle, but is '.*out.json'"),
+    ],
+)
+def test_a_place_that_cannot_take_a_file_is_refused(tmp_path, name, what):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'file').touch()
+    suffixes = ('.pkl', '.pickle') if name.endswith('.json') else ()
+    with pytest.raises(ConfigError, match=f'--out.*{what}'):
+        check_output_file(tmp_path / name, '--out', suffixes)
+
+
+@pytest.mark.parametrize('name', ['n' * 251 + '.pth', 'ü' * 125 + '.pth'])
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path, name):
+    check_output_file(tmp_path / name)
+    write_atomically(tmp_path / name, 'whole')
+    assert (tmp_path / name).read_text() == 'whole'
+    assert remove_leftovers(tmp_path) == []
+
+
+def test_a_folder_is_made_or_refused(tmp_path):
+    check_output_folder(tmp_path / 'a' / 'b', '--work-dir')
+    assert (tmp_path / 'a' / 'b').is_dir()
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='--work-dir: the folder .*file'):
+        check_output_folder(tmp_path / 'file', '--work-dir')

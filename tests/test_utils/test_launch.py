@@ -1,5 +1,6 @@
 """Ranks and devices of a run."""
 
+import os
 import subprocess
 import types
 
@@ -115,3 +116,124 @@ def test_slurms_first_host_is_asked_for(environment, monkeypatch):
     assert launch._first_host('slurm') == 'n3'
     with pytest.raises(ConfigError, match='mpi needs MASTER_ADDR'):
         launch._first_host('mpi')
+
+
+def as_slurm_task(environment, **variables) -> None:
+    """Local rank 1 of 4 on this machine, rank 5 of 8."""
+    environment(
+        SLURM_PROCID=5, SLURM_NTASKS=8, SLURM_LOCALID=1, SLURM_NTASKS_PER_NODE=4,
+        MASTER_ADDR='10.0.0.1', **variables,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """A machine with CUDA as each process of it sees it; what it set up."""
+    done = dict(device=None, group=None)
+
+    def pretend(devices: int) -> dict:
+        monkeypatch.setattr(launch, 'get_device', lambda: 'cuda')
+        monkeypatch.setattr(launch.torch.cuda, 'device_count', lambda: devices)
+        return done
+
+    monkeypatch.setattr(
+        launch.torch.cuda, 'set_device', lambda device: done.update(device=device)
+    )
+    monkeypatch.setattr(
+        launch.distributed,
+        'init_process_group',
+        lambda backend, timeout: done.update(group=(backend, timeout.total_seconds())),
+    )
+    return pretend
+
+
+@pytest.mark.parametrize(
+    'variable', ['SLURM_GPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_GPU_BIND']
+)
+def test_a_slurm_task_with_a_device_of_its_own_uses_it(environment, cuda, variable):
+    as_slurm_task(environment, **{variable: '1'})
+    done = cuda(devices=1)
+    cfg = Config(dict(launcher='slurm', env_cfg=dict(dist_cfg=dict(timeout=60))))
+    launch.set_up_distributed(cfg)
+    # Its only device is number 0 there; DDP and mmengine read LOCAL_RANK.
+    assert done == dict(device=0, group=('nccl', 60))
+    assert os.environ['LOCAL_RANK'] == '0'
+    # Which rank of the machine it is stays known.
+    assert launch.read_ranks('slurm').local_rank == 1
+
+
+def test_slurm_tasks_that_share_all_devices_are_mmengines(environment, cuda):
+    as_slurm_task(environment)
+    done = cuda(devices=4)
+    launch.set_up_distributed(Config(dict(launcher='slurm')))
+    assert done == dict(device=None, group=None)
+    assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_one_device_for_several_unbound_tasks_is_refused(
+    environment, cuda, monkeypatch
+):
+    for name in ('SLURM_GPUS_PER_TASK', 'SLURM_TRES_PER_TASK', 'SLURM_GPU_BIND'):
+        monkeypatch.delenv(name, raising=False)
+    as_slurm_task(environment)
+    cuda(devices=1)
+    with pytest.raises(ConfigError, match='4 processes .*only 1 CUDA.*gpus-per-task'):
+        launch.set_up_distributed(Config(dict(launcher='slurm')))
+
+
+@pytest.mark.parametrize(('given', 'limit'), [({}, 3600), (dict(timeout=60), 60)])
+def test_waiting_has_a_limit_that_is_said(environment, cuda, capsys, given, limit):
+    environment(RANK=0, WORLD_SIZE=8, LOCAL_RANK=0, LOCAL_WORLD_SIZE=4)
+    cuda(devices=4)
+    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=given)))
+    launch.set_up_distributed(cfg)
+    assert cfg.env_cfg.dist_cfg.timeout == limit
+    out = capsys.readouterr().out
+    assert f'up to {limit} s' in out
+    assert 'env_cfg.dist_cfg.timeout' in out
+
+
+TORCHRUN = dict(RANK=0, WORLD_SIZE=2, LOCAL_RANK=0, LOCAL_WORLD_SIZE=2)
+STEP = dict(SLURM_PROCID=0, SLURM_NTASKS=4, SLURM_LOCALID=0, SLURM_STEP_NUM_TASKS=4)
+
+
+@pytest.mark.parametrize(
+    ('variables', 'launcher'),
+    [
+        ({}, 'none'),
+        (TORCHRUN, 'pytorch'),
+        (dict(TORCHRUN, WORLD_SIZE=1), 'none'),
+        (dict(WORLD_SIZE=2), 'none'),  # left over from something else
+        (STEP, 'slurm'),
+        (dict(STEP, SLURM_STEP_NUM_TASKS=1), 'none'),
+        (dict(SLURM_PROCID=0, SLURM_NTASKS=4), 'none'),  # a job's batch script
+        ({**STEP, **TORCHRUN}, 'pytorch'),  # torchrun within a Slurm task
+    ],
+)
+def test_the_launcher_is_found_out(
+    environment, monkeypatch, capsys, variables, launcher
+):
+    for name in (*TORCHRUN, *STEP):
+        monkeypatch.delenv(name, raising=False)
+    environment(**variables)
+    assert launch.detect_launcher() == launcher
+    assert (f'--launcher {launcher}' in capsys.readouterr().out) == (launcher != 'none')
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'local_rank', 'order'),
+    [
+        ('none', 0, ['body', 'wait']),
+        ('pytorch', 0, ['body', 'wait']),
+        ('pytorch', 3, ['wait', 'body']),
+    ],
+)
+def test_one_rank_of_a_machine_comes_first(
+    environment, monkeypatch, launcher, local_rank, order
+):
+    environment(RANK=9, WORLD_SIZE=16, LOCAL_RANK=local_rank)
+    done = []
+    monkeypatch.setattr(launch, 'barrier', lambda: done.append('wait'))
+    with launch.first_on_each_machine(launcher):
+        done.append('body')
+    assert done == order

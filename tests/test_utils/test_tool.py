@@ -3,6 +3,8 @@
 import argparse
 
 import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.utils import tool
@@ -31,9 +33,11 @@ def test_work_dir_is_the_options_then_the_configs_then_the_name(config):
 
 
 def test_options_reach_nested_settings(config):
-    cfg = tool.load_config(parse(config, '--cfg-options', 'model.a=2', 'b.c=[1,2]'), ())
+    cfg = tool.load_config(
+        parse(config, '--cfg-options', 'model.a=2', 'env_cfg.c=[1,2]'), ()
+    )
     assert cfg.model.a == 2
-    assert cfg.b.c == [1, 2]
+    assert cfg.env_cfg.c == [1, 2]
 
 
 def test_missing_configs_and_fields_are_named(config, tmp_path):
@@ -76,3 +80,41 @@ def test_debugging_and_our_own_faults_keep_the_traceback(monkeypatch):
     monkeypatch.delenv('MMLGD_DEBUG')
     with pytest.raises(ZeroDivisionError):
         tool.run_tool(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ('option', 'what'),
+    [
+        ('model.a.b=1', 'model.a.b=1 does not fit the config'),
+        ('custom_hooks.3.interval=1', 'custom_hooks.3.interval=1 does not fit'),
+        ('modle.a=1', "reads a field 'modle'.*'model'"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(config, option, what):
+    config.write_text(
+        'model = dict(a=1)\ntrain_cfg = dict(max_epochs=1)\n'
+        "custom_hooks = [dict(type='EMAHook')]\n"
+    )
+    with pytest.raises(ConfigError, match=what):
+        tool.load_config(parse(config, '--cfg-options', option), ())
+
+
+def test_blanks_in_options_stay(config):
+    option = 'model.templates=[a photo of a {}., a {} in the dark]'
+    cfg = tool.load_config(parse(config, '--cfg-options', option), ())
+    assert cfg.model.templates == ['a photo of a {}.', 'a {} in the dark']
+
+
+def test_an_option_that_only_the_builder_refuses_is_named(monkeypatch):
+    class Refuses(Runner):
+        def __init__(self, **options):
+            raise TypeError("__init__() got an unexpected keyword argument 'levle'")
+
+    with pytest.raises(ConfigError, match="'levle'"):
+        tool.build_runner(Config(dict(model=1, work_dir='w', launcher='none')), Refuses)
+
+
+def test_the_launcher_given_wins_over_the_one_found(config, monkeypatch):
+    monkeypatch.setattr(tool, 'detect_launcher', lambda: 'pytorch')
+    assert tool.load_config(parse(config), ()).launcher == 'pytorch'
+    assert tool.load_config(parse(config, '--launcher', 'none'), ()).launcher == 'none'

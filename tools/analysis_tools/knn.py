@@ -29,7 +29,7 @@ from mmlgd.apis import (
     load_backbone,
 )
 from mmlgd.evaluation import label_ranks, match_labels, summarize, weighted_knn
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.tool import add_config_options, read_config, run_tool
 
 
@@ -95,9 +95,10 @@ def evaluate(args: argparse.Namespace) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate from the command line."""
     args = parse_args(argv)
-    summary = evaluate(args)
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', stem, 'knn.json')
+    check_output_file(out)
+    summary = evaluate(args)
     write_atomically(out, json.dumps(summary, indent=2) + '\n')
     print('weighted k-NN, accuracy in percent')
     for row in summary['results']:

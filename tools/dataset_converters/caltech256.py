@@ -16,6 +16,7 @@ from pathlib import Path
 from mmlgd.datasets import load_category_names
 from mmlgd.datasets.caltech256 import IMAGE_FOLDER, NUM_IMAGES, caltech256_images
 from mmlgd.datasets.splits import annotation_lines, train_test, write_lines
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.tool import run_tool
 
 
@@ -38,6 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    check_output_folder(args.data_root / 'meta', 'data_root')
     expected = None if args.any_count else NUM_IMAGES
     classes = caltech256_images(args.data_root / IMAGE_FOLDER, expected)
     meta = args.data_root / 'meta'

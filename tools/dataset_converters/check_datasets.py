@@ -16,7 +16,7 @@ from pathlib import Path
 from mmlgd.datasets.check import DatasetReport, check_dataset
 from mmlgd.datasets.expected import EXPECTED
 from mmlgd.errors import ConfigError
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.tool import run_tool
 
 
@@ -72,6 +72,7 @@ def print_report(report: DatasetReport) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    check_output_file(args.out)
     reports = []
     for name, folder in folders(args).items():
         reports.append(check_dataset(name, folder))

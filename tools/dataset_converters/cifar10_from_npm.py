@@ -11,8 +11,10 @@ it, is written in ``mmlgd/datasets/cifar10.py``.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmlgd.datasets.cifar10 import PACKAGE_URL, SPLITS, prepare_cifar10
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.tool import run_tool
 
 
@@ -38,6 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    check_output_folder(Path(args.out).parent, 'out')
     out_dir = prepare_cifar10(args.out, args.tarball, args.val_per_class, args.seed)
     for split in SPLITS:
         path = out_dir / 'meta' / f'{split}.txt'

@@ -8,8 +8,10 @@ The same options give the same bytes. What lies where is written in
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.tool import run_tool
 
 
@@ -34,6 +36,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    check_output_folder(Path(args.out).parent, 'out')
     settings = SceneSettings(args.num_train, args.num_val, args.size, args.seed)
     out_dir = prepare_fashion_scenes(args.out, settings, args.source)
     print(

@@ -34,6 +34,7 @@ from mmlgd.datasets.splits import (
     take_shots,
     write_lines,
 )
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.tool import run_tool
 
 
@@ -58,6 +59,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.out:
+        check_output_file(args.out)
     train_dir = args.data_root / 'train'
     by_share = args.percent is not None
     stem = f'{args.percent}percent' if by_share else f'{args.shots}shot'

@@ -17,7 +17,7 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmlgd.errors import ConfigError
-from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.tool import run_tool
 
 _CONSONANTS, _VOWELS = 'bdfgklmnprstvz', 'aeiou'
@@ -54,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     parser.add_argument('--out', type=Path, required=True)
     args = parser.parse_args(argv)
+    check_output_file(args.out)
     names = random_names(args.number, args.seed)
     write_atomically(args.out, '\n'.join(names) + '\n')
 

@@ -10,6 +10,7 @@ if find_spec('mmlgd') is None:  # not installed: run from the repository
     sys.path.insert(0, osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__)))))
 
 from mmlgd.apis.export_backbone import export_backbone, usage
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.key_maps import FORMATS
 from mmlgd.utils.tool import run_tool
 
@@ -26,6 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Export from the command line."""
     args = parse_args(argv)
+    check_output_file(args.out)
     target = export_backbone(args.checkpoint, args.format, args.out)
     print(
         f'Wrote {args.out} for {target.library}. Use it so:\n{usage(target, args.out)}'

@@ -15,6 +15,7 @@ from mmlgd.apis.export_onnx import (
     export_classifier_onnx,
 )
 from mmlgd.errors import ConfigError
+from mmlgd.utils.atomic import check_output_file
 from mmlgd.utils.tool import run_tool
 
 _CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits')
@@ -63,6 +64,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Export from the command line."""
     args = parse_args(argv)
+    check_output_file(args.out)
     allowed = _CLASSIFIER_OPTIONS if args.part == 'classifier' else ('out_indices',)
     given = {
         key: getattr(args, key)

@@ -12,10 +12,11 @@ from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
+from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
-from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
 from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
 
@@ -34,10 +35,11 @@ __all__ = [
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
+    'StartupHook',
     'StatelessSeedHook',
-    'StoredViewsHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
 ]

@@ -55,8 +55,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
-        ConfigError: A temperature is out of range, or the preprocessor's mean or
-            std are not the teacher's.
+        ConfigError: A temperature is out of range, the preprocessor's mean or std are
+            not the teacher's, or a stored teacher cannot give what the method needs.
     """
 
     learns_from_store = False
@@ -84,6 +84,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             check_in_range(place, value, 0, float('inf'), low_open=True)
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
+        if not teacher.has_image_tower:
+            self.check_learns_from_store()
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = normalise_like(teacher, data_preprocessor or {})
         super().__init__(
@@ -133,7 +135,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 never used by ``loss``. Defaults to None.
             mode (str): ``loss``, ``predict`` or ``tensor``.
             teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) that
-                :class:`~mmlgd.datasets.StoredViews` has kept of these very
+                :class:`~mmlgd.stores.StoredViews` has kept of these very
                 pixels; the teacher is not asked then. Defaults to None.
 
         Returns:
@@ -194,9 +196,10 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         if not self.learns_from_store:
             raise ConfigError(
                 f'{type(self).__name__} needs the teacher itself (for mixed images, '
-                'patches or maps), not only stored embeddings; use its online config: '
-                'SeededViews instead of StoredViews in train_dataloader.dataset, and the '
-                'teacher that made the store as model.teacher.'
+                'patches or maps), not only the embeddings of StoredViews and a '
+                'StoredTeacher; use its online config: SeededViews in '
+                'train_dataloader.dataset, and the teacher that made the store as '
+                'model.teacher.'
             )
 
     def _check_single_view(self, inputs: torch.Tensor | Sequence[torch.Tensor]) -> None:

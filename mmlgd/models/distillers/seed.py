@@ -60,9 +60,10 @@ class SEED(BaseDistiller):
         check_count('SEED.num_patches', num_patches, 0)
         if teacher_patch_size is not None:
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
+        # The base class asks for it when it meets the teacher.
+        self.learns_from_store = num_patches == 0
         super().__init__(teacher, backbone, **kwargs)
         self.num_patches = num_patches
-        self.learns_from_store = num_patches == 0
         self.teacher_patch_size = teacher_patch_size or self.teacher.image_size
         self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
         self.patch_queue = (

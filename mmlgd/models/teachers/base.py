@@ -96,8 +96,9 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
+        """Where the parameters are; the CPU where there are none."""
+        first = next(self.parameters(), None)
+        return torch.device('cpu') if first is None else first.device
 
     @property
     def has_image_tower(self) -> bool:

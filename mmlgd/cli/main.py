@@ -1,0 +1,50 @@
+"""The ``mmlgd`` command: finds the subcommand and hands it the rest of the line."""
+
+import sys
+from importlib import import_module
+
+from mmlgd.utils.suggest import suggest
+from mmlgd.version import __version__
+
+#: Subcommand: its module, which has ``main(argv)``, and what it does.
+COMMANDS = {
+    'train': ('mmlgd.cli.train', 'train any config'),
+    'test': ('mmlgd.cli.test', 'test a checkpoint of any config'),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a subcommand.
+
+    Args:
+        argv (list[str], optional): Defaults to the command line.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ('-h', '--help'):
+        print(_usage())
+        return
+    name, *rest = argv
+    if name == '--version':
+        print(f'mmlgd {__version__}')
+        return
+    if name not in COMMANDS:
+        hint = suggest(name, COMMANDS)
+        print(
+            f'mmlgd: there is no command {name!r}.{hint}\n{_usage()}', file=sys.stderr
+        )
+        sys.exit(2)
+    # For the usage lines of argparse.
+    sys.argv[0] = f'mmlgd {name}'
+    command = import_module(COMMANDS[name][0])
+    # Imported late: it imports torch.
+    from mmlgd.utils.tool import run_tool
+
+    run_tool(lambda: command.main(rest))
+
+
+def _usage() -> str:
+    rows = '\n'.join(f'  {name:<12}{what}' for name, (_, what) in COMMANDS.items())
+    return (
+        f'usage: mmlgd COMMAND [options]\n\n{rows}\n\n'
+        'mmlgd COMMAND --help lists the options of a command.'
+    )

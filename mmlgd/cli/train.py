@@ -1,0 +1,259 @@
+"""``mmlgd train``: train any config."""
+
+import argparse
+import os.path as osp
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
+
+from mmlgd.engine.hooks import ResumeHook, StartupHook
+from mmlgd.engine.tool_runner import TrainRunner
+from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.config_types import class_name
+from mmlgd.utils.launch import read_ranks
+from mmlgd.utils.tool import (
+    add_common_arguments,
+    build_runner,
+    check_run,
+    load_config,
+)
+
+_NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+#: What a checkpoint needs so that a training can be resumed from it.
+_TRAINING_STATE = ('optimizer', 'message_hub')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description='Train any config: distillation, classification, detection or '
+        'segmentation.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='resume from this checkpoint; without a value, or with `auto`, from the '
+        'last one in the work dir, if there is one',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='start a new run in a work dir that holds checkpoints of an earlier one; '
+        'files of the same name are replaced',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision (see README)'
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate while training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by total batch size / base_batch_size',
+    )
+    parser.add_argument(
+        '--global-batch-size',
+        type=int,
+        metavar='N',
+        help='images an iteration over all ranks; each gets N / ranks',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def use_amp(cfg: Config) -> None:
+    """Give the optimizer wrapper mixed precision, on whatever device there is.
+
+    Raises:
+        ConfigError: The wrapper is of a kind that has no mixed-precision variant.
+    """
+    kind = class_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ConfigError(
+            f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind!r}; '
+            'omit --amp and ask that class for mixed precision.'
+        )
+    cfg.optim_wrapper.type = 'mmlgd.AmpOptimWrapper'
+
+
+def split_global_batch(cfg: Config, total: int, world_size: int) -> None:
+    """Set each rank's batch size to an equal part of ``total``.
+
+    Raises:
+        ConfigError: ``total`` is not a positive multiple of ``world_size``.
+    """
+    if total < 1 or total % world_size:
+        below = max(total, 0) // world_size * world_size
+        sizes = [str(size) for size in (below, below + world_size) if size > 0]
+        raise ConfigError(
+            f'--global-batch-size {total} cannot be split evenly over {world_size} '
+            f'rank(s); nearest sizes that can: {" and ".join(sizes)}.'
+        )
+    cfg.train_dataloader.batch_size = total // world_size
+
+
+def use_auto_scale_lr(cfg: Config) -> None:
+    """Let the Runner scale the learning rate to the total batch size.
+
+    Raises:
+        ConfigError: The config does not say which batch size its rate is for.
+    """
+    if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+        raise ConfigError(
+            '--auto-scale-lr needs to know the batch size that the learning rate of '
+            'the config is meant for: set auto_scale_lr=dict(base_batch_size=...).'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: str) -> None:
+    """Make the Runner resume from a checkpoint.
+
+    Args:
+        cfg (Config): Config with ``work_dir``; changed in place.
+        resume (str): A file, an address, or ``auto``.
+
+    Raises:
+        CheckpointError: The checkpoint named, on the command line or in
+            ``last_checkpoint``, does not exist.
+    """
+    path, source = resume, '--resume'
+    if resume == 'auto':
+        path = find_latest_checkpoint(cfg.work_dir)
+        source = osp.join(cfg.work_dir, 'last_checkpoint')
+        if path is None:
+            print_log(f'--resume auto: no checkpoint in {cfg.work_dir}; a new run.')
+            cfg.resume = False
+            return
+        moved = osp.join(cfg.work_dir, osp.basename(path))
+        # The file holds a path of the day it was written; the folder may have moved.
+        path = moved if not osp.isfile(path) and osp.isfile(moved) else path
+    if '://' not in path and not osp.isfile(path):
+        raise CheckpointError(
+            f'{source} names the checkpoint {path!r}, which is not there; give another '
+            'path, or omit --resume to start a new run.'
+        )
+    cfg.resume, cfg.load_from = True, path
+
+
+def is_finished(cfg: Config) -> bool:
+    """Whether the run that is to be resumed has done all its epochs or iterations.
+
+    Args:
+        cfg (Config): Config with ``resume`` and ``load_from``.
+
+    Raises:
+        CheckpointError: The file is not a checkpoint of a training.
+    """
+    checkpoint = read_checkpoint(cfg.load_from)
+    meta = checkpoint['meta']
+    missing = [key for key in _TRAINING_STATE if key not in checkpoint]
+    missing += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+    if missing:
+        raise CheckpointError(
+            f'--resume: {cfg.load_from} has no {", ".join(missing)}, so it is not a '
+            'checkpoint of a training, such as epoch_10.pth. To start a new run from '
+            f'its weights: --cfg-options load_from={cfg.load_from}'
+        )
+    if 'config' in meta:
+        # mmengine would execute it.
+        raise CheckpointError(
+            f'--resume: {cfg.load_from} holds a config as Python code (meta.config), '
+            'which is not executed; it was not written by mmengine.'
+        )
+    for unit in ('epoch', 'iter'):
+        end = cfg.train_cfg.get(f'max_{unit}s')
+        if end is not None and meta[unit] >= end:
+            print_log(
+                f'{cfg.load_from} has already finished: it was written at {unit} '
+                f'{meta[unit]}, and train_cfg.max_{unit}s is {end}. To train longer: '
+                f'--cfg-options train_cfg.max_{unit}s=...'
+            )
+            return True
+    return False
+
+
+def check_work_dir(cfg: Config, overwrite: bool) -> None:
+    """Refuse to mix a new run with the checkpoints of an earlier one.
+
+    Every rank looks before the group starts, and none writes before that.
+
+    Args:
+        cfg (Config): Config with ``work_dir``.
+        overwrite (bool): Whether to start there all the same.
+
+    Raises:
+        ConfigError: The folder holds checkpoints.
+    """
+    folder = Path(cfg.work_dir)
+    marker = folder / 'last_checkpoint'
+    found = sorted(
+        path.name for path in (*folder.glob('*.pth'), *folder.glob(marker.name))
+    )
+    if not found:
+        return
+    if not overwrite:
+        raise ConfigError(
+            f'The work dir {folder} holds checkpoints of an earlier run '
+            f'({", ".join(found[:3])}{", ..." if found[3:] else ""}). Resume it with '
+            '--resume [FILE], name another folder with --work-dir, or replace it with '
+            '--overwrite.'
+        )
+    # Otherwise a later --resume could resume the earlier run.
+    marker.unlink(missing_ok=True)
+
+
+def use_tensorboard(cfg: Config) -> None:
+    """Write scalars for TensorBoard, too, where it is installed.
+
+    ``visualizer=dict(vis_backends=[...])`` with a TensorboardVisBackend or with any
+    backend other than LocalVisBackend is left as it is.
+    """
+    visualizer = cfg.get('visualizer')
+    if find_spec('tensorboard') is None or not visualizer:
+        return
+    backends = visualizer.get('vis_backends') or []
+    if [class_name(each['type']) for each in backends] == ['LocalVisBackend']:
+        visualizer.vis_backends = [*backends, dict(type='TensorboardVisBackend')]
+
+
+def apply_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Change the config as the command line says."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_amp(cfg)
+    if args.global_batch_size is not None:
+        world_size = read_ranks(args.launcher).world_size
+        split_global_batch(cfg, args.global_batch_size, world_size)
+    if args.auto_scale_lr:
+        use_auto_scale_lr(cfg)
+    resume = args.resume
+    if resume is None and cfg.get('resume'):  # the config asks for it
+        resume = cfg.get('load_from') or 'auto'
+    if resume is not None:
+        set_resume(cfg, resume)
+    use_tensorboard(cfg)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train from the command line."""
+    args = parse_args(argv)
+    cfg = load_config(args, _NEEDED)
+    apply_options(cfg, args)
+    if not cfg.get('resume'):
+        check_work_dir(cfg, args.overwrite)
+    elif is_finished(cfg):
+        return
+    check_run(cfg, ['train_dataloader', 'val_dataloader'])
+    runner = build_runner(cfg, TrainRunner)
+    runner.register_hook(ResumeHook())
+    runner.register_hook(StartupHook())
+    runner.train()

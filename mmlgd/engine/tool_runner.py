@@ -1,0 +1,63 @@
+"""The Runner of the tools: quiet at start-up, and early to find what cannot work."""
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from torch import nn
+
+from mmlgd.utils.config_types import class_name
+from mmlgd.utils.launch import first_on_each_machine
+from mmlgd.utils.loaders import check_batches
+from mmlgd.utils.quiet import log_prints, quieten
+
+_STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
+
+
+class ToolRunner(Runner):
+    """A Runner whose terminal shows warnings only, until a hook opens it.
+
+    The log file holds everything. One rank of each machine builds the model first, so
+    that only it downloads weights.
+    """
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger, and keep the terminal quiet."""
+        logger = super().build_logger(*args, **kwargs)
+        quieten(logger)
+        log_prints(logger)
+        return logger
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build the model, on one rank of each machine first."""
+        with first_on_each_machine(self.launcher):
+            return super().build_model(model)
+
+
+class TrainRunner(ToolRunner):
+    """Looks for the training data before it loads a teacher."""
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build the training data, then the model.
+
+        Raises:
+            ConfigError: There is no batch to train on.
+        """
+        # A loop of another library may look at the model.
+        kind = self.cfg.train_cfg.get('type', 'EpochBasedTrainLoop')
+        if class_name(kind) in _STOCK_LOOPS:
+            # The weights that the model draws are those of any other Runner.
+            with torch.random.fork_rng(devices=[]):
+                _ = self.train_loop
+        return super().build_model(model)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop.
+
+        Raises:
+            ConfigError: There is no batch to train on.
+        """
+        loop = super().build_train_loop(loop)
+        # Other loops take images without end.
+        if isinstance(loop, EpochBasedTrainLoop):
+            check_batches(loop.dataloader)
+        return loop

@@ -1,0 +1,34 @@
+"""Embeddings of batches as data loaders give them."""
+
+from collections.abc import Callable
+
+import torch
+
+from mmlgd.registry import MODELS
+
+from .base import BaseTeacher
+
+
+def batch_encoder(
+    teacher: BaseTeacher, device: str | torch.device = 'cpu'
+) -> Callable[[dict], torch.Tensor]:
+    """A function that embeds a batch, normalised as the teacher was trained.
+
+    Args:
+        teacher (BaseTeacher): Is moved to ``device``.
+        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
+
+    Returns:
+        Callable[[dict], torch.Tensor]: From a loader's batch, with ``inputs``, to
+        (B, D) float32 unit rows on the CPU.
+    """
+    preprocessor = MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            mean=teacher.image_mean,
+            std=teacher.image_std,
+            to_rgb=True,
+        )
+    ).to(device)
+    teacher.to(device)
+    return lambda batch: teacher.encode_image(preprocessor(batch)['inputs']).cpu()

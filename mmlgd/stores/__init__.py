@@ -1,0 +1,9 @@
+"""Stored views: what a teacher said of augmented images, computed once and kept."""
+
+from .dataset import StoredViews
+from .hook import StoredViewsHook
+from .manifest import Manifest
+from .reader import ViewStore
+from .teacher import StoredTeacher
+
+__all__ = ['Manifest', 'StoredTeacher', 'StoredViews', 'StoredViewsHook', 'ViewStore']

@@ -1,0 +1,175 @@
+"""Beginning, resuming, sharing out and extending a store."""
+
+from collections.abc import Sized
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mmlgd.datasets.image_list import list_image
+from mmlgd.datasets.pipeline_description import compare_pipelines
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.atomic import remove_leftovers
+from mmlgd.utils.identity import same_identity
+
+from .images import ImageTable, encode_name, identifier
+from .manifest import FILE_NAME, Manifest
+from .shards import Shard, list_shards
+
+#: Fields of the manifest that a build must share with the store that it adds to.
+_FIXED = (
+    *('embed_dims', 'image_mean', 'image_std', 'image_size', 'input_shape', 'seed'),
+    *('embedding_dtype', 'shard_size'),
+)
+#: Age of a temporary file that no process can still be writing, since a shard is
+#: written at once. No lock is needed, which not all network file systems have.
+_STALE_SECONDS = 24 * 3600
+
+
+@dataclass
+class StorePlan:
+    """A store and what it shall become.
+
+    All of it follows from the finished store and the dataset, so that processes need
+    not talk to each other.
+
+    Attributes:
+        store (Path): Its folder.
+        manifest (Manifest): As it is on disk.
+        dataset (Sized): The images.
+        indices (np.ndarray): (N,) int64, index in the dataset of each row's image,
+            those still to be stored included; -1 where the dataset does not have it.
+        num_views (int): K when finished.
+    """
+
+    store: Path
+    manifest: Manifest
+    dataset: Sized
+    indices: np.ndarray
+    num_views: int
+
+    @property
+    def segments(self) -> list[int]:
+        """Numbers of images added together, those still to be stored included."""
+        added = len(self.indices) - self.manifest.num_images
+        return self.manifest.segments + [added] * (added > 0)
+
+    def shards(self, *views: None) -> list[Shard]:
+        """All shards of the finished store's views, or (None) of its image table."""
+        views = views or range(self.num_views)
+        return list(list_shards(views, self.segments, self.manifest.shard_size))
+
+    def is_there(self, shard: Shard) -> bool:
+        """Whether a shard is finished."""
+        return shard.path(self.store).is_file()
+
+    def share(self, worker: int, workers: int) -> list[Shard]:
+        """Unfinished shards of one of several processes.
+
+        Who writes which does not depend on what is there, so that no two write the same.
+
+        Raises:
+            DataError: The dataset lacks an image of one of them.
+        """
+        mine = [one for one in self.shards()[worker::workers] if not self.is_there(one)]
+        for shard in mine:
+            rows = np.arange(shard.first, shard.first + shard.size)
+            if (missing := rows[self.indices[rows] < 0]).size:
+                table = ImageTable.read(self.store, self.manifest.image_shards())
+                raise DataError(
+                    f'The store {self.store} has the image {table.name(missing[0])}, and '
+                    'the dataset does not, so that it cannot get more views; give the '
+                    'images of the store.'
+                )
+        return mine
+
+    def check_images(self, shard: Shard, hashes: np.ndarray | None = None) -> None:
+        """Compare the images of a shard with the table; put new ones into it.
+
+        ``hashes`` (n, 16) are of the images as they were just read. Without them, only
+        names are compared and nothing is written.
+
+        Raises:
+            DataError: An image has changed, or an unfinished build has other images.
+        """
+        part = shard._replace(view=None)
+        rows = self.indices[shard.first : shard.first + shard.size].tolist()
+        images = [list_image(self.dataset, index) for index in rows]
+        if not self.is_there(part):
+            if hashes is not None:
+                names = [encode_name(image.name) for image in images]
+                ImageTable(names, hashes).write(part.path(self.store))
+            return
+        try:
+            table = ImageTable.read(self.store, [part])
+            if table.identifiers() != [identifier(image) for image in images]:
+                raise DataError('The names differ.')
+        except DataError as error:
+            name = part.path(self.store).name
+            raise DataError(
+                f'The store {self.store} was being built of other images: images/{name} '
+                f'does not have those of this dataset ({error}). Finish it with the images '
+                f'it was begun with, or remove {name} and higher from images/ and views/*/.'
+            ) from error
+        for row, one in enumerate(hashes if hashes is not None else ()):
+            table.check_hash(row, one.tobytes(), self.store)
+
+    def seal(self) -> bool:
+        """Let readers see what was built, if all of it is there; return whether it is."""
+        # Another process may have extended the store meanwhile.
+        now = Manifest.read(self.store)
+        views = max(self.num_views, now.num_views)
+        whole = replace(self, manifest=now, num_views=views)
+        if not all(map(self.is_there, whole.shards() + whole.shards(None))):
+            return False
+        replace(now, num_views=views, segments=whole.segments).write(self.store)
+        return True
+
+
+def open_store(
+    store: Path, wanted: Manifest, dataset: Sized, num_views: int
+) -> StorePlan:
+    """Begin a store, or resume or extend one to K views of a dataset's images.
+
+    ``wanted`` is what the config gives. A store with more views or images keeps them.
+
+    Raises:
+        ConfigError: The store is of another teacher, other transforms, another
+            seed or layout.
+        DataError: Images have changed, or an unfinished build is of others.
+    """
+    for folder in (store, store / 'images', *store.glob('views/*')):
+        remove_leftovers(folder, _STALE_SECONDS)
+    if not (store / FILE_NAME).is_file():
+        wanted.write(store)
+    manifest = Manifest.read(store)
+    check_same(manifest, wanted, store)
+    table = ImageTable.read(store, manifest.image_shards())
+    rows = table.find_rows(dataset, store)
+    indices = np.append(table.indices(rows), np.flatnonzero(rows < 0))
+    views = max(num_views, manifest.num_views)
+    plan = StorePlan(store, manifest, dataset, indices, views)
+    for shard in plan.shards(None):
+        if shard.first >= manifest.num_images:
+            plan.check_images(shard)
+    return plan
+
+
+def check_same(manifest: Manifest, wanted: Manifest, store: Path) -> None:
+    """Refuse a store that is of anything else than a config gives.
+
+    Raises:
+        ConfigError: Names what differs.
+    """
+    differences = compare_pipelines(manifest.pipeline, wanted.pipeline)
+    pairs = [(one.option, one.stored, one.here) for one in differences]
+    pairs += [(name, getattr(manifest, name), getattr(wanted, name)) for name in _FIXED]
+    if not same_identity(manifest.teacher, wanted.teacher):
+        pairs.append(('teacher', manifest.teacher, wanted.teacher))
+    for name, stored, here in pairs:
+        if stored != here:
+            raise ConfigError(
+                f'The store {store} was begun with {name} = {stored!r}, but this call has '
+                f'{here!r}; give the config and options it was begun with, or another '
+                '--out.'
+            )

@@ -1,0 +1,165 @@
+"""What a config says about views to store."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from mmengine.registry import init_default_scope
+from mmengine.utils.dl_utils import set_multi_processing
+from torch.utils.data import DataLoader, Dataset
+
+from mmlgd.datasets.image_list import list_image
+from mmlgd.datasets.pipeline_description import describe_pipeline
+from mmlgd.errors import ConfigError
+from mmlgd.models.teachers import batch_encoder
+from mmlgd.registry import DATASETS, MODELS
+from mmlgd.utils.annotation_files import check_annotation_files
+from mmlgd.utils.loaders import use_loader_options_that_work
+from mmlgd.utils.rng import mix_seed, seeded
+
+from .images import content_hash
+from .manifest import Manifest
+from .rows import pixel_checksum
+
+#: Options of a config's data loader that serve a store, too.
+_LOADER_OPTIONS = (
+    *('num_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
+    *('multiprocessing_context', 'persistent_workers'),
+)
+
+
+def draw_view(dataset: Any, image: int, seed: int, view: int, row: int) -> dict:
+    """Item ``image`` of a dataset under the random numbers of (seed, view, row).
+
+    Where rows are indices it is what ``SeededViews`` gives; an image that a store
+    knows under another row has that row's views.
+
+    Raises:
+        ConfigError: The ``inputs`` are not one image (3, H, W).
+    """
+    with seeded(mix_seed(seed, view, row)):
+        item = dataset[image]
+    inputs = item.get('inputs') if isinstance(item, dict) else None
+    if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
+        raise ConfigError(
+            f'Stored views are of one image (3, H, W) each, but {type(dataset).__name__} '
+            f'gives inputs of {getattr(inputs, "shape", type(inputs).__name__)}; end the '
+            'pipeline with PackInputs, and use the online teacher for methods of several '
+            'views, pairs or small patches.'
+        )
+    return item
+
+
+@dataclass
+class ViewSource:
+    """Where views and embeddings come from.
+
+    Attributes:
+        dataset (Any): The images, with the pipeline that draws a view.
+        encode (Callable): From :func:`batch_encoder`.
+        loader (dict): The config's data loader, for its batch size and workers.
+        manifest (Manifest): Of a store of them, still empty.
+    """
+
+    dataset: Any
+    encode: Callable[[dict], torch.Tensor]
+    loader: dict
+    manifest: Manifest
+
+    def embed(
+        self, indices: np.ndarray, batches: Iterable[Sequence[tuple[int, int]]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Draw batches of (view, row) and embed them.
+
+        ``indices`` (N,) has the index in the dataset of each row's image. Yields
+        checksums (B,) of the pixels, embeddings (B, D) float32 and content hashes
+        (B, 16) of the images.
+        """
+        options = {
+            key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader
+        }
+        views = _DrawnViews(self.dataset, indices, self.manifest.seed)
+        for batch in DataLoader(
+            views, batch_sampler=batches, collate_fn=default_collate, **options
+        ):
+            embeddings = self.encode(batch).numpy()
+            yield batch['pixels'].numpy(), embeddings, batch['hash'].numpy()
+
+
+@dataclass
+class _DrawnViews(Dataset):
+    dataset: Any
+    indices: np.ndarray
+    seed: int
+
+    def __getitem__(self, place: tuple[int, int]) -> dict:
+        image = int(self.indices[place[1]])
+        inputs = draw_view(self.dataset, image, self.seed, *place)['inputs']
+        content = content_hash(list_image(self.dataset, image).source)
+        return dict(
+            inputs=inputs,
+            pixels=pixel_checksum(inputs),
+            hash=torch.tensor(list(content), dtype=torch.uint8),
+        )
+
+
+def prepare_views(
+    cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
+) -> ViewSource:
+    """Build the images and the teacher of a config, the latter on ``device``.
+
+    Raises:
+        ConfigError: The config has no teacher with an image tower, or its training
+            set is not ``SeededViews`` of single images.
+    """
+    wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
+    if _type(wrapper) != 'SeededViews':
+        raise ConfigError(
+            'train_dataloader.dataset must be SeededViews around the images, whose seed '
+            f'and views are stored, but is {wrapper.get("type")!r}; give the config that '
+            'trains with the online teacher.'
+        )
+    if not config or _type(config) == 'StoredTeacher':
+        raise ConfigError(
+            'The model of this config has no teacher that sees images; give the config '
+            'that trains with the online teacher.'
+        )
+    init_default_scope(cfg.get('default_scope', 'mmlgd'))
+    check_annotation_files(cfg, ['train_dataloader'])
+    use_loader_options_that_work(cfg, ['train_dataloader'])
+    # As the Runner does: one thread for OpenCV in each worker.
+    set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
+    seed = wrapper.get('seed', 0)
+    dataset, teacher = DATASETS.build(wrapper.dataset), MODELS.build(config)
+    manifest = Manifest(
+        teacher=teacher.identity,
+        text_encoder=teacher.text_identity,
+        # The types of a lazy config are classes.
+        teacher_config=json.loads(json.dumps(config.to_dict(), default=_name)),
+        embed_dims=teacher.embed_dims,
+        image_mean=list(teacher.image_mean),
+        image_std=list(teacher.image_std),
+        image_size=teacher.image_size,
+        input_shape=list(draw_view(dataset, 0, seed, 0, 0)['inputs'].shape),
+        pipeline=describe_pipeline(dataset),
+        seed=seed,
+        embedding_dtype=embedding_dtype,
+        shard_size=shard_size,
+    )
+    teacher.release_text_tower()
+    encode = batch_encoder(teacher, device)
+    return ViewSource(dataset, encode, dict(cfg.train_dataloader), manifest)
+
+
+def _type(config: dict) -> str:
+    """The type of a config, a string or a class, without its scope."""
+    return _name(config.get('type')).removeprefix('mmlgd.')
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, '__name__', str(kind))

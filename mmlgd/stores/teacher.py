@@ -1,0 +1,104 @@
+"""A teacher whose embeddings were computed before, and lie on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from mmlgd.errors import TeacherError
+from mmlgd.models.teachers import BaseTeacher
+from mmlgd.registry import MODELS
+from mmlgd.utils.identity import same_identity
+
+from .manifest import Manifest
+
+
+@MODELS.register_module()
+class StoredTeacher(BaseTeacher):
+    """Stands for the teacher that made a store of views; has no image tower.
+
+    The embeddings come with the batch, from :class:`StoredViews`. For a textual bank
+    that is in no cache the text tower of ``teacher`` is loaded, and released again when
+    the bank is built.
+
+    Args:
+        store (str | Path): Folder that tools/build_stored_views.py wrote.
+        teacher (dict, optional): Config of the teacher that made the store. Where it is
+            not the config in the store, as when weights have moved, the teacher is
+            built once and must be the same by its weights. Its text tower serves the
+            banks. Defaults to None: there is no text tower. What the store's files say
+            of a config is never built.
+
+    Raises:
+        DataError: There is no whole store in the folder.
+        TeacherError: ``teacher`` did not make the store.
+    """
+
+    def __init__(self, store: str | Path, teacher: dict | None = None) -> None:
+        super().__init__()
+        manifest = Manifest.read(store)
+        self.store = str(store)
+        self.embed_dims = manifest.embed_dims
+        self.image_mean = list(manifest.image_mean)
+        self.image_std = list(manifest.image_std)
+        self.image_size = manifest.image_size
+        self._name = f'The stored teacher of {store}'
+        self._identity = manifest.teacher
+        self._text_identity = manifest.text_encoder
+        self._stored_config = manifest.teacher_config
+        self._config = None if teacher is None else dict(teacher)
+        if self._config not in (None, self._stored_config):
+            self.text = self._build().text
+
+    @property
+    def has_image_tower(self) -> bool:
+        """See :attr:`BaseTeacher.has_image_tower`."""
+        return False
+
+    @property
+    def has_text_tower(self) -> bool:
+        """Whether :meth:`encode_text` works; the tower may still have to be loaded."""
+        return bool(self._text_identity)
+
+    def image_features(self, inputs: Tensor) -> Tensor:
+        """Not available.
+
+        Raises:
+            TeacherError: Always.
+        """
+        raise TeacherError(
+            f'{self._name} cannot embed images; its embeddings come with the batch. Set '
+            "train_dataloader.dataset=dict(type='StoredViews', store=..., dataset=...), or "
+            'use the teacher itself as model.teacher.'
+        )
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Encodes texts as :meth:`BaseTeacher.encode_text` does.
+
+        Raises:
+            TeacherError: The store's teacher has no text tower, or it is not given.
+        """
+        if self.text is None and self.has_text_tower:
+            self.text = self._build().text
+        return super().encode_text(texts)
+
+    def _build(self) -> BaseTeacher:
+        """The teacher of the config, if it is the one that made the store."""
+        if self._config is None:
+            raise TeacherError(
+                f'{self._name} needs its text tower, which is not built from what a store '
+                "says. Set StoredTeacher's option teacher to the teacher's config (the "
+                f'store was made with {self._stored_config}), or load a bank file.'
+            )
+        teacher = MODELS.build(self._config)
+        if not (
+            same_identity(teacher.identity, self._identity)
+            and same_identity(teacher.text_identity, self._text_identity)
+        ):
+            raise TeacherError(
+                f'The store {self.store} was made by {self._identity}, text by '
+                f'{self._text_identity or "none"}, but the config has {teacher.identity}, '
+                f'text by {teacher.text_identity or "none"}; set the teacher that made the '
+                'store, or build a store of this one with tools/build_stored_views.py.'
+            )
+        return teacher

@@ -1,0 +1,96 @@
+"""Whether a store of views is still what it was, and what its config gives."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mmlgd.errors import DataError, MMLGDError
+
+from .manifest import Manifest
+from .plan import StorePlan, check_same
+from .reader import ViewStore
+from .rows import cosine_loss
+from .shards import ShardReader
+from .source import ViewSource
+
+#: Largest 1 - cos between a stored embedding and the teacher's, which may have worked
+#: in float16 on a GPU. Rounding to int8 alone costs about D max|x|^2 / (24 * 127^2), at
+#: the very most 2.6e-3 for D = 1,024.
+_MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
+_REPLAYED_SAMPLE = 16
+
+
+def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
+    """Everything found wrong with a store's files, or else with its views.
+
+    ``sample`` views, drawn at random each time, are computed again from what the store
+    should have been made of. A sentence each; empty where all is well.
+
+    Raises:
+        DataError: There is no store.
+    """
+    manifest = Manifest.read(store)
+    if faults := list(_file_faults(store, manifest)):
+        return faults
+    try:
+        check_same(manifest, source.manifest, store)
+        views, table = ViewStore(store), ViewStore(store).table()
+        indices = table.indices(table.find_rows(source.dataset, store))
+    except MMLGDError as error:
+        return [str(error)]
+    return list(_sample_faults(views, indices, source, sample))
+
+
+def check_replay(plan: StorePlan, source: ViewSource) -> None:
+    """Refuse to add to a store whose views do not come out as they were.
+
+    Raises:
+        DataError: Pixels or embeddings of a sample differ.
+    """
+    if not plan.manifest.num_views:
+        return
+    views = ViewStore(plan.store)
+    for fault in _sample_faults(views, plan.indices, source, _REPLAYED_SAMPLE):
+        raise DataError(
+            f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
+            'what has changed, or build another store elsewhere.'
+        )
+
+
+def _file_faults(store: Path, manifest: Manifest) -> Iterator[str]:
+    """Faults that can be seen without images and teacher."""
+    if not manifest.num_views:
+        yield f'The store {store} is not finished.'
+    for shard in manifest.image_shards() + manifest.view_shards():
+        types = {} if shard.view is None else manifest.columns
+        try:
+            reader = ShardReader(shard.path(store), shard.size, types)
+            if not reader.is_intact():
+                yield f'The shard {reader.path} does not have its checksum.'
+        except DataError as error:
+            yield str(error)
+
+
+def _sample_faults(
+    store: ViewStore, indices: np.ndarray, source: ViewSource, sample: int
+) -> Iterator[str]:
+    """Faults of some finished views of images at hand, drawn and embedded again."""
+    total = store.num_views * store.num_images
+    drawn = sorted(random.sample(range(total), min(sample, total)))
+    places = [divmod(one, store.num_images) for one in drawn]
+    places = [(view, row) for view, row in places if indices[row] >= 0]
+    computed = source.embed(indices, [[place] for place in places])
+    table, limit = store.table(), _MAX_COSINE_LOSS[store.manifest.embedding_dtype]
+    for (view, row), (pixels, exact, _) in zip(places, computed):
+        checksum, embedding = store.read(view, row)
+        what = f'View {view} of {table.name(row)} (row {row})'
+        loss = float(cosine_loss(embedding, exact[0]))
+        if checksum != pixels[0]:
+            yield f'{what} has other pixels than are stored.'
+        elif not loss <= limit:
+            yield (
+                f'{what} has another embedding than is stored: 1 - cos is {loss:.2g}, '
+                f'above {limit:g}.'
+            )

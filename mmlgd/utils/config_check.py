@@ -1,0 +1,231 @@
+"""Finds misspelt types and options in a config before anything is built."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from mmengine import registry as roots
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, Registry
+from mmengine.runner import (
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    LogProcessor,
+    TestLoop,
+    ValLoop,
+)
+from torch.utils.data import DataLoader
+
+from mmlgd.errors import ConfigError
+
+from .config_fields import runner_fields
+from .signatures import options_of
+from .suggest import suggest
+
+#: The registry of what stands directly under a key. A type that is in none of the
+#: registries is an error under these keys only.
+_REGISTRIES = {
+    'batch_sampler': 'DATA_SAMPLERS',
+    'collate_fn': 'FUNCTIONS',
+    'custom_hooks': 'HOOKS',
+    'dataset': 'DATASETS',
+    'datasets': 'DATASETS',
+    'default_hooks': 'HOOKS',
+    'model': 'MODELS',
+    'model_wrapper_cfg': 'MODEL_WRAPPERS',
+    'optim_wrapper': 'OPTIM_WRAPPERS',
+    'optimizer': 'OPTIMIZERS',
+    'param_scheduler': 'PARAM_SCHEDULERS',
+    'pipeline': 'TRANSFORMS',
+    'target': 'MODELS',
+    'teacher': 'MODELS',
+    'test_evaluator': 'METRICS',
+    'val_evaluator': 'METRICS',
+    'vis_backends': 'VISBACKENDS',
+    'visualizer': 'VISUALIZERS',
+}
+#: Under other keys a type may belong to any of these.
+_ALL = ('MODELS', 'TASK_UTILS', 'TRANSFORMS', 'DATA_SAMPLERS', 'WEIGHT_INITIALIZERS')
+#: Taken by what builds the object, not by its class.
+_BUILDERS_OPTIONS = {
+    'HOOKS': {'priority'},
+    'OPTIM_WRAPPERS': {'optimizer', 'paramwise_cfg', 'constructor'},
+    'PARAM_SCHEDULERS': {'convert_to_iter_based', 'epoch_length'},
+    'WEIGHT_INITIALIZERS': {'override', 'name'},
+}
+_COMMON_OPTIONS = {'type', '_scope_', '_delete_'}
+#: Read by functions that take other options than the class of the type.
+_SKIPPED = ('norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'worker_init_fn')
+#: What the Runner takes out of a data loader's config before it builds it.
+_LOADERS_OPTIONS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
+_MAX_SHOWN = 5
+
+
+def check_config(
+    cfg: Config, fields: Collection[str] | None = None, scope: str = 'mmengine'
+) -> None:
+    """Refuse types that are not registered and options that their classes do not take.
+
+    Types are looked up and signatures read; nothing is built. Where a class hands
+    its options on to something else, any option passes.
+
+    Args:
+        cfg (Config): Full config.
+        fields (Collection[str], optional): Top-level fields to look at. Defaults to
+            all that a Runner builds something from.
+        scope (str): Where types are looked up if the config has no ``default_scope``.
+            Defaults to 'mmengine', as a Runner does.
+
+    Raises:
+        ConfigError: Names each place, option and class, and the closest valid name.
+    """
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', scope)):
+        fields = _built_fields() if fields is None else fields
+        found = [
+            problem
+            for key in cfg
+            if key in fields
+            for problem in (*_untyped(key, cfg[key]), *_walk(cfg[key], (key,)))
+        ]
+    if found:
+        more = f' And {len(found) - _MAX_SHOWN} more.' if found[_MAX_SHOWN:] else ''
+        raise ConfigError(' '.join(found[:_MAX_SHOWN]) + more)
+
+
+def _built_fields() -> set[str]:
+    loaders = {f'{mode}_dataloader' for mode in ('train', 'val', 'test')}
+    loops = {f'{mode}_cfg' for mode in ('train', 'val', 'test')}
+    named = loaders | loops | set(_REGISTRIES) | {'log_processor'}
+    return named & runner_fields()
+
+
+def _untyped(field: str, value: object) -> Iterator[str]:
+    """Problems of a field whose class is known though it names none."""
+    if field == 'default_hooks':
+        yield from _hooks_without_type(value or {})
+    if not isinstance(value, dict) or 'type' in value:
+        return
+    classes = {
+        'train_cfg': EpochBasedTrainLoop
+        if value.get('by_epoch', True)
+        else IterBasedTrainLoop,
+        'val_cfg': ValLoop,
+        'test_cfg': TestLoop,
+        'log_processor': LogProcessor,
+    }
+    if field in classes:
+        yield from _unknown(value, classes[field], field, {'by_epoch'})
+    elif field.endswith('_dataloader'):
+        yield from _unknown(value, DataLoader, field, _LOADERS_OPTIONS)
+    elif field == 'optim_wrapper' and 'constructor' not in value:
+        wrapper = roots.OPTIM_WRAPPERS.get('OptimWrapper')
+        yield from _unknown(value, wrapper, field, _BUILDERS_OPTIONS['OPTIM_WRAPPERS'])
+
+
+def _hooks_without_type(hooks: dict) -> Iterator[str]:
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and 'type' not in hook:
+            others = [key for key in hooks if key != name]
+            yield (
+                f'default_hooks.{name} has no type, and no hook of this name was set '
+                f'before.{suggest(name, others)}'
+            )
+
+
+def _walk(node: object, path: tuple[str | int, ...]) -> Iterator[str]:
+    """Problems of a part of a config and of all below it."""
+    names = [part for part in path if isinstance(part, str)]
+    if names[-1] in _SKIPPED:
+        return
+    if isinstance(node, dict):
+        scope = node.get('_scope_')
+        with DefaultScope.overwrite_default_scope(scope):
+            if 'type' in node:
+                yield from _check(node, path, names)
+            for key, inner in node.items():
+                yield from _walk(inner, (*path, key))
+    elif isinstance(node, (list, tuple)):
+        for index, inner in enumerate(node):
+            yield from _walk(inner, (*path, index))
+
+
+def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
+    place = '.'.join(str(part) for part in path)
+    kind = _kind(names)
+    if callable(node['type']):
+        yield from _unknown(
+            node, node['type'], place, set().union(*_BUILDERS_OPTIONS.values())
+        )
+        return
+    if not isinstance(node['type'], str):
+        return
+    problems: list[str] = []
+    for each in (kind, *(other for other in _ALL if other != kind)):
+        target = each and _find(each, node['type'])
+        if target is None:
+            continue
+        extra = _BUILDERS_OPTIONS.get(each, set())
+        # The same name may stand in several registries.
+        unknown = list(_unknown(node, target, place, extra))
+        if not unknown:
+            return
+        problems = problems or unknown
+    if problems:
+        yield from problems
+    elif kind is not None:
+        yield (
+            f'{place}.type {node["type"]!r} is not registered among {kind}.'
+            f'{suggest(node["type"], _registered(kind, node["type"]))}'
+        )
+
+
+def _kind(names: list[str]) -> str | None:
+    """Name of the registry of a typed dict, from the keys that lead to it."""
+    last = names[-1]
+    if names[0] == 'default_hooks' and len(names) == 2:
+        return 'HOOKS'
+    if last == 'sampler' and names[0].endswith('_dataloader') and len(names) == 2:
+        return 'DATA_SAMPLERS'
+    if last == 'transforms' and any(name.endswith('pipeline') for name in names):
+        return 'TRANSFORMS'
+    if last in ('train_cfg', 'val_cfg', 'test_cfg') and len(names) == 1:
+        return 'LOOPS'
+    return _REGISTRIES.get(last)
+
+
+def _find(kind: str, name: str) -> Callable | None:
+    root: Registry = getattr(roots, kind)
+    if kind == 'MODEL_WRAPPERS':  # the Runner looks it up among the roots
+        return root.get(name)
+    with root.switch_scope_and_registry(None) as registry:
+        found = registry.get(name)
+    if found is None and kind == 'METRICS':
+        return roots.EVALUATOR.get(name)
+    return found
+
+
+def _registered(kind: str, name: str) -> list[str]:
+    """Names that could stand for ``name``, with its own scope if it has one."""
+    prefix, dot, _ = name.rpartition('.')
+    root: Registry = getattr(roots, kind)
+    with root.switch_scope_and_registry(prefix or None) as registry:
+        own = [f'{prefix}{dot}{each}' for each in registry.module_dict]
+    return [*own, *root.module_dict]
+
+
+def _unknown(
+    node: dict, target: Callable, place: str, extra: set[str]
+) -> Iterator[str]:
+    options = options_of(target)
+    if options is None:
+        return
+    for key in node:
+        if key not in options | extra | _COMMON_OPTIONS:
+            name = target.__name__
+            taken = sorted(options - {'args', 'kwargs'})
+            yield (
+                f'{place}.{key}: {name} has no option {key!r}.'
+                f'{suggest(str(key), taken) or _list(taken)}'
+            )
+
+
+def _list(names: list[str]) -> str:
+    return f' It takes {", ".join(names[:12])}{", ..." if names[12:] else ""}.'

@@ -1,0 +1,112 @@
+"""Top-level fields of a config: which are read, and which nothing reads."""
+
+import difflib
+import inspect
+import logging
+from collections.abc import Iterable, Iterator
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmlgd.errors import ConfigError
+
+from .suggest import suggest
+
+#: What mmengine reads of a config beside the Runner's own options, and what the test
+#: tools of mmdet and mmseg read.
+_ALSO_READ = (
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+#: A variable this close to a field is likely a misspelling of it.
+_CLOSE = 0.9
+
+
+def runner_fields() -> set[str]:
+    """The top-level fields that a Runner reads."""
+    options = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+    return options.union(_ALSO_READ)
+
+
+def check_option_fields(cfg: Config, keys: Iterable[str], read: Iterable[str]) -> None:
+    """Refuse options of the command line that would change nothing.
+
+    A config file may hold variables that only its own lines use. Once it is read,
+    nothing reads them, so an option that changes one has no effect.
+
+    Args:
+        cfg (Config): The config before the options are laid over it.
+        keys (Iterable[str]): Dotted keys of ``--cfg-options``.
+        read (Iterable[str]): Fields that the tool reads beside the Runner's.
+
+    Raises:
+        ConfigError: Nothing reads the field. Names the closest one, or the places
+            that were given the variable's value.
+    """
+    known = runner_fields().union(read)
+    for key in keys:
+        field = key.split('.')[0]
+        if field in known:
+            continue
+        if field not in cfg:
+            raise ConfigError(
+                f'--cfg-options {key}: nothing reads a field {field!r}.'
+                f'{suggest(field, known)} '
+                'The first part of a key is a top-level field of the config.'
+            )
+        places = list(_uses(cfg, field, known))
+        instead = f'Change {" and ".join(places[:3])} instead.' if places else ''
+        raise ConfigError(
+            f'--cfg-options {key}: {field!r} is a variable of the config file; its value '
+            'was copied when the file was read, so the option would change nothing. '
+            f'{instead or "Change the field that it was used for."}'
+        )
+
+
+def warn_of_misspelt_fields(cfg: Config) -> None:
+    """Warn of each variable of a config that looks like a misspelt field.
+
+    Args:
+        cfg (Config): As read from its file.
+    """
+    known = runner_fields()
+    for field in cfg:
+        if field in known:
+            continue
+        # A missing field is likelier meant than one that is there as well.
+        close = difflib.get_close_matches(field, known, n=1, cutoff=_CLOSE)
+        if close and cfg.get(close[0]) is None:
+            print_log(
+                f'The config sets {field!r}, which nothing reads. Did you mean '
+                f'{close[0]!r}?',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+
+def _uses(cfg: Config, variable: str, known: set[str]) -> Iterator[str]:
+    """Dotted places of the fields that hold the value of a variable."""
+    value = cfg[variable]
+    if isinstance(value, (dict, list, tuple)):
+        for field in sorted(known.intersection(cfg.keys())):
+            yield from _places(cfg[field], value, field)
+
+
+def _places(node: object, value: object, path: str) -> Iterator[str]:
+    if node == value:
+        yield path
+    elif isinstance(node, dict):
+        for key, inner in node.items():
+            yield from _places(inner, value, f'{path}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, inner in enumerate(node):
+            yield from _places(inner, value, f'{path}.{index}')

@@ -1,0 +1,107 @@
+"""Convert a store of views that mmlgd 0.1.0 wrote to today's format, in place.
+
+    python tools/dataset_converters/convert_stored_views.py data/imagenet/views_rn50
+
+The teacher is not asked: pixels' checksums and embeddings stay what they are. Each shard
+is removed when its successor is on the disk, so that little more space is needed, and a
+conversion that was stopped resumes when the same command is given again.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmlgd.errors import DataError
+from mmlgd.stores import Manifest, ViewStore
+from mmlgd.stores.images import ImageTable
+from mmlgd.stores.manifest import FILE_NAME, read_json
+from mmlgd.stores.shards import Shard, write_shard
+from mmlgd.utils.tool import run_tool
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('store', type=Path, help='folder of the store')
+    store = parser.parse_args(argv).store
+    content = read_json(store / FILE_NAME)
+    if content.get('format_version') != 1:
+        raise DataError(
+            f'{store / FILE_NAME} has format_version {content.get("format_version")!r}; '
+            'only 1, of mmlgd 0.1.0, is converted.'
+        )
+    manifest = Manifest.checked(store / FILE_NAME, content)
+    if not manifest.num_views:
+        raise DataError(f'The store {store} is not finished: build it again.')
+    folder = store / 'images' / f'{manifest.num_images:09}'
+    if folder.is_dir():
+        convert_table(store, folder, manifest.image_shards())
+        shutil.rmtree(folder)
+    for shard in manifest.view_shards():
+        convert_shard(store, shard, manifest)
+    manifest.write(store)
+    opened = ViewStore(store)
+    print(f'{store}: {opened.num_views} views of {opened.num_images} images.')
+
+
+def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:
+    """Write the image table, a shard after the other."""
+    try:
+        names, ends, hashes = (
+            np.load(folder / f'{name}.npy') for name in ('names', 'ends', 'hashes')
+        )
+        rows = sum(shard.size for shard in shards)
+        found = [names.dtype, ends.dtype, hashes.dtype, ends.shape, hashes.shape]
+        if found != ['u1', '<i8', 'u1', (rows,), (rows, 16)] or names.ndim != 1:
+            raise ValueError(f'not the names and hashes of {rows} images')
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f'The image table {folder} cannot be read ({error}); fetch it again from where '
+            'the store was copied.'
+        ) from error
+    starts = np.append(0, ends)
+    for shard in shards:
+        part = slice(shard.first, shard.first + shard.size)
+        spans = zip(starts[part], ends[part])
+        listed = [names[start:end].tobytes() for start, end in spans]
+        ImageTable(listed, hashes[part]).write(shard.path(store))
+
+
+def convert_shard(store: Path, shard: Shard, manifest: Manifest) -> None:
+    """Write the columns of one file of rows, if its checksum is right, and remove it."""
+    old = shard.path(store).with_suffix('.bin')
+    if shard.path(store).is_file() and not old.is_file():
+        return
+    try:
+        content, facts = (
+            old.read_bytes(),
+            json.loads(old.with_suffix('.json').read_text()),
+        )
+        # As wide as the columns, without padding.
+        rows = np.frombuffer(content, np.dtype(list(manifest.columns.items())))
+        if len(rows) != shard.size:
+            raise ValueError(f'{len(rows)} rows instead of {shard.size}')
+        if hashlib.sha256(content).hexdigest() != facts['sha256']:
+            raise ValueError('another checksum than in the .json beside it')
+        losses = {
+            name: float(facts[name])
+            for name in ('mean_cosine_loss', 'worst_cosine_loss')
+        }
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            f'The shard {old} cannot be converted ({error}); copy it again.'
+        ) from error
+    columns = {name: np.ascontiguousarray(rows[name]) for name in manifest.columns}
+    write_shard(shard.path(store), columns, **losses)
+    old.unlink()
+    old.with_suffix('.json').unlink()
+
+
+if __name__ == '__main__':
+    run_tool(main)
