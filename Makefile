@@ -4,6 +4,7 @@
 #   PYTHON       an interpreter of yours to install into and use, instead of .venv
 #   BOOTSTRAP    the Python (3.10 or newer) that creates .venv
 #   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
+#   JOBS         processes that `make test` and `make test-all` use; default 2
 #   DEMO_ARGS    passed to tools/demo.py, e.g. DEMO_ARGS=--short
 #   PROBE_ARGS   passed to tools/demo_probe.py, e.g. PROBE_ARGS=--short
 #   TRANSFER_ARGS  passed to tools/demo_transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
@@ -12,7 +13,7 @@ BOOTSTRAP ?= $(or $(PYTHON),python3)
 RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env test lint format demo demo-probe demo-transfer clean
+.PHONY: help env test test-slow test-all lint format demo demo-probe demo-transfer clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,14 +21,24 @@ help:  ## List the targets
 env:  ## Set up the environment (.venv, or PYTHON=...); a second call takes seconds
 	@$(BOOTSTRAP) tools/setup_env.py $(if $(PYTHON),--python '$(PYTHON)')
 
-test: env  ## Run the tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q $(PYTEST_ARGS)
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS)
 
-lint: env  ## Check style and formatting
+test: env  ## Run the fast tests
+	$(PYTEST) -m 'not slow and not gpu and not network' $(PYTEST_ARGS)
+
+test-slow: env  ## Run the tests that start processes or train
+	$(PYTEST) -m 'slow and not gpu and not network' $(PYTEST_ARGS)
+
+test-all: env  ## Run all tests that need neither GPU nor network
+	$(PYTEST) -m 'not gpu and not network' $(PYTEST_ARGS)
+
+lint: env  ## Check style, formatting and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
-format: env  ## Mend what lint would complain of, where that is safe
+format: env  ## Fix what lint would complain about, where that is safe
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 

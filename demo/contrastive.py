@@ -15,12 +15,12 @@ def random_views(images: torch.Tensor, size: int, jitter: float = 0.4) -> torch.
     contrast changed with probability 0.8.
 
     Args:
-        images: (B, 1, H, W) float, gray, 0 to 255.
+        images: (B, C, H, W) float, gray or RGB, 0 to 255.
         size: Side of the result in pixels.
         jitter: Largest relative change of brightness and of contrast.
 
     Returns:
-        (B, 1, size, size) float, whole numbers from 0 to 255.
+        (B, C, size, size) float, whole numbers from 0 to 255.
     """
     batch = len(images)
 
@@ -81,3 +81,30 @@ def grouped_clip_loss(
     loss = open_clip.ClipLoss()
     groups = zip(image_features, text_features)
     return torch.stack([loss(image, text, scale) for image, text in groups]).mean()
+
+
+def multi_positive_clip_loss(
+    image_features: torch.Tensor,
+    text_features: torch.Tensor,
+    keys: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """CLIP's loss where several texts of a batch may be true of an image.
+
+    All images and texts of one key belong together: the target is the same share for
+    each of them. Of different keys throughout, it is open_clip's ``ClipLoss``. Classes
+    may be of any sizes.
+
+    Args:
+        image_features: (B, D) unit rows.
+        text_features: (B, D) unit rows, row b a caption of image b.
+        keys: (B,) what the caption says; the same number, the same thing.
+        scale: Inverse temperature, a scalar.
+
+    Returns:
+        Scalar loss.
+    """
+    logits = scale * image_features @ text_features.T
+    same = (keys[:, None] == keys).to(logits)
+    target = same / same.sum(dim=1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

@@ -6,22 +6,40 @@ category's name and a random prompt template. One command, seeded:
     python demo/train_teacher.py
 
 or, for CIFAR-10, the one in demo/README.md. It writes the weights in half precision,
-measures them as
-``demo/evaluate_teacher.py`` does, and prints how long it took.
+measures them as ``demo/evaluate_teacher.py`` does, and prints how long it took.
+
+A teacher of other images needs a model config and one of these:
+
+    python demo/train_teacher.py --captions captions.csv --model-config my-clip.json \\
+        --out my-clip.pt
+    python demo/train_teacher.py --images FOLDER --model-config my-clip.json \\
+        --out my-clip.pt
+
+The first takes a CSV with the columns path and caption, or a JSON object of path to
+caption or list of captions (--images: where paths count from); the second one folder a
+class, of any sizes, named as the class. Images are held in memory.
 """
 
 import argparse
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import open_clip
 import torch
-from contrastive import grouped_batches, grouped_clip_loss, random_views
+from caption_data import read_captions, read_classes
+from contrastive import (
+    grouped_batches,
+    grouped_clip_loss,
+    multi_positive_clip_loss,
+    random_views,
+)
 from evaluate_teacher import create_teacher, evaluate
 from teacher_data import TEACHER_DATA, TeacherData
 
 from mmlgd.datasets.category_names import load_category_names, load_templates
+from mmlgd.utils.tool import run_tool
 
 MAX_LOG_SCALE = math.log(100)  # as CLIP's own training bounds it
 
@@ -71,32 +89,78 @@ class CaptionEncoder:
         return features[picked, torch.arange(categories)]
 
 
-def train(data: TeacherData, args: argparse.Namespace) -> open_clip.CLIP:
-    """Train on the full training split and return the model."""
-    images, labels = data.read_train(args.train_dir or data.train_dir)
+class Grouped:
+    """A data set of equal classes, in groups of one image each; see ``grouped_batches``."""
+
+    def __init__(self, data: TeacherData, args: argparse.Namespace) -> None:
+        self.images, self.labels = data.read_train(args.train_dir or data.train_dir)
+        self.groups = args.groups
+        self.model = create_teacher(data)
+        self.encode_captions = CaptionEncoder(data)
+
+    def batches(self) -> Iterator[torch.Tensor]:
+        """One epoch of places (G, C) of images."""
+        return grouped_batches(self.labels, self.groups)
+
+    def loss(self, features: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Of the image features (G * C, D) of a batch, with drawn captions."""
+        return grouped_clip_loss(
+            features.view(*batch.shape, -1),
+            self.encode_captions(self.model, len(batch)),
+            self.model.logit_scale.exp(),
+        )
+
+
+class Captioned:
+    """Images of one's own with captions, in any proportion, in random batches."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        if args.captions:
+            self.data = read_captions(args.captions, args.images)
+        else:
+            self.data = read_classes(args.images, args.templates or 'imagenet')
+        self.batch_size = min(args.batch_size, len(self.data.paths))
+        open_clip.add_model_config(args.model_config)
+        self.model = open_clip.create_model(args.model_config.stem)
+        tokenizer = open_clip.get_tokenizer(args.model_config.stem)
+        self.tokens = tokenizer(self.data.texts)
+        # Views are crops: a quarter more pixels than they have.
+        size = self.model.visual.image_size
+        size = size if isinstance(size, int) else max(size)
+        self.images = self.data.read_images(size + size // 4)
+
+    def batches(self) -> Iterator[torch.Tensor]:
+        """One epoch of places (B,) of images; a rest smaller than a batch is left."""
+        order = torch.randperm(len(self.images)).split(self.batch_size)
+        return (batch for batch in order if len(batch) == self.batch_size)
+
+    def loss(self, features: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Of the image features (B, D) of a batch, with drawn captions."""
+        drawn = self.data.draw(batch)
+        texts = self.model.encode_text(self.tokens[drawn], normalize=True)
+        keys, scale = self.data.keys[drawn], self.model.logit_scale.exp()
+        return multi_positive_clip_loss(features, texts, keys, scale)
+
+
+def train(data: Grouped | Captioned, args: argparse.Namespace) -> open_clip.CLIP:
+    """Train on all images and return the model."""
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
-    model = create_teacher(data).to(memory_format=layout)
-    encode_captions = CaptionEncoder(data)
+    model = data.model.to(memory_format=layout)
     mean = torch.tensor(model.visual.image_mean)[:, None, None]
     std = torch.tensor(model.visual.image_std)[:, None, None]
     optimizer = make_optimizer(model, args.lr)
-    steps = len(list(grouped_batches(labels, args.groups)))
+    steps = len(list(data.batches()))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, args.lr, total_steps=steps * args.epochs
     )
     start = time.time()
     for epoch in range(args.epochs):
-        for step, batch in enumerate(grouped_batches(labels, args.groups)):
+        for step, batch in enumerate(data.batches()):
             views = random_views(
-                images[batch.flatten()].float(), model.visual.image_size
+                data.images[batch.flatten()].float(), model.visual.image_size
             )
             inputs = ((views / 255 - mean) / std).contiguous(memory_format=layout)
-            features = model.encode_image(inputs, normalize=True)
-            loss = grouped_clip_loss(
-                features.view(*batch.shape, -1),
-                encode_captions(model, len(batch)),
-                model.logit_scale.exp(),
-            )
+            loss = data.loss(model.encode_image(inputs, normalize=True), batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -121,7 +185,7 @@ def save_half(model: open_clip.CLIP, path: Path) -> None:
     torch.save(state, path)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Train, write the weights, and measure what was written."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -139,18 +203,30 @@ def main() -> None:
     )
     parser.add_argument('--train-dir', type=Path, help='folder of training images')
     parser.add_argument('--out', type=Path, help='weights (default: in demo/teacher)')
-    args = parser.parse_args()
+    own = parser.add_argument_group('images of your own')
+    own.add_argument('--captions', type=Path, help='CSV or JSON of paths and captions')
+    own.add_argument('--images', type=Path, help='folder of images')
+    own.add_argument('--templates', type=Path, help='default: the 80 of ImageNet')
+    own.add_argument(
+        '--model-config', type=Path, help="the teacher, as open_clip's JSON"
+    )
+    own.add_argument('--batch-size', type=int, default=250)
+    args = parser.parse_args(argv)
+    is_own = bool(args.captions or args.images)
+    if is_own and not (args.model_config and args.out):
+        parser.error('--captions and --images need --model-config and --out')
     data = TEACHER_DATA[args.data]
     out = args.out or data.weights
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     start = time.time()
-    model = train(data, args)
+    model = train(Captioned(args) if is_own else Grouped(data, args), args)
     print(f'trained in {time.time() - start:.0f} s')
     out.parent.mkdir(parents=True, exist_ok=True)
     save_half(model, out)
-    evaluate(data, out)
+    if not is_own:
+        evaluate(data, out)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args, start = parse_args(argv), time.perf_counter()
     if args.verify is None:
-        check_output_folder(args.out)
+        check_output_folder(args.out if args.out.exists() else args.out.parent)
     ranks = read_ranks(args.launcher)
     place = read_part(args.part, ranks.rank, ranks.world_size)
     if args.device is None:

@@ -60,11 +60,13 @@ def extract_features(
     return torch.cat(features), torch.tensor(labels)
 
 
-def build_preprocessor(checkpoint: str | Path) -> nn.Module:
+def build_preprocessor(checkpoint: str | Path, meta: dict | None = None) -> nn.Module:
     """Build the normalisation that a checkpoint was trained with.
 
     Args:
         checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
+        meta (dict, optional): ``image_mean``, ``image_std`` and ``to_rgb`` for a file
+            that lacks them. Defaults to None.
 
     Returns:
         nn.Module: mmpretrain's ``ClsDataPreprocessor``.
@@ -72,8 +74,8 @@ def build_preprocessor(checkpoint: str | Path) -> nn.Module:
     Raises:
         CheckpointError: The file cannot be read, or does not carry it.
     """
-    meta = read_checkpoint(checkpoint)['meta']
-    record = CheckpointMeta.from_meta(meta, checkpoint)
+    found = {**read_checkpoint(checkpoint)['meta'], **(meta or {})}
+    record = CheckpointMeta.from_meta(found, checkpoint)
     return MODELS.build(normalisation(record))
 
 

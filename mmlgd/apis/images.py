@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from mmengine.fileio import get
 from PIL import Image, ImageOps
 
 from mmlgd.datasets.image_folder import list_images
-from mmlgd.datasets.transforms.decoding import decode
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.datasets.transforms.decoding import decode, read_file
+from mmlgd.errors import ConfigError, DataError, MMLGDError
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
 
@@ -99,27 +98,22 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
 
 def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
     path = os.fsdecode(path)
-    if '://' in path:
+    is_address = '://' in path
+    path = path if is_address else os.path.expanduser(path)
+    if not is_address and ('\0' in path or not os.path.exists(path)):
+        raise DataError(f'There is no picture {path!r}; check the path.')
+    is_folder = not is_address and os.path.isdir(path)
+    for each in list_images(path) if is_folder else [path]:
         try:
-            data = get(path)
-        except Exception as error:  # URLError, an unknown scheme, a library absent, ...
+            data = read_file(each)
+        except MMLGDError:
+            raise
+        except Exception as error:  # an address of an unknown kind, a library missing
             raise DataError(
-                f'{path} cannot be fetched ({error}); check the address, or save the '
+                f'{each} cannot be read ({error}); check the address, or save the '
                 'picture and give its path.'
             ) from error
-        yield _decode(data, path)
-        return
-    path = os.path.expanduser(path)
-    if '\0' in path or not os.path.exists(path):
-        raise DataError(f'There is no picture {path!r}; check the path.')
-    paths = list_images(path) if os.path.isdir(path) else [path]
-    for each in paths:
-        try:
-            with open(each, 'rb') as file:
-                data = file.read()
-        except OSError as error:
-            raise DataError(f'{each} cannot be read: {error}') from error
-        yield _decode(data, each)
+        yield decode(data, each)
 
 
 def _from_stream(stream: object, name: str) -> np.ndarray:
@@ -136,33 +130,23 @@ def _from_stream(stream: object, name: str) -> np.ndarray:
 def _decode(data: bytes, name: str) -> np.ndarray:
     if not data:
         raise DataError(f'{name} is empty (or was read to its end before).')
-    if _is_cut_off(data):
-        raise DataError(f'{name} is truncated: its end is missing; copy it again.')
     return decode(data, name)
 
 
-def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG or PNG ends early, which OpenCV fills with gray without a word.
-
-    The last scan of a JPEG (a preview within its header has its own) ends with a marker
-    that no image data contain.
-    """
-    if data.startswith(b'\xff\xd8'):
-        return data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda')
-    return data.startswith(b'\x89PNG') and b'IEND' not in data
-
-
 def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
-    if image.mode[0] in 'IF':
-        raise DataError(
-            f'{name} is a PIL image of mode {image.mode!r}, whose values may be any: '
-            "scale it to 0 to 255 and convert it to mode 'L' first."
-        )
     try:
-        rgb = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+        upright = ImageOps.exif_transpose(image)
+        if image.mode.startswith('I;16'):  # as when such a file is read
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        elif image.mode in ('I', 'F'):
+            raise ValueError(
+                f'the values of mode {image.mode!r} may be any; scale them to 0 to 255 '
+                "and convert it to mode 'L'"
+            )
+        rgb = np.asarray(upright.convert('RGB'))
     except Exception as error:  # read lazily: truncated, closed, damaged
         name = getattr(image, 'filename', '') or name
-        raise DataError(f'{name} cannot be read: {error}') from error
+        raise DataError(f'The PIL image {name} cannot be used: {error}') from error
     return _from_array(rgb, 'rgb', name)
 
 

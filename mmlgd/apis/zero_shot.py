@@ -18,6 +18,7 @@ from mmlgd.models import Student, TextualSemanticsBank
 from mmlgd.registry import MODELS, TRANSFORMS
 from mmlgd.utils.checkpoint import check_finite, load_exactly, read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
+from mmlgd.utils.identity import explain_difference, same_identity
 from mmlgd.utils.stored_config import building, trusted_config
 
 from .features import normalisation
@@ -317,11 +318,11 @@ def _teacher(record: CheckpointMeta, teacher: dict | nn.Module | None) -> nn.Mod
         teacher = MODELS.build(teacher)
     # Weights behind a name may have changed since.
     wanted, found = record.teacher, teacher.identity
-    if wanted is not None and wanted.split('#')[-1] != found.split('#')[-1]:
+    if wanted is not None and not same_identity(wanted, found):
         raise BankError(
             f'{record.path} was distilled from {wanted}, but the teacher at hand is '
             f'{found}, whose text embeddings do not belong to this student; pass '
-            'teacher=dict(...) with those weights.'
+            f'teacher=dict(...) with those weights.{explain_difference(wanted, found)}'
         )
     return teacher
 

@@ -21,13 +21,8 @@ from .source import ViewSource
 def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -> int:
     """Compute and write shards, each as a whole; return the number of rows.
 
-    A batch lies in one shard, so that two processes that compute the same shard write
-    the same bytes.
-
-    Args:
-        plan: The store.
-        shards: From :meth:`StorePlan.share`.
-        source: Images and teacher.
+    ``shards`` are from :meth:`StorePlan.share`. A batch lies in one shard, so that two
+    processes that compute the same shard write the same bytes.
 
     Raises:
         DataError: The teacher gives NaN, or an image has changed.
@@ -82,12 +77,9 @@ def write_view(
 
 
 def summarize_store(store: Path) -> dict:
-    """Numbers of a store, as JSON.
+    """What a store has, takes on disk (all files) and costs in cosine, as JSON.
 
-    Returns:
-        dict: ``views``, ``images``, ``embed_dims``, ``dtype``, ``teacher``; the mean
-        and the worst 1 - cos that storing cost; ``bytes_a_view`` measured on disk,
-        table and headers included; GB (1e9 bytes) that ImageNet-1k would take.
+    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
     """
     manifest = Manifest.read(store)
     summary = dict(

@@ -66,20 +66,12 @@ class StoredViews(SeededViews):
         self.seed = self.store.manifest.seed
         self.num_views = self._choose_views(self.num_views)
         self.compares_pixels = self._check_transforms() and self.check_pixels
-        table = self.store.table()
-        self._rows = self.store.match(self.dataset, table)
+        self._rows = self.store.match(self.dataset)
         compares_files = self.check_pixels and not self.compares_pixels
-        self._hashes = table.hashes if compares_files else None
+        self._hashes = self.store.table().hashes if compares_files else None
 
     def split(self, index: int) -> tuple[int, int]:
-        """Split an index into view and image.
-
-        Args:
-            index: As for :meth:`SeededViews.split`.
-
-        Returns:
-            tuple[int, int]: (view, i) with view in [0, K) and i in [0, N).
-        """
+        """(view, i) of an index, with view in [0, K) and i in [0, N)."""
         view, image = super().split(index)
         return view % self.num_views, image
 
@@ -141,14 +133,9 @@ class StoredViews(SeededViews):
         )
 
     def _other_pixels(self, view: int, row: int) -> DataError:
-        libraries = self._other_libraries()
-        cause = (
-            f'they were drawn with {libraries}'
-            if libraries
-            else (
-                'the file, or what its decoder or a transform makes of it, has changed'
-            )
-        )
+        cause = 'the file, or what its decoder or a transform makes of it, has changed'
+        if libraries := self._other_libraries():
+            cause = f'they were drawn with {libraries}'
         return DataError(
             f'View {view} of {self.store.table().name(row)} does not have the pixels that the '
             f'teacher of the store {self.store_path} saw: {cause}. Look with `python '

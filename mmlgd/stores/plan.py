@@ -86,10 +86,8 @@ class StorePlan:
     def check_images(self, shard: Shard, hashes: np.ndarray | None = None) -> None:
         """Compare the images of a shard with the table; put new ones into it.
 
-        Args:
-            shard: Some rows.
-            hashes: (n, 16) of the images as they were just read, as the table has
-                them. None: writes nothing.
+        ``hashes`` (n, 16) are of the images as they were just read. Without them, only
+        names are compared and nothing is written.
 
         Raises:
             DataError: An image has changed, or an unfinished build has other images.
@@ -131,13 +129,9 @@ class StorePlan:
 def open_store(
     store: Path, wanted: Manifest, dataset: Sized, num_views: int
 ) -> StorePlan:
-    """Begin a store, or resume or extend one.
+    """Begin a store, or resume or extend one to K views of a dataset's images.
 
-    Args:
-        store: Its folder, made when absent.
-        wanted: What the config gives.
-        dataset: The images; those that the store does not know are added.
-        num_views: K; a store that has more keeps them.
+    ``wanted`` is what the config gives. A store with more views or images keeps them.
 
     Raises:
         ConfigError: The store is of another teacher, other transforms, another

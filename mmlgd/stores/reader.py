@@ -36,10 +36,8 @@ class ViewStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.manifest = Path(path), Manifest.read(path)
-        self.num_views, self.num_images = (
-            self.manifest.num_views,
-            self.manifest.num_images,
-        )
+        self.num_views = self.manifest.num_views
+        self.num_images = self.manifest.num_images
         if not self.num_views:
             raise DataError(
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
@@ -57,18 +55,10 @@ class ViewStore:
         return ImageTable.read(self.path, self.manifest.image_shards())
 
     def read(self, view: int, row: int) -> tuple[int, np.ndarray]:
-        """What is stored of one view.
-
-        Args:
-            view: In [0, K).
-            row: Of the image, in [0, N).
-
-        Returns:
-            tuple[int, np.ndarray]: CRC-32 of the pixels, and the embedding (D,)
-            float32, as stored: of unit length but for its rounding.
+        """CRC-32 of a view's pixels, and its embedding (D,) float32, not normalised.
 
         Raises:
-            IndexError: There is no such view or row.
+            IndexError: ``view`` is not in [0, K), or ``row`` not in [0, N).
             DataError: The shard has become shorter.
         """
         if not (0 <= view < self.num_views and 0 <= row < self.num_images):
@@ -85,22 +75,13 @@ class ViewStore:
         stored = self._readers[number].row(row - int(self._runs[run]))
         return int(stored['pixels']), unpack_embeddings(stored)
 
-    def match(
-        self, dataset: Sized, table: ImageTable | None = None
-    ) -> np.ndarray | None:
-        """Rows of a dataset's images, all of which the store must know unchanged.
-
-        Args:
-            dataset: With ``get_data_info``, as mmengine's have it.
-            table: :meth:`table`, where it is at hand.
-
-        Returns:
-            np.ndarray or None: (N,) int64; None where they are 0, 1, 2, ...
+    def match(self, dataset: Sized) -> np.ndarray | None:
+        """Rows (N,) int64 of a dataset's images; None where they are 0, 1, 2, ...
 
         Raises:
             DataError: An image is unknown, missing, or (of a sample) another than it was.
         """
-        table = table or self.table()
+        table = self.table()
         rows = table.find_rows(dataset, self.path)
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):

@@ -19,6 +19,7 @@ from mmlgd.errors import ConfigError
 from mmlgd.models.teachers import batch_encoder
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.annotation_files import check_annotation_files
+from mmlgd.utils.loaders import use_loader_options_that_work
 from mmlgd.utils.rng import mix_seed, seeded
 
 from .images import content_hash
@@ -73,15 +74,11 @@ class ViewSource:
     def embed(
         self, indices: np.ndarray, batches: Iterable[Sequence[tuple[int, int]]]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Draw views and embed them.
+        """Draw batches of (view, row) and embed them.
 
-        Args:
-            indices: (N,) index in the dataset of each row's image.
-            batches: Of (view, row).
-
-        Yields:
-            tuple: For each batch the checksums (B,) of the pixels, embeddings (B, D)
-            float32, and content hashes (B, 16) of the images.
+        ``indices`` (N,) has the index in the dataset of each row's image. Yields
+        checksums (B,) of the pixels, embeddings (B, D) float32 and content hashes
+        (B, 16) of the images.
         """
         options = {
             key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader
@@ -114,13 +111,7 @@ class _DrawnViews(Dataset):
 def prepare_views(
     cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
 ) -> ViewSource:
-    """Build a config's images and teacher.
-
-    Args:
-        cfg (Config): With a teacher and a ``train_dataloader`` of ``SeededViews``.
-        embedding_dtype (str): 'float16' or 'int8'.
-        shard_size (int): Rows of a full shard.
-        device (str | torch.device): Where the teacher works.
+    """Build the images and the teacher of a config, the latter on ``device``.
 
     Raises:
         ConfigError: The config has no teacher with an image tower, or its training
@@ -140,6 +131,7 @@ def prepare_views(
         )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     check_annotation_files(cfg, ['train_dataloader'])
+    use_loader_options_that_work(cfg, ['train_dataloader'])
     # As the Runner does: one thread for OpenCV in each worker.
     set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
     seed = wrapper.get('seed', 0)

@@ -25,13 +25,8 @@ _REPLAYED_SAMPLE = 16
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
     """Everything found wrong with a store's files, or else with its views.
 
-    Args:
-        store: Its folder.
-        source: What it should have been made of.
-        sample: Views to compute again, drawn at random each time.
-
-    Returns:
-        list[str]: A sentence each; empty where all is well.
+    ``sample`` views, drawn at random each time, are computed again from what the store
+    should have been made of. A sentence each; empty where all is well.
 
     Raises:
         DataError: There is no store.

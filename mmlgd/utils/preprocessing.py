@@ -1,4 +1,4 @@
-"""How images are normalised, as a checkpoint tells it and as a model does it."""
+"""How images are normalised, as a checkpoint carries it and as a model does it."""
 
 from typing import NamedTuple
 

@@ -70,24 +70,26 @@ def _parameters(function: Callable) -> tuple[frozenset[str] | None, str | None]:
 
 
 def _only_forwards(init: Callable, keywords: str, bases: set[str]) -> bool:
-    """Whether every use of ``**keywords`` is ``super().__init__(..., **keywords)``.
+    """Whether ``**keywords`` goes to ``super().__init__`` and nowhere else.
 
-    ``Base.__init__(self, ..., **keywords)`` counts, too.
+    ``Base.__init__(self, ..., **keywords)`` counts, too; and beside such a call, in
+    another branch, a function that initialises ``self`` with the same options.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
         return False
     uses = sum(isinstance(n, ast.Name) and n.id == keywords for n in ast.walk(tree))
-    forwarded = sum(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == '__init__'
-        and ast.unparse(node.func.value).split('(')[0] in {'super', *bases}
-        and any(
+    to_base = to_self = 0
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not any(
             each.arg is None and ast.unparse(each.value) == keywords
             for each in node.keywords
-        )
-        for node in ast.walk(tree)
-    )
-    return uses > 0 and uses == forwarded
+        ):
+            continue
+        name, _, method = ast.unparse(node.func).rpartition('.')
+        if method == '__init__' and name.split('(')[0] in {'super', *bases}:
+            to_base += 1
+        elif node.args and ast.unparse(node.args[0]) == 'self':
+            to_self += 1
+    return to_base > 0 and uses == to_base + to_self

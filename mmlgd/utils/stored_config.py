@@ -152,16 +152,19 @@ def trusted_config(
 
 @contextmanager
 def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
-    """Turn what foreign constructors raise on a stored config into our error.
+    """Name the file in whatever constructors raise on a config that it brought.
 
     Raises:
-        CheckpointError: The body raised something else than an error of mmlgd.
+        MMLGDError: The body raised one; with the file in its message.
+        CheckpointError: The body raised another error.
     """
     try:
         with DefaultScope.overwrite_default_scope(scope or 'mmlgd'):
             yield
-    except MMLGDError:
-        raise
+    except MMLGDError as error:
+        if path in str(error):
+            raise
+        raise type(error)(f'{path}: its {what} cannot be built: {error}') from error
     except Exception as error:
         reason = ' '.join(str(error).split())[:400]
         raise CheckpointError(

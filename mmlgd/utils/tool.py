@@ -21,6 +21,7 @@ from .config_fields import check_option_fields, warn_of_misspelt_fields
 from .config_options import ConfigOptions
 from .launch import detect_launcher, set_up_distributed
 from .loaders import use_loader_options_that_work
+from .mmengine_private import read_weights_only
 from .quiet import set_prints_aside
 
 
@@ -147,6 +148,8 @@ def build_runner(cfg: Config, runner_class: type[Runner]) -> Runner:
         ConfigError: A class does not take an option that it was given.
     """
     set_up_distributed(cfg)
+    # A config of another library may name no class of mmlgd that sees to it.
+    read_weights_only()
     try:
         if 'runner_type' in cfg:
             return RUNNERS.build(cfg)

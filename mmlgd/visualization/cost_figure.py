@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,17 +21,13 @@ def draw_costs(
     get no panel.
 
     Args:
-        rows (Sequence[Mapping]): One a method: ``title`` and ``measures``, by name a
-            dict with ``mean`` and ``values``, or anything else where nothing is
-            known; ``cpu_seconds`` is the cost in seconds.
+        rows (Sequence[Mapping]): One a method: ``title`` and ``values``, by name a
+            list of numbers, or anything else where nothing is known; ``cost`` is the
+            cost in seconds.
         titles (Mapping[str, str]): Title of each measure, by name.
         path (str | Path): File to write, in a format that matplotlib writes.
     """
-    drawn = [
-        name
-        for name in titles
-        if any(isinstance(row['measures'].get(name), Mapping) for row in rows)
-    ]
+    drawn = [name for name in titles if any(_numbers(row, name) for row in rows)]
     lines = max(1, -(-len(drawn) // _COLUMNS))
     figure = Figure(figsize=(11, 3.8 * lines + 1), layout='constrained')
     axes = list(figure.subplots(lines, _COLUMNS, squeeze=False).flat)
@@ -48,24 +45,28 @@ def draw_costs(
     figure.savefig(path, dpi=110)
 
 
+def _numbers(row: Mapping, name: str) -> list[float]:
+    found = row['values'].get(name)
+    return found if isinstance(found, list) else []
+
+
 def _draw_panel(axis: Axes, name: str, rows: Sequence[Mapping]) -> None:
     for number, row in enumerate(rows):
-        value, cost = row['measures'].get(name), row['measures'].get('cpu_seconds')
-        if not isinstance(value, Mapping):
+        value, cost = _numbers(row, name), _numbers(row, 'cost')
+        if not value:
             continue
         colour = f'C{number % _COLOURS}'
-        if not isinstance(cost, Mapping):
+        if not cost:
             style = '--' if number < _COLOURS else ':'
-            axis.axhline(value['mean'], color=colour, ls=style, label=row['title'])
+            axis.axhline(fmean(value), color=colour, ls=style, label=row['title'])
             continue
         marker = _MARKERS[number // _COLOURS % len(_MARKERS)]
         # Of unequal numbers, there is no telling which belong together.
-        if len(cost['values']) == len(value['values']):
-            points = cost['values'], value['values']
-            axis.scatter(*points, s=12, color=colour, marker=marker, alpha=0.5)
+        if len(cost) == len(value):
+            axis.scatter(cost, value, s=12, color=colour, marker=marker, alpha=0.5)
         axis.scatter(
-            cost['mean'],
-            value['mean'],
+            fmean(cost),
+            fmean(value),
             s=60,
             color=colour,
             marker=marker,

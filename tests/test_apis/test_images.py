@@ -69,6 +69,13 @@ def test_gray_pictures_have_three_equal_channels(tmp_path):
         assert np.array_equal(only(image), wanted), type(image)
 
 
+def test_sixteen_bits_are_read_from_pillow_as_from_the_file(tmp_path):
+    deep = Image.fromarray(RGB[..., 0].astype(np.uint16) * 256 + 255)
+    deep.save(tmp_path / 'deep.png')
+    for image in (tmp_path / 'deep.png', deep, Image.open(tmp_path / 'deep.png')):
+        assert np.array_equal(only(image)[..., 0], RGB[..., 0])
+
+
 def test_many_pictures_in_their_order(png, tmp_path):
     folder = tmp_path / 'folder'
     (folder / 'sub').mkdir(parents=True)
@@ -130,7 +137,7 @@ def test_a_preview_in_the_header_does_not_hide_a_cut(tmp_path):
     data = (tmp_path / 'photo.jpg').read_bytes()
     assert comment in data
     (tmp_path / 'photo.jpg').write_bytes(data[:-500])
-    with pytest.raises(DataError, match='photo.jpg is truncated'):
+    with pytest.raises(DataError, match='photo.jpg does not decode: the end'):
         only(tmp_path / 'photo.jpg')
 
 
@@ -146,7 +153,7 @@ def test_files_that_are_not_pictures_are_named(tmp_path):
             with (tmp_path / name).open('rb') as file:
                 only(file)
     (tmp_path / 'none').mkdir()
-    with pytest.raises(DataError, match='holds no image'):
+    with pytest.raises(DataError, match='has no image'):
         only(tmp_path / 'none')
     for absent in ('', 'a\0b', 'no/such/file.png', Path('absent.png')):
         with pytest.raises(DataError):
@@ -154,7 +161,7 @@ def test_files_that_are_not_pictures_are_named(tmp_path):
 
 
 def test_an_address_is_fetched_with_a_clear_error(png, monkeypatch):
-    with pytest.raises(DataError, match='nowhere://x.png cannot be fetched'):
+    with pytest.raises(DataError, match='nowhere://x.png cannot be read'):
         only('nowhere://x.png')
     monkeypatch.setattr(
         'mmengine.fileio.backends.http_backend.urlopen',
@@ -177,7 +184,6 @@ def test_an_address_is_fetched_with_a_clear_error(png, monkeypatch):
         (torch.rand(3, 4, 4), 'tensor torch.float32'),
         (torch.zeros(4, 4, dtype=torch.uint8), r'\(4, 4\)'),
         (Image.fromarray(RGB[..., 0].astype(np.float32)), "mode 'F'"),
-        (Image.fromarray(RGB[..., 0].astype(np.uint16)), "mode 'I;16'"),
     ],
 )
 def test_what_is_not_a_picture_is_refused_with_how_to_convert(image, reason):

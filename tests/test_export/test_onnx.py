@@ -186,7 +186,7 @@ def test_bad_input(tmp_path, distilled):
         export_backbone_onnx(
             tmp_path / 'in.pth', tmp_path / 'x.onnx', fold_preprocessing='int4'
         )
-    with pytest.raises(CheckpointError, match='no training checkpoint'):
+    with pytest.raises(CheckpointError, match='without category names'):
         export_classifier_onnx(tmp_path / 'in.pth', tmp_path / 'x.onnx')
     contents = torch.load(tmp_path / 'in.pth')
     contents['meta'] = dict(backbone=R18)

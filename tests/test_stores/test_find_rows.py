@@ -63,7 +63,7 @@ def test_a_file_that_is_gone_is_named(tmp_path):
     dataset = folder(tmp_path, NAMES)
     table = table_of(dataset)
     (tmp_path / 'c.png').unlink()
-    with pytest.raises(DataError, match='c.png cannot be read: .*No such file'):
+    with pytest.raises(DataError, match="c.png' cannot be read: .*No such file"):
         rows(table, dataset)
 
 

@@ -54,5 +54,5 @@ def test_hash_tells_shapes_and_types_of_pixels(tmp_path):
     (tmp_path / 'f').write_bytes(bytes(pixels))
     expected = hashlib.blake2b(bytes(pixels), digest_size=16).digest()
     assert content_hash(str(tmp_path / 'f')) == expected
-    with pytest.raises(DataError, match='none cannot be read'):
+    with pytest.raises(DataError, match="none' cannot be read"):
         content_hash(str(tmp_path / 'none'))

@@ -146,7 +146,7 @@ def change_manifest(store, **change):
 
 
 @pytest.mark.parametrize(
-    'change', [dict(format_version=3), dict(format='other'), dict(colour='red')]
+    'change', [dict(format_version=3), dict(format=None), dict(colour='red')]
 )
 def test_manifests_of_other_versions_are_refused(tmp_path, change):
     write_toy_store(tmp_path, 1, [2])
@@ -156,7 +156,7 @@ def test_manifests_of_other_versions_are_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    'content', ['{"format": ', '{}', '[]', '[' * 10**6, '1' * 5000, '\xff', '"']
+    'content', ['{"format": ', '[]', '[' * 10**6, '1' * 5000, '\xff', '"']
 )
 def test_broken_manifests_are_refused(tmp_path, content):
     (tmp_path / 'manifest.json').write_text(content, encoding='latin-1')
@@ -227,6 +227,7 @@ def header_of(rows):
     return len(text).to_bytes(8, 'little') + text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/statm').is_file(), reason='Linux only')
 def test_resident_memory_does_not_grow_with_the_store(tmp_path):
     def growth(images):

@@ -37,6 +37,7 @@ def trained(cfg):
     return runner.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'method',
     [

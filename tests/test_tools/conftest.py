@@ -5,13 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# Fixtures of the benchmark of methods, and of the tools that run a Runner.
-from tests.test_tools.toy_benchmark import (  # noqa: F401
-    call,
-    compare_methods,
-    file,
-    processes,
-)
+# Fixtures of the tools that run a Runner.
 from tests.toy_tool_run import toy_config, trained  # noqa: F401
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'

@@ -151,5 +151,5 @@ def test_an_empty_folder_ends_with_one_line(root, tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert 'DataError' in done.stderr and 'holds no image' in done.stderr
+    assert 'DataError' in done.stderr and 'has no image' in done.stderr
     assert 'Traceback' not in done.stderr

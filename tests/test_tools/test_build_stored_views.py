@@ -150,6 +150,7 @@ def files_of(store: Path) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
     (tmp_path / 'kill_transform.py').write_text(KILL_TRANSFORM)
     root, out = write_config(tmp_path, dict(type='KillAt')), tmp_path / 'store'
@@ -185,6 +186,7 @@ def _build_on_rank(rank: int, root: str, part: str) -> int:
     return build(Path(root), Path(root) / 'store', *options)
 
 
+@pytest.mark.slow
 def test_two_ranks_on_each_of_two_machines_share_the_work(
     tmp_path, monkeypatch, capsys
 ):
@@ -245,3 +247,10 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_teacher_is_built(
         with pytest.raises(ConfigError, match='file'):
             build(root, place, '--views', 1)
     assert not built
+
+
+def test_options_for_workers_do_not_stop_a_build_without_workers(tmp_path, capsys):
+    option = 'train_dataloader.persistent_workers=True'
+    root, out = write_config(tmp_path), tmp_path / 'store'
+    assert build(root, out, '--views', 1, '--cfg-options', option) == 0
+    assert last_line(capsys)['finished']

@@ -5,6 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import (
@@ -16,6 +17,7 @@ from torch import nn
 
 from mmlgd.errors import CheckpointError, TeacherError
 from mmlgd.models.teachers.weight_files import read_weights_and_meta
+from mmlgd.utils import tool
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.weights_only import load_weights_only, plain_message_hub
 from tests.evil_files import write_getattr_trap, write_trap
@@ -96,6 +98,15 @@ def test_an_address_is_fetched_and_read_weights_only(trap, tmp_path, monkeypatch
         assert contents['state_dict']['w'].tolist() == [1, 1]
     with pytest.raises(CheckpointError, match='host/none.pth cannot be fetched'):
         read_checkpoint('https://host/none.pth')
+
+
+def test_the_tools_read_weights_only_whatever_the_config(trap, monkeypatch):
+    CheckpointLoader.register_scheme('', lambda *_: pytest.fail('unsafe'), force=True)
+    monkeypatch.setattr(tool.RUNNERS, 'build', lambda cfg: None)
+    monkeypatch.setattr(tool, 'set_up_distributed', lambda cfg: None)
+    tool.build_runner(Config(dict(runner_type='Runner')), [])
+    with pytest.raises(CheckpointError, match='evil.pth cannot be read'):
+        load_checkpoint(nn.Linear(1, 1), trap)
 
 
 def test_tar_archives_are_refused(tmp_path):

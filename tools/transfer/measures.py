@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from transfer.runs import METRICS
-
 from mmlgd.errors import MMLGDError
+
+# Relative: `tools/demo_transfer.py` and the benchmarks import it from different roots.
+from .runs import METRICS
 
 
 def percentages(task: str, logged: Mapping, folder: Path) -> dict[str, float]:

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -79,13 +78,12 @@ def shorten(cfg: Config) -> None:
         )
 
 
-def train(cfg: Config, threads: int, keep_open: Sequence[int] = ()) -> dict:
+def train(cfg: Config, threads: int) -> dict:
     """Train from the start and read what was logged.
 
     Args:
-        cfg (Config): Its ``work_dir`` is made anew.
+        cfg (Config): Its ``work_dir`` is made again.
         threads (int): Threads of the process.
-        keep_open (Sequence[int]): As for :func:`run_process`.
 
     Returns:
         dict: What the last validation logged, and ``seconds`` of the whole.
@@ -96,7 +94,7 @@ def train(cfg: Config, threads: int, keep_open: Sequence[int] = ()) -> dict:
     folder = Path(cfg.work_dir)
     shutil.rmtree(folder, ignore_errors=True)
     begin = time.monotonic()
-    run_training(cfg, threads, keep_open=keep_open)
+    run_training(cfg, threads)
     return dict(_last_logged(folder), seconds=time.monotonic() - begin)
 
 
@@ -112,17 +110,13 @@ def _last_logged(folder: Path) -> dict:
         ) from error
 
 
-def run_training(
-    cfg: Config, threads: int, *options: str, keep_open: Sequence[int] = ()
-) -> None:
+def run_training(cfg: Config, threads: int) -> None:
     """Run tools/train.py of this repository in a process of its own.
 
     Args:
         cfg (Config): Written into its ``work_dir`` as run.py, where the output of the
             process is appended to output.txt.
         threads (int): Threads of the process.
-        *options (str): Of tools/train.py, e.g. ``--resume``.
-        keep_open (Sequence[int]): As for :func:`run_process`.
 
     Raises:
         MMLGDError: The process failed.
@@ -130,21 +124,20 @@ def run_training(
     folder = Path(cfg.work_dir)
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(folder / 'run.py')
-    command = [str(ROOT / 'tools/train.py'), str(folder / 'run.py'), *options]
-    run_process(command, threads, folder / 'output.txt', keep_open)
+    command = [str(ROOT / 'tools/train.py'), str(folder / 'run.py')]
+    run_process(command, threads, folder / 'output.txt')
 
 
-def run_process(
-    command: list[str], threads: int, output: Path, keep_open: Sequence[int] = ()
-) -> None:
-    """Run a script of this repository, with this interpreter and this mmlgd.
+def run_process(command: list[str], threads: int, output: Path) -> float:
+    """Run a script or module of this repository, with this interpreter and this mmlgd.
 
     Args:
-        command (list[str]): The script and its options.
+        command (list[str]): What follows the interpreter on the command line.
         threads (int): Threads of the process.
         output (Path): Takes what it prints, after what it holds.
-        keep_open (Sequence[int]): File descriptors that it holds, too, so that a lock
-            on them outlives this process. Defaults to none.
+
+    Returns:
+        float: CPU seconds of the process and of its children.
 
     Raises:
         MMLGDError: The process failed.
@@ -155,17 +148,21 @@ def run_process(
         os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=os.pathsep.join(paths)
     )
     with open(output, 'a', encoding='utf-8') as stream:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, *command],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
-            pass_fds=keep_open,
         )
-    if done.returncode:
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        lines = output.read_text('utf-8', errors='replace').splitlines()
+        reason = lines[-1] if lines else f'exit status {process.returncode}'
         raise MMLGDError(
-            f'{Path(command[0]).name} failed; {output} ends with the reason.'
+            f'{" ".join(command[:2])} failed: {reason} ({output} has the rest)'
         )
+    return usage.ru_utime + usage.ru_stime
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ class BackboneLoadCheckHook(Hook):
     A run that resumes, or starts from ``load_from``, replaces those weights, so
     there it compares none and says so.
 
-    Features depend on the normalisation of images, too. What the checkpoint tells of
+    Features depend on the normalisation of images, too. What the checkpoint says of
     it is compared with the data preprocessor. Whatever the run uses goes into the
     ``meta`` of its own checkpoints, where a resumed run and a test find it.
 
@@ -108,16 +108,16 @@ class BackboneLoadCheckHook(Hook):
         """
         meta = checkpoint.get('meta', {})
         source = loaded_source(runner) or 'The latest checkpoint'
-        if not is_training(runner):
-            check_complete(runner.model, checkpoint, source)
         if CheckpointMeta.from_meta(meta, source).preprocessing is not None:
             self._settle(runner, meta, source)
         elif self.preprocessing == 'take' and not is_training(runner):
             raise CheckpointError(
-                f'{source} does not tell the mean and std it was trained '
+                f'{source} does not carry the mean and std it was trained '
                 "with, as preprocessing='take' asks; train with BackboneLoadCheckHook, "
                 "or set mean and std in the config and preprocessing='ignore'."
             )
+        if not is_training(runner):
+            check_complete(runner.model, checkpoint, source)
 
     def before_train(self, runner: Runner) -> None:
         """Compare the values of all tensors, after initialisation.
@@ -158,13 +158,13 @@ class BackboneLoadCheckHook(Hook):
         return match
 
     def _settle(self, runner: Runner, meta: dict, source: str) -> None:
-        """Check, or take over, the normalisation that a checkpoint tells."""
+        """Check, or take over, the normalisation that a checkpoint carries."""
         if self.preprocessing == 'ignore':
             return
         wanted = CheckpointMeta.from_meta(meta, source).preprocessing
         if wanted is None:
             raise CheckpointError(
-                f'{source} is no checkpoint of mmlgd: its meta has no image_mean, '
+                f'{source} is not a checkpoint of mmlgd: its meta has no image_mean, '
                 'image_std and to_rgb, so there is no telling how images must be '
                 "normalised. Set preprocessing='ignore' for BackboneLoadCheckHook, and "
                 'the right mean and std in data_preprocessor.'

@@ -7,6 +7,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
@@ -99,9 +100,11 @@ def _batch(size: int | None, runner: Runner) -> str:
 
 
 def _precision(wrapper: Any) -> str:
-    dtype = getattr(wrapper, 'cast_dtype', None)
-    mixed = type(wrapper).__name__.startswith('Amp')
-    return f'mixed, {dtype or "default type"}' if mixed else 'float32'
+    if not isinstance(wrapper, AmpOptimWrapper):
+        return 'float32'
+    dtype = getattr(wrapper, 'cast_dtype', None) or torch.float16
+    mixed = '' if dtype == torch.float32 else 'mixed with '
+    return f'{mixed}{str(dtype).removeprefix("torch.")}'
 
 
 def _device() -> str:

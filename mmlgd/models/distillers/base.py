@@ -135,7 +135,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 never used by ``loss``. Defaults to None.
             mode (str): ``loss``, ``predict`` or ``tensor``.
             teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) that
-                :class:`~mmlgd.datasets.StoredViews` has kept of these very
+                :class:`~mmlgd.stores.StoredViews` has kept of these very
                 pixels; the teacher is not asked then. Defaults to None.
 
         Returns:

@@ -3,10 +3,10 @@
 import zipfile
 from pathlib import Path
 
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmlgd.errors import TeacherError
+from mmlgd.errors import CheckpointError, TeacherError
+from mmlgd.utils.checkpoint import read_checkpoint
 
 _LFS_POINTER = b'version https://git-lfs'
 
@@ -87,19 +87,17 @@ def read_weights_and_meta(path: str) -> tuple[dict[str, Tensor], dict]:
     """
     source = path if '://' in path else str(check_weight_file(path))
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    except Exception as error:
+        checkpoint = read_checkpoint(source)
+    except CheckpointError as error:
         raise TeacherError(
             f'Weights {source} cannot be read: {first_lines(error)}\nIf the file is '
             'cut off, copy it again; without network, give a local file.'
         ) from error
-    weights, meta = checkpoint, {}
-    if isinstance(checkpoint, dict) and 'state_dict' in checkpoint:
-        weights, meta = checkpoint['state_dict'], checkpoint.get('meta') or {}
-    if not isinstance(weights, dict) or not weights:
-        raise TeacherError(f'{source} holds no state dict. Give a checkpoint file.')
+    weights = checkpoint['state_dict']
     tensors = {key: item for key, item in weights.items() if isinstance(item, Tensor)}
-    return tensors, meta
+    if not tensors:
+        raise TeacherError(f'{source} holds no state dict. Give a checkpoint file.')
+    return tensors, checkpoint['meta']
 
 
 def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> None:

@@ -238,7 +238,7 @@ def test_files_of_others_are_refused_until_told_to_ignore(
     torch.save({k[9:]: v for k, v in state.items()}, tmp_path / 'torchvision.pth')
     for name in ('mmpretrain.pth', 'torchvision.pth'):
         runner = Runner.from_cfg(config(tmp_path, pretrained(tmp_path / name)))
-        with pytest.raises(CheckpointError, match='no checkpoint of mmlgd'):
+        with pytest.raises(CheckpointError, match='not a checkpoint of mmlgd'):
             runner.train()
     ignore = dict(preprocessing='ignore')
     init = pretrained(tmp_path / 'torchvision.pth')
@@ -303,7 +303,7 @@ def test_take_refuses_to_test_what_tells_nothing(tmp_path, checkpoint):
     contents['meta'] = {}
     torch.save(contents, tmp_path / 'silent.pth')
     cfg.load_from = str(tmp_path / 'silent.pth')
-    with pytest.raises(CheckpointError, match='does not tell the mean'):
+    with pytest.raises(CheckpointError, match='does not carry the mean'):
         Runner.from_cfg(cfg).test()
 
 

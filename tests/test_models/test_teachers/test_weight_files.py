@@ -84,7 +84,7 @@ def test_bytes_that_are_no_checkpoint(tmp_path):
 def test_a_checkpoint_without_state_dict(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
 
-    with pytest.raises(TeacherError, match='holds no state dict'):
+    with pytest.raises(TeacherError, match='holds a list, not a checkpoint'):
         read_weights_and_meta(str(tmp_path / 'list.pth'))
 
 

@@ -1,0 +1,1 @@
+"""Trains methods with one recipe, evaluates them, and compares them in a table."""

@@ -1,0 +1,74 @@
+# Full Fashion-MNIST at 64 x 64. Of the 60,000 training images the last 5,000 are kept
+# for validation: what is chosen is chosen on them. The 10,000 test images give the
+# final figures and nothing else.
+_base_ = './_base_/student.py'
+
+title = 'Methods on Fashion-MNIST'
+_data_root = 'work_dirs/benchmarks/fashion_mnist/data'
+prepare = dict(
+    function='mmlgd.datasets.fashion_mnist.prepare_full_data', out_dir=_data_root
+)
+_fashion = dict(type='mmpretrain.FashionMNIST', data_root=_data_root)
+train = dict(**_fashion, split='train', indices=55000)
+val = dict(**_fashion, split='train', indices=-5000)
+# Without test_mode, mmpretrain reads the training files, whatever the split says.
+test = dict(**_fashion, split='test', test_mode=True)
+names = 'fashion_mnist'
+teacher = dict(
+    type='OpenCLIPTeacher',
+    model_name='fashion-clip',
+    model_config='demo/teacher/fashion-clip.json',
+    pretrained='demo/teacher/fashion-clip.pt',
+)
+image_size = 64
+# The images are gray and centred: colour jitter and blur have nothing to teach.
+train_pipeline = [
+    dict(type='GrayToBGR'),
+    dict(
+        type='mmpretrain.RandomResizedCrop',
+        scale=64,
+        crop_ratio_range=(0.5, 1.0),
+        interpolation='bilinear',
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmpretrain.PackInputs'),
+]
+test_pipeline = [
+    dict(type='GrayToBGR'),
+    dict(type='Resize', scale=(64, 64), interpolation='bilinear'),
+    dict(type='mmpretrain.PackInputs'),
+]
+methods = dict(
+    teacher=dict(title='teacher (small CLIP)'),
+    lgd={},
+    lgd_dense=dict(base='dense_lgd'),
+    seed={},
+    bingo={},
+    mimicry={},
+    relational={},
+    spatial_mse={},
+    spatial_relations={},
+    supervised={},
+    untrained={},
+)
+# Transfer takes minutes a run; it is made when asked for: `--evaluations transfer`.
+evaluations = ['zero_shot', 'probe', 'knn', 'transfer']
+on_request = ['transfer']
+settings = dict(
+    transfer=dict(
+        tasks=['detection', 'segmentation'],
+        scenes=dict(num_train=400, num_val=100, size=160),
+        options={
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+            'val_dataloader.num_workers': 0,
+            'val_dataloader.persistent_workers': False,
+            # Two fifths of the demo's schedule: 27 backbones are compared.
+            'train_cfg.max_iters': 160,
+            'train_cfg.val_interval': 160,
+            'default_hooks.checkpoint.interval': 160,
+            'param_scheduler.1.T_max': 110,
+            'param_scheduler.1.end': 160,
+        },
+    ),
+)

@@ -1,0 +1,16 @@
+_base_ = '../../../../configs/_base_/models/bingo.py'
+
+title = 'BINGO'
+model = dict(
+    # As SEED's.
+    queue_size=4096,
+    # A run has one pass over the data: no epochs to warm up in.
+    warmup_epochs=0,
+)
+wrapper = dict(type='BagPairs', bags='')
+hooks = [dict(type='BagsHook')]
+prepare = dict(
+    script='tools/build_bags.py',
+    out='bags.pth',
+    fills=['train_dataloader.dataset.dataset.bags'],
+)

@@ -1,0 +1,4 @@
+_base_ = './lgd.py'
+
+title = 'LGD with a dense term'
+model = dict(type='DenseLGD')

@@ -1,0 +1,4 @@
+_base_ = './spatial_mse.py'
+
+title = 'spatial (relations) + mimicry'
+model = dict(form='relations')

@@ -1,0 +1,5 @@
+_base_ = './lgd.py'
+
+title = 'teacher'
+role = 'teacher'
+skip = ['transfer']

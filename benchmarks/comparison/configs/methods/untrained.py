@@ -1,0 +1,5 @@
+_base_ = './lgd.py'
+
+title = 'random weights'
+role = 'untrained'
+skip = ['zero_shot']

@@ -1,0 +1,120 @@
+"""Labelled images of one's own: folder trees and lists, as data sets of mmpretrain."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mmlgd.datasets.category_names import load_category_names
+from mmlgd.datasets.image_folder import list_images
+from mmlgd.datasets.splits import annotation_lines, shuffled_classes, write_lines
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.evaluation import match_classes
+
+#: As for ``load_category_names``; or the name of each class folder; or None: the
+#: folders' own names, underscores read as blanks.
+Names = str | Path | Sequence[str] | Mapping[str, str] | None
+
+
+class Labelled(NamedTuple):
+    """Paths within a folder, one list a name, in the order of the names."""
+
+    root: Path
+    classes: list[list[str]]
+
+
+def class_folders(source: Path) -> list[str]:
+    """Names of the folders in a folder, hidden ones left out, sorted."""
+    return sorted(
+        each.name
+        for each in source.iterdir()
+        if each.is_dir() and not each.name.startswith('.')
+    )
+
+
+def read_names(names: Names, train: object) -> list[str]:
+    """The category names, in the order of the class indices.
+
+    Raises:
+        ConfigError: They cannot be taken from folders, or are blank or colliding.
+    """
+    if names is None:
+        if not (isinstance(train, str) and Path(train).is_dir()):
+            raise ConfigError(
+                '`names` is missing: only the folders of a folder tree are names. Give a '
+                'built-in set, a text file with one name a line, or a list.'
+            )
+        names = [folder.replace('_', ' ') for folder in class_folders(Path(train))]
+    is_map = isinstance(names, Mapping)
+    return load_category_names(list(dict.fromkeys(names.values())) if is_map else names)
+
+
+def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
+    """Read a folder tree, or a list of lines 'path class'.
+
+    Args:
+        source (str): A folder with one folder a class, which is matched with its name
+            by name; or a text file whose paths count from its own folder and whose
+            classes are line numbers of the names, from 0.
+        names (list[str]): Of :func:`read_names`.
+        given (Names): What that read, for the names of folders.
+
+    Raises:
+        ConfigError: A folder is none of the names.
+        DataError: There is neither, a line is not understood, or there is no image.
+    """
+    path, classes = Path(source), [[] for _ in names]
+    if path.is_dir():
+        folders = class_folders(path)
+        mapping = given if isinstance(given, Mapping) else {}
+        mapping = {folder: mapping[folder] for folder in folders if folder in mapping}
+        for folder, index in zip(
+            folders, match_classes(folders, names, source, mapping)
+        ):
+            found = list_images(str(path / folder))
+            classes[index] += [str(Path(each).relative_to(path)) for each in found]
+    elif path.is_file():
+        _read_lines(path, classes)
+    if not any(classes):
+        raise DataError(
+            f'{source} has no labelled image: it must be a folder with one folder a class, '
+            "or a text file of lines 'path class'."
+        )
+    return Labelled(path if path.is_dir() else path.parent, classes)
+
+
+def _read_lines(path: Path, classes: list[list[str]]) -> None:
+    for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
+        image, _, label = line.strip().rpartition(' ')
+        if not image or not label.isdecimal() or int(label) >= len(classes):
+            raise DataError(
+                f"{path}, line {number}: {line!r} is not 'path class' with a class from "
+                f'0 to {len(classes) - 1}.'
+            )
+        classes[int(label)].append(image)
+
+
+def keep_back(labelled: Labelled) -> tuple[Labelled, Labelled]:
+    """Split off a tenth of each class, rounded down, for validation.
+
+    Raises:
+        DataError: No class has ten images.
+    """
+    shuffled = shuffled_classes(labelled.classes, seed=0)
+    val = [images[: len(images) // 10] for images in shuffled]
+    train = [images[len(images) // 10 :] for images in shuffled]
+    if not any(val):
+        raise DataError(
+            f'no class of {labelled.root} has ten images, of which one could be kept back '
+            'to choose the learning rates of the probes: give labelled images as `val`.'
+        )
+    return labelled._replace(classes=train), labelled._replace(classes=val)
+
+
+def write_dataset(labelled: Labelled, path: Path) -> dict:
+    """Write the list of the images and return the config of their data set."""
+    write_lines(path, annotation_lines(labelled.classes))
+    return dict(
+        type='mmpretrain.CustomDataset',
+        data_root=str(labelled.root),
+        ann_file=str(path.absolute()),
+    )

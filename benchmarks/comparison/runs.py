@@ -1,0 +1,231 @@
+"""Completes runs: trains, evaluates, and keeps one JSON file a run.
+
+``result.json`` of a run's folder holds ``inputs``, what the training is made from;
+``command``, ``commit``, ``versions``, ``machine`` and ``date``; ``training``, its cost;
+and ``evaluations``, by split and name, with what each is made from.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mmengine.config import Config
+
+from benchmarks import ROOT
+from benchmarks.comparison.methods import Method, run_config
+from benchmarks.comparison.plan import Benchmark
+from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
+from benchmarks.inputs import changed_inputs, describe_inputs
+from benchmarks.provenance import provenance
+from mmlgd.errors import MMLGDError
+from mmlgd.utils.atomic import write_atomically
+from tools.transfer.runs import run_process
+
+_NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_dataloader'}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method and a seed, and what is on disk of them."""
+
+    benchmark: Benchmark
+    method: Method
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of the run and of its folder."""
+        return f'{self.method.name}_seed{self.seed}'
+
+    @property
+    def folder(self) -> Path:
+        """Its work folder."""
+        return self.benchmark.work_dir / 'runs' / self.name
+
+    @property
+    def prepared(self) -> Path | None:
+        """What its method's script writes, for all seeds and methods that share it."""
+        prepare = self.method.prepare
+        return prepare and self.benchmark.work_dir / 'prepared' / prepare['out']
+
+    def config(self, prepared: str = '') -> Config:
+        """The config of its training."""
+        return run_config(self.benchmark, self.method, self.seed, self.folder, prepared)
+
+    @cached_property
+    def settings(self) -> dict:
+        """Those of its config, without what its method's script writes."""
+        return self.config().to_dict()
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """What its training is made from, which what the script writes is made from."""
+        settings = {k: v for k, v in self.settings.items() if k not in _NO_TRAINING}
+        return describe_inputs([settings, self.method.prepare, self.method.role])
+
+    def evaluation_inputs(self, name: str, split: str) -> dict[str, str]:
+        """What an evaluation is made from beside the training."""
+        parts = ('labelled', 'val', split)
+        loaders = [self.settings[f'{part}_dataloader'] for part in parts]
+        return describe_inputs([self.benchmark.settings[name], loaders])
+
+    def read(self) -> dict:
+        """What ``result.json`` says; {} where there is none."""
+        path = self.folder / 'result.json'
+        return json.loads(path.read_text('utf-8')) if path.is_file() else {}
+
+    def write(self, state: dict) -> None:
+        """Replace ``result.json``."""
+        write_atomically(self.folder / 'result.json', json.dumps(state, indent=1))
+
+    def result(self, split: str) -> dict:
+        """What is known of the run as it would be made now.
+
+        Returns:
+            dict: As in ``result.json``, with ``evaluations`` by name, of this split
+            and up to date; {} where there is nothing, ``dict(stale=[...])`` where there
+            is something that was made from other inputs.
+        """
+        if not (state := self.read()):
+            return {}
+        if changed := changed_inputs(state['inputs'], self.inputs):
+            return dict(stale=changed)
+        found = {}
+        for name in self.benchmark.evaluations:
+            kept = state['evaluations'].get(f'{split}/{name}')
+            if kept and kept['inputs'] == self.evaluation_inputs(name, split):
+                found[name] = kept['values']
+        return dict(state, evaluations=found)
+
+
+def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
+    """Do what is left to do of a run, once its method is prepared.
+
+    Raises:
+        MMLGDError: A process failed.
+    """
+    known = run.result(split)
+    if 'stale' in known:
+        changed = ', '.join(known.pop('stale'))
+        print(f'{run.name}: stale, so it is run again: changed {changed}', flush=True)
+    if not known:
+        # Without its state, nothing in the folder can be resumed.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        known = dict(inputs=run.inputs, **provenance(), evaluations={})
+        run.write(known)
+    done = {*known['evaluations'], *run.method.skip}
+    missing = [name for name in evaluations if name not in done]
+    if missing or (run.method.role == 'student' and 'training' not in known):
+        state = {key: each for key, each in run.read().items() if key != 'failed'}
+        try:
+            _work(run, state, missing, split)
+        except MMLGDError as error:
+            state['failed'] = str(error)
+            raise
+        finally:
+            run.write(state)
+
+
+def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None:
+    """Train and evaluate; what was reached is in ``state`` whatever happens."""
+    folder, settings = run.folder, run.benchmark.settings
+    cfg = run.config(str(run.prepared or ''))
+    cfg.comparison = dict(role=run.method.role, seed=run.seed, split=split)
+    quick = {name: settings[name] for name in evaluations if name != 'transfer'}
+    cfg.comparison['evaluations'] = quick
+    cfg.dump(folder / 'run.py')
+    try:
+        command = ['-m', 'benchmarks.comparison.run', str(folder)]
+        run_process(command, 1, folder / 'output.txt')
+    finally:
+        if (cost := folder / 'training_cost.json').is_file():
+            state['training'] = json.loads(cost.read_text('utf-8'))
+            state['training']['batch_size'] = run.benchmark.batch_size
+            made = run.prepared and json.loads(_made(run.prepared).read_text('utf-8'))
+            seconds = made['cpu_seconds'] if made else 0.0
+            state['training']['preparation_seconds'] = seconds
+    values = json.loads((folder / 'evaluations.json').read_text('utf-8'))
+    if 'transfer' in evaluations:
+        start = folder / 'backbone.pth' if run.method.role == 'student' else None
+        place = run.benchmark.work_dir / 'transfer' / run.name
+        found = measure_transfer(place, start, run.seed, settings['transfer'])
+        values['transfer'] = found
+    for name, value in values.items():
+        inputs = run.evaluation_inputs(name, split)
+        state['evaluations'][f'{split}/{name}'] = dict(inputs=inputs, values=value)
+
+
+def _made(out: Path) -> Path:
+    """Where it is kept what a prepared file is made from, and what it cost."""
+    return out.with_name(f'{out.name}.made') / 'result.json'
+
+
+def prepare(run: Run) -> None:
+    """Run the script of the run's method, unless what it writes is there.
+
+    Raises:
+        MMLGDError: The script failed.
+    """
+    settings, out, told = run.method.prepare, run.prepared, _made(run.prepared)
+    method = run.benchmark.methods[settings.get('method', run.method.name)]
+    # Of one seed for all: the images and their teacher are the same.
+    cfg = run_config(run.benchmark, method, 0, told.parent)
+    used = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
+    inputs = describe_inputs([settings, *used])
+    if told.is_file() and json.loads(told.read_text('utf-8'))['inputs'] == inputs:
+        return
+    for old in (told.parent, out):
+        shutil.rmtree(old, ignore_errors=True)
+    out.unlink(missing_ok=True)
+    told.parent.mkdir(parents=True)
+    path = told.parent / 'run.py'
+    cfg.dump(path)
+    options = ['--out', str(out), *settings.get('arguments', [])]
+    command = [str(ROOT / settings['script']), str(path), *options]
+    seconds = run_process(command, 1, told.parent / 'output.txt')
+    write_atomically(
+        told, json.dumps(dict(inputs=inputs, cpu_seconds=round(seconds, 2)))
+    )
+
+
+def complete_all(
+    runs: Sequence[Run], evaluations: Sequence[str], split: str, jobs: int
+) -> list[str]:
+    """Complete runs, some at a time; a failure stops no other.
+
+    Returns:
+        list[str]: Names of those that failed.
+    """
+    reasons: dict[Path, str] = {}
+    for run in runs:
+        if run.prepared and run.prepared not in reasons:
+            name = f'{run.method.name}: {run.method.prepare["script"]}'
+            reasons[run.prepared] = _attempt(name, prepare, run)
+    if 'transfer' in evaluations:
+        folder = runs[0].benchmark.work_dir / 'transfer'
+        prepare_scenes(folder, runs[0].benchmark.settings['transfer'])
+
+    def finish(run: Run) -> bool:
+        if run.prepared and reasons[run.prepared]:
+            state = dict(inputs=run.inputs, **provenance(), evaluations={})
+            run.write({**state, **run.read(), 'failed': reasons[run.prepared]})
+            return False
+        return not _attempt(run.name, complete, run, evaluations, split)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [run.name for run, done in zip(runs, pool.map(finish, runs)) if not done]
+
+
+def _attempt(name: str, step: object, *arguments: object) -> str:
+    """Do a step; the reason where it fails, else ''."""
+    try:
+        step(*arguments)
+    except MMLGDError as error:
+        print(f'{name}: FAILED: {error}', flush=True)
+        return str(error)
+    print(f'{name}: done', flush=True)
+    return ''

@@ -1,0 +1,117 @@
+"""Comparing the speed of several ways to do a thing, in one process."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.provenance import dump_rows, provenance
+from mmlgd.utils.atomic import write_atomically
+
+#: Processor time hardly depends on what else a machine does, but knows nothing of a
+#: GPU, and sums the threads of a process; wall time is what a user waits.
+CLOCKS = dict(cpu=time.process_time, wall=time.perf_counter)
+
+Times = dict[str, list[float]]
+
+
+def alternate(
+    sides: dict[str, Callable[[], object]], rounds: int, warm_up: int
+) -> dict[str, Times]:
+    """Time every side once a round, so that all meet the same state of the machine.
+
+    The order turns around from round to round. A GPU has finished its work when a
+    clock is read.
+
+    Args:
+        sides (dict[str, Callable]): By name, what is to be timed, in turn.
+        rounds (int): Calls of each that count.
+        warm_up (int): Rounds before, which do not.
+
+    Returns:
+        dict[str, dict[str, list[float]]]: Of each of :data:`CLOCKS`, the seconds of
+        each side, one a round.
+    """
+    times = {clock: {name: [] for name in sides} for clock in CLOCKS}
+    for number in range(warm_up + rounds):
+        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        for name in order:
+            spent = measure(sides[name])
+            if number >= warm_up:
+                for clock, seconds in spent.items():
+                    times[clock][name].append(seconds)
+    return times
+
+
+def measure(side: Callable[[], object]) -> dict[str, float]:
+    """Seconds of one call, by each of :data:`CLOCKS`."""
+    _wait_for_device()
+    begin = {name: clock() for name, clock in CLOCKS.items()}
+    side()
+    _wait_for_device()
+    return {name: clock() - begin[name] for name, clock in CLOCKS.items()}
+
+
+def _wait_for_device() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def deciding_clock(device: str) -> str:
+    """The clock whose ratios count: processor time without a GPU."""
+    return 'cpu' if torch.device(device).type == 'cpu' else 'wall'
+
+
+def ratio(times: Times, over: str, under: str) -> dict[str, float]:
+    """How many times longer one side took than another, compared round by round.
+
+    Args:
+        times (dict[str, list[float]]): Of one clock.
+        over (str): The side in the numerator.
+        under (str): The side in the denominator.
+
+    Returns:
+        dict[str, float]: ``median`` of the rounds' ratios, and the quartiles ``low``
+        and ``high`` (the extremes, of fewer than four rounds).
+    """
+    return spread([a / b for a, b in zip(times[over], times[under])])
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """``median``, and the quartiles ``low`` and ``high``, of some numbers."""
+    if len(values) < 4:
+        low, high = min(values), max(values)
+    else:
+        low, _, high = statistics.quantiles(values, n=4, method='inclusive')
+    return dict(median=statistics.median(values), low=low, high=high)
+
+
+def product_gflop(device: str, precision: str, size: int = 2048) -> float:
+    """What this machine computes at best: 10^9 operations a second.
+
+    Args:
+        device (str): Where.
+        precision (str): Name of torch's dtype.
+        size (int): Side of the two square matrices whose product is timed.
+    """
+    matrix = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
+    clock = deciding_clock(device)
+    fastest = min(measure(lambda: matrix @ matrix)[clock] for _ in range(4))
+    return 2 * size**3 / fastest / 1e9
+
+
+def machine(device: str, threads: int) -> dict:
+    """What the figures hold for, beside :func:`provenance`."""
+    is_cpu = torch.device(device).type == 'cpu'
+    name = 'CPU' if is_cpu else torch.cuda.get_device_name(device)
+    return dict(device=name, threads=threads, clock=deciding_clock(device))
+
+
+def write_result(path: str | Path | None, result: dict) -> None:
+    """Write figures and where they come from as JSON, if there is a ``path``."""
+    told = dict(provenance(), **result)
+    if path is not None:
+        write_atomically(Path(path), dump_rows(told))
+        print(f'Written: {path}')

@@ -1,6 +1,0 @@
-model = dict(
-    type='FeatureMimicry',
-    projector=dict(type='Projector'),
-    # As strong as 2,000 at the published width: 2,000 x 128 / 1,024.
-    loss_weight=250.0,
-)

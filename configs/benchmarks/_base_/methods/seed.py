@@ -1,4 +1,0 @@
-_base_ = '../../../_base_/models/seed.py'
-
-# The published 65,536 rows would never fill: a run has 55,040 images.
-model = dict(queue_size=4096)

@@ -1,7 +1,0 @@
-_base_ = ['../_base_/methods/mimicry.py', '../_base_/cifar10.py']
-
-model = dict(
-    teacher=_base_.teacher,
-    **_base_.student,
-    zero_shot_bank=_base_.zero_shot_bank,
-)

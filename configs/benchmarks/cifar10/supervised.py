@@ -1,5 +1,0 @@
-_base_ = ['../_base_/methods/supervised.py', '../_base_/cifar10.py']
-
-model = _base_.student
-custom_hooks = _base_.supervised_hooks
-optim_wrapper = dict(optimizer=dict(lr=_base_.learning_rate))

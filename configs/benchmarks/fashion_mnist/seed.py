@@ -1,7 +1,0 @@
-_base_ = ['../_base_/methods/seed.py', '../_base_/fashion_mnist.py']
-
-model = dict(
-    teacher=_base_.teacher,
-    **_base_.student,
-    zero_shot_bank=dict(categories=_base_.categories),
-)
