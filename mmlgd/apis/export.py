@@ -70,7 +70,15 @@ def export_backbone(
     record = _record_of(checkpoint)
     config = ConfigDict(backbone or stored_backbone(record)).to_dict()
     overrides = {} if out_indices is None else dict(out_indices=tuple(out_indices))
-    module = load_backbone(checkpoint, backbone, **overrides)
+    try:
+        module = load_backbone(checkpoint, backbone, **overrides)
+    except ConfigError as error:
+        if not overrides:
+            raise
+        raise ConfigError(
+            f'out_indices={overrides["out_indices"]} does not suit {config["type"]}; name '
+            f'stages that it has. {error}'
+        ) from error
     model = ExportModel(
         module, record, {**config, **overrides}, image_size, fold_preprocessing
     )

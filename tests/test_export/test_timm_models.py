@@ -20,6 +20,12 @@ def of_timm(name, **options):
     return dict(type='mmpretrain.TIMMBackbone', model_name=name, **options)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Of what ``randomise`` leaves: an unlucky RepViT amplifies rounding to 1e-4."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def images():
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
