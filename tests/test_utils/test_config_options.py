@@ -82,3 +82,9 @@ def test_the_option_collects_over_repeats_and_the_last_wins():
         'd.0.e': [],
     }
     assert parser.parse_args([]).cfg_options == {}
+
+
+@pytest.mark.parametrize('value', ['(', ')', '[', 'a, b', '(0', ']x'])
+def test_quoted_brackets_inside_a_dict_are_text(value):
+    assert parse_value(f'dict(key="{value}")') == dict(key=value)
+    assert parse_value(f'[dict(key="{value}"), 1]') == [dict(key=value), 1]
