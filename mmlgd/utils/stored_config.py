@@ -273,7 +273,9 @@ def _is_allowed(cls: type, kind: str) -> bool:
 def _name_of(step: Mapping) -> str:
     """A config's type without its scope; '' where it has none."""
     kind = step.get('type', '') if isinstance(step, Mapping) else ''
-    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+    # A class in a config of this process; whatever else a file may hold has no name.
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.split('.')[-1]
 
 
 def _innermost_pipeline(dataset: object) -> list | None:

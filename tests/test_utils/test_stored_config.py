@@ -205,3 +205,11 @@ def test_errors_of_foreign_constructors_name_the_file():
     with pytest.raises(CheckpointError, match='f.pth: its backbone cannot be built'):
         with building('f.pth', 'backbone'):
             MODELS.build(dict(MBV3, arch='gigantic'))
+
+
+@pytest.mark.parametrize('kind', [None, 3, ['Pretrained'], {}])
+def test_an_initialisation_without_a_name_is_refused_or_dropped(kind):
+    config = dict(MBV3, init_cfg=dict(type=kind))
+    with pytest.raises(CheckpointError, match=r'f\.pth'):
+        with building('f.pth', 'backbone'):
+            MODELS.build(trusted_config(config, 'f.pth'))
