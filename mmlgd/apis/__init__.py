@@ -1,7 +1,11 @@
 """What a person calls from Python."""
 
-from .export_backbone import export_backbone
-from .export_onnx import export_backbone_onnx, export_classifier_onnx
+from .export import (
+    export_backbone,
+    export_backbone_onnx,
+    export_classifier,
+    export_classifier_onnx,
+)
 from .features import build_preprocessor, evaluation_loaders, extract_features
 from .load_backbone import load_backbone
 from .teacher_features import teacher_features, unlabeled_loader
@@ -13,6 +17,7 @@ __all__ = [
     'evaluation_loaders',
     'export_backbone',
     'export_backbone_onnx',
+    'export_classifier',
     'export_classifier_onnx',
     'extract_features',
     'load_backbone',

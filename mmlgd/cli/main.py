@@ -10,6 +10,7 @@ from mmlgd.version import __version__
 COMMANDS = {
     'train': ('mmlgd.cli.train', 'train any config'),
     'test': ('mmlgd.cli.test', 'test a checkpoint of any config'),
+    'export': ('mmlgd.cli.export', 'write a student for another library or as ONNX'),
 }
 
 

@@ -2,12 +2,12 @@
 
 MobileNetV2, MobileNetV3 and EfficientNet are all a stem, a row of inverted
 residual blocks, and a last convolution. A key is split into where it stands
-(:class:`Place`) and which tensor of that convolution or BatchNorm it is; the other
-libraries' names are then written from that, in :mod:`.naming`.
+(:class:`Place`) and which tensor of that convolution or BatchNorm it is; each format
+writes its library's names from that.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 #: Block as mmpretrain names it: MobileNetV3's ``layer3.``, MobileNetV2's
@@ -49,8 +49,25 @@ class Place(NamedTuple):
     roles: tuple[str, ...] = ()
 
 
+#: Writes a library's name of a place; None for a tensor that it has no layer for.
+Namer = Callable[[Place], str | None]
+
+#: Blocks in each stage as timm counts stages. EfficientNet's are the published
+#: ones of B0 and of its deeper relatives (depth factors 1.1, 1.1, 1.2, 1.4, 1.8).
+STAGES = {
+    'MobileNetV2': (1, 2, 3, 4, 3, 3, 1),
+    'MobileNetV3-large': (1, 2, 3, 4, 2, 3),
+    'MobileNetV3-small': (1, 2, 3, 2, 3),
+    'EfficientNet-b0': (1, 2, 2, 3, 3, 4, 1),
+    'EfficientNet-b1': (2, 3, 3, 4, 4, 5, 2),
+    'EfficientNet-b2': (2, 3, 3, 4, 4, 5, 2),
+    'EfficientNet-b3': (2, 3, 3, 5, 5, 6, 2),
+    'EfficientNet-b4': (2, 4, 4, 6, 6, 8, 2),
+}
+
+
 def places(keys: Iterable[str]) -> dict[str, Place]:
-    """Tell the place of every key of a MobileNet or EfficientNet of mmpretrain.
+    """The place of every key of a MobileNet or EfficientNet of mmpretrain.
 
     Args:
         keys (Iterable[str]): Of the backbone's state dict, in its order.

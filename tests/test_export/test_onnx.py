@@ -10,10 +10,13 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from mmlgd.apis import ZeroShotClassifier, load_backbone
-from mmlgd.apis.export_onnx import export_backbone_onnx, export_classifier_onnx
+from mmlgd.apis import (
+    ZeroShotClassifier,
+    export_backbone_onnx,
+    export_classifier_onnx,
+    load_backbone,
+)
 from mmlgd.errors import CheckpointError, ConfigError, DependencyError
-from mmlgd.utils import onnx_file
 from tests.backbone_files import (
     CLIP_MEAN,
     CLIP_STD,

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from mmlgd.apis.export_backbone import export_backbone, usage
+from mmlgd.apis import export_backbone
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import MODELS
 from tests.backbone_files import (
@@ -82,8 +82,9 @@ def last_of(config, library):
 )
 @torch.no_grad()
 def test_features_are_equal(tmp_path, config, library):
-    ours = write_backbone(tmp_path / 'epoch_1.pth', config)
-    export_backbone(tmp_path / 'epoch_1.pth', library, tmp_path / 'out.pth')
+    ours = write_backbone(tmp_path / 'epoch_1.pth', config, image_size=(64, 96))
+    done = export_backbone(tmp_path / 'epoch_1.pth', library, tmp_path / 'out.pth')
+    assert done.difference < 1e-4
     contents = torch.load(tmp_path / 'out.pth', weights_only=True)
     target, state = contents['meta']['target'], contents['state_dict']
     mine, theirs = last_of(config, library)
@@ -118,7 +119,7 @@ REFUSED = [
     (MBV3_LARGE, 'mmseg', 'pads the first convolution'),
     (EFF_B0, 'mmseg', 'no such backbone'),
     (EFF_B0, 'torchvision', 'pads evenly'),
-    (dict(EFF_B0, arch='b5'), 'timm', 'only b0 to b4'),
+    (dict(EFF_B0, arch='b5'), 'timm', 'only b0, b1, b2, b3, b4'),
     (dict(type='mmpretrain.MobileOne', arch='s0'), 'timm', 'only ResNet, MobileNetV2'),
     (dict(R18, type='mmpretrain.ResNetV1c'), 'mmdet', 'only ResNet, MobileNetV2'),
     (dict(R18, type='mmdet.ResNet'), 'timm', 'of mmpretrain can be'),
@@ -132,10 +133,7 @@ REFUSED = [
 
 @pytest.mark.parametrize('config, library, reason', REFUSED)
 def test_pairs_without_equal_are_refused_by_name(tmp_path, config, library, reason):
-    torch.save(
-        dict(state_dict={'backbone.x': torch.zeros(1)}, meta=dict(backbone=config)),
-        tmp_path / 'in.pth',
-    )
+    write_backbone(tmp_path / 'in.pth', config, image_size=64)
     with pytest.raises(ConfigError, match=reason) as error:
         export_backbone(tmp_path / 'in.pth', library, tmp_path / 'out.pth')
     name = config['type'].rpartition('.')[2]
@@ -176,15 +174,15 @@ def test_refusals_and_arguments_have_a_reason(config, build):
 
 
 def test_a_checkpoint_that_tells_no_backbone_needs_one(tmp_path):
-    write_backbone(tmp_path / 'in.pth', R18)
+    write_backbone(tmp_path / 'in.pth', R18, image_size=64)
     contents = torch.load(tmp_path / 'in.pth')
     torch.save(dict(contents, meta={}), tmp_path / 'in.pth')
     with pytest.raises(
         CheckpointError, match='does not carry the config of its backbone'
     ):
         export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth')
-    target = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth', R18)
-    assert target.model == 'resnet18'
+    done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth', R18)
+    assert "timm.create_model('resnet18')" in done.usage
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path):
@@ -198,11 +196,11 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     [(MBV3_SMALL, 'timm'), (EFF_B0_EVEN, 'torchvision'), (MBV2, 'mmdet')],
 )
 def test_usage_is_python_that_runs(tmp_path, config, library):
-    write_backbone(tmp_path / 'in.pth', config)
+    write_backbone(tmp_path / 'in.pth', config, image_size=64)
     out = tmp_path / 'out.pth'
-    target = export_backbone(tmp_path / 'in.pth', library, out)
+    done = export_backbone(tmp_path / 'in.pth', library, out)
     names = dict(torch=torch, timm=timm, torchvision=torchvision, functools=functools)
-    exec(usage(target, out), names)
+    exec(done.usage, names)
     stored = next(iter(torch.load(out)['state_dict'].values()))
     if library == 'mmdet':
         names['model'] = MODELS.build(names['backbone'])

@@ -1,0 +1,198 @@
+"""A distilled backbone, or a whole zero-shot classifier, for other programs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import ConfigDict
+from torch import nn
+
+from mmlgd.errors import ConfigError
+from mmlgd.export.model import (
+    Classifier,
+    ExportModel,
+    check_image_size,
+    check_input_type,
+)
+from mmlgd.export.registry import Exported, build_format, export_model
+from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
+
+from .load_backbone import load_backbone, stored_backbone
+from .zero_shot import ZeroShotClassifier
+
+
+def export_backbone(
+    checkpoint: str | Path,
+    format: str,
+    out: str | Path,
+    backbone: dict | None = None,
+    out_indices: Sequence[int] | None = None,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    **options: object,
+) -> Exported:
+    """Write a backbone in another format, and check that its features are the same.
+
+    For another library ('mmpretrain', 'mmdet', 'mmseg', 'torchvision', 'timm') the file
+    holds ``state_dict`` with the keys of that library's own model, and ``meta`` with the
+    normalisation, the original config as ``backbone`` and what to build as ``target``.
+
+    For 'onnx' the input ``images`` is (B, 3, H, W), any B; the outputs
+    ``feature_map_0``, ... are the backbone's feature maps.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
+        format (str): One of :func:`mmlgd.export.format_names`.
+        out (str | Path): File to write.
+        backbone (dict, optional): Config of the backbone. Defaults to None: the one
+            that the checkpoint carries.
+        out_indices (Sequence[int], optional): Which feature maps, ascending. Defaults to
+            None: those of the distilled backbone.
+        image_size (int | Sequence[int], optional): Side, or height and width, in
+            pixels. Defaults to None: the checkpoint's, else 224.
+        fold_preprocessing (str, optional): 'uint8' or 'float32': the graph takes
+            images of 0 to 255 in this type, and normalises them itself. Defaults to
+            None: it takes normalised float32 images.
+        **options: The format's own: ``fuse`` of libraries, ``opset`` of ONNX.
+
+    Returns:
+        Exported: The difference that was found, and code that uses the file.
+
+    Raises:
+        ConfigError: An option cannot be, or the format cannot hold this backbone.
+        CheckpointError: The file cannot be read, carries no backbone, its weights do
+            not fit, or what was written gives other features.
+        DependencyError: A package that writes the format is not installed.
+    """
+    form = build_format(format, out, options)
+    _check_options(out_indices, image_size, fold_preprocessing)
+    record = _record_of(checkpoint)
+    config = ConfigDict(backbone or stored_backbone(record)).to_dict()
+    overrides = {} if out_indices is None else dict(out_indices=tuple(out_indices))
+    module = load_backbone(checkpoint, backbone, **overrides)
+    model = ExportModel(
+        module, record, {**config, **overrides}, image_size, fold_preprocessing
+    )
+    found = len(model.output_names)
+    if out_indices is not None and found != len(out_indices):
+        raise ConfigError(
+            f'out_indices is {tuple(out_indices)}, but {config["type"]} gives {found} '
+            'feature maps for them; name stages that it has.'
+        )
+    return export_model(model, form, out)
+
+
+def export_classifier(
+    checkpoint: str | Path,
+    format: str,
+    out: str | Path,
+    categories: str | Path | Sequence[str] | None = None,
+    bank_file: str | Path | None = None,
+    templates: str | Path | Sequence[str] = 'imagenet',
+    as_logits: bool = False,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    **options: object,
+) -> Exported:
+    """Write the zero-shot classifier in a format that holds a graph, and check it.
+
+    The names are a linear layer of the graph, so it runs without text encoder. Its
+    output is ``scores`` (B, C), the softmax at the student's temperature; the names
+    are in the file's metadata as ``category_names``.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint of LGD.
+        format (str): 'onnx'.
+        out (str | Path): File to write.
+        categories, bank_file, templates: Other names, as
+            :class:`~mmlgd.apis.ZeroShotClassifier` takes them.
+        as_logits (bool): Omit the softmax; the output is then called ``logits``.
+            Defaults to False.
+        image_size, fold_preprocessing, **options: As for :func:`export_backbone`.
+
+    Returns:
+        Exported: As for :func:`export_backbone`.
+
+    Raises:
+        CheckpointError, ConfigError, DependencyError: As there.
+        BankError: The bank file does not fit.
+    """
+    form = build_format(format, out, options)
+    _check_options(None, image_size, fold_preprocessing)
+    classifier = ZeroShotClassifier(checkpoint, categories, bank_file, templates)
+    output = 'logits' if as_logits else 'scores'
+    model = ExportModel(
+        _graph_of(classifier, as_logits),
+        _record_of(checkpoint),
+        None,
+        image_size,
+        fold_preprocessing,
+        output,
+        dict(
+            category_names=json.dumps(classifier.category_names),
+            temperature=str(classifier.temperature),
+            output=output,
+        ),
+    )
+    return export_model(model, form, out)
+
+
+def export_backbone_onnx(
+    checkpoint: str | Path,
+    out: str | Path,
+    out_indices: Sequence[int] | None = None,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    opset: int = 17,
+) -> float:
+    """:func:`export_backbone` to ONNX; returns the largest relative difference."""
+    return export_backbone(
+        checkpoint,
+        'onnx',
+        out,
+        None,
+        out_indices,
+        image_size,
+        fold_preprocessing,
+        opset=opset,
+    ).difference
+
+
+def export_classifier_onnx(checkpoint: str | Path, out: str | Path, *args, **kwargs) -> float:
+    """:func:`export_classifier` to ONNX; returns the largest difference."""
+    return export_classifier(checkpoint, 'onnx', out, *args, **kwargs).difference
+
+
+def _record_of(checkpoint: str | Path) -> CheckpointMeta:
+    return CheckpointMeta.from_meta(read_checkpoint(checkpoint)['meta'], checkpoint)
+
+
+def _graph_of(classifier: ZeroShotClassifier, as_logits: bool) -> nn.Module:
+    return Classifier(
+        classifier.student,
+        classifier.text_embeddings,
+        classifier.temperature,
+        as_logits,
+    )
+
+
+def _check_options(
+    out_indices: Sequence[int] | None,
+    image_size: int | Sequence[int] | None,
+    fold_preprocessing: str | None,
+) -> None:
+    """What can be known wrong before anything is read."""
+    check_input_type(fold_preprocessing)
+    if image_size is not None:
+        check_image_size(image_size)
+    if out_indices is None:
+        return
+    indices = list(out_indices)
+    is_valid = indices and all(type(index) is int for index in indices)
+    # Backbones give maps in their own order, each once; from the back in none.
+    if not is_valid or indices != sorted(set(indices)) or indices[0] < 0 <= indices[-1]:
+        raise ConfigError(
+            f'out_indices is {tuple(indices)}, but must be different stages in ascending '
+            'order, such as (1, 2, 3).'
+        )

@@ -1,0 +1,105 @@
+"""``mmlgd export``: a student in the format of another program."""
+
+import argparse
+import sys
+
+from mmlgd.apis.export import export_backbone, export_classifier
+from mmlgd.errors import ConfigError
+from mmlgd.export.model import INPUT_TYPES
+from mmlgd.export.registry import find_format, format_names, option_names
+
+_CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ``args.options`` are the format's own options."""
+    parser = argparse.ArgumentParser(
+        description='Export a backbone, or a zero-shot classifier. --format NAME --help '
+        'lists the options of a format.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='formats:\n'
+        + '\n'.join(
+            f'  {name:<12}{find_format(name).description}' for name in format_names()
+        ),
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument('--format', required=True, choices=format_names())
+    argv = sys.argv[1:] if argv is None else argv
+    is_named = any(word.startswith('--format') for word in argv)
+    form = find_format(parser.parse_known_args(argv)[0].format) if is_named else None
+    parser.add_argument('-h', '--help', action='help', help='show this message')
+    parser.add_argument('checkpoint', help='training checkpoint, or backbone.pth')
+    parser.add_argument('--out', required=True, help='file to write')
+    if form is not None:
+        form.add_arguments(parser)
+        if form.is_graph:
+            _add_graph_arguments(parser)
+    args = parser.parse_args(argv)
+    args.options = {name: getattr(args, name) for name in option_names(form)}
+    return args
+
+
+def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--part',
+        choices=('backbone', 'classifier'),
+        default='backbone',
+        help='the classifier needs a training checkpoint of LGD',
+    )
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        nargs='+',
+        help="side, or height and width, in pixels; default: the checkpoint's",
+    )
+    parser.add_argument(
+        '--fold-preprocessing',
+        nargs='?',
+        const='uint8',
+        choices=INPUT_TYPES,
+        help='take images of 0 to 255 in this type and normalise within the graph',
+    )
+    backbone = parser.add_argument_group('backbone')
+    backbone.add_argument('--out-indices', type=int, nargs='+', help='feature maps')
+    names = parser.add_argument_group('classifier')
+    names.add_argument(
+        '--categories',
+        help="built-in set or text file; default: the checkpoint's names",
+    )
+    names.add_argument('--bank-file', help='text embeddings of --categories')
+    names.add_argument('--templates', help='prompts of --categories')
+    names.add_argument(
+        '--as-logits', action='store_true', default=None, help='omit the softmax'
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Export from the command line."""
+    args = parse_args(argv)
+    part = getattr(args, 'part', 'backbone')
+    allowed = _CLASSIFIER_OPTIONS if part == 'classifier' else ('out_indices',)
+    given = {
+        key: getattr(args, key)
+        for key in (*_CLASSIFIER_OPTIONS, 'out_indices')
+        if getattr(args, key, None) is not None
+    }
+    wrong = sorted(set(given) - set(allowed))
+    if wrong:
+        option = wrong[0].replace('_', '-')
+        raise ConfigError(f'--{option} does not go with --part {part}; omit it.')
+    export = dict(backbone=export_backbone, classifier=export_classifier)[part]
+    done = export(
+        args.checkpoint,
+        args.format,
+        args.out,
+        image_size=getattr(args, 'image_size', None),
+        fold_preprocessing=getattr(args, 'fold_preprocessing', None),
+        **given,
+        **args.options,
+    )
+    if done.difference is None:
+        checked = f'It was not checked: what runs {args.format} is not installed.'
+    else:
+        checked = f'It differs from the student by {done.difference:.1e} at most.'
+    print(f'Wrote {done.path} for {args.format}. {checked} Use it so:\n{done.usage}')

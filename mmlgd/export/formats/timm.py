@@ -1,0 +1,147 @@
+"""timm's models: those of mmpretrain that it has too, and its own in mmpretrain."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mmlgd.export.key_names import (
+    Namer,
+    Place,
+    arguments_of,
+    published_model,
+    refuse,
+    split_into_stages,
+)
+from mmlgd.export.library import LibraryFormat, Target, family_of, load_lines
+from mmlgd.export.model import ExportModel
+
+#: Names of its models.
+_MODELS = dict(
+    ResNet='resnet{}',
+    MobileNetV2='mobilenetv2_100',
+    MobileNetV3='mobilenetv3_{}_100',
+    EfficientNet='efficientnet_{}',
+)
+_FUSE = 'model = timm.utils.reparameterize_model(model)'
+_NO_CLASSIFIER = "model.reset_classifier(0, '')"
+# Of mmpretrain's wrapper: how it starts, and what it calls otherwise.
+_WRAPPER_OPTIONS = ('model_name', 'pretrained', 'checkpoint_path', 'in_channels')
+
+
+class TimmFormat(LibraryFormat):
+    """See :class:`LibraryFormat`."""
+
+    description = "a backbone's weights for timm.create_model"
+    library = 'timm'
+
+    def target(self, model: ExportModel) -> Target:
+        if model.name == 'TIMMBackbone':
+            return _own_model(model, (_FUSE,) if self.fuse else ())
+        family = family_of(model, 'timm')
+        ours = published_model(model.config, type(model.module), 'timm')
+        name, native_eps = _MODELS[family].format(ours.variant), 1e-5
+        if ours.pads_unevenly:
+            name, native_eps = f'tf_{name}', 1e-3
+        arguments = {} if ours.eps == native_eps else dict(bn_eps=ours.eps)
+        namer = ours.stages and _namer(ours.stages, family == 'MobileNetV3')
+        return Target(name, arguments, namer)
+
+    def build(self, target: Target) -> nn.Module:
+        import timm
+
+        module = timm.create_model(target.model, **target.arguments)
+        if _NO_CLASSIFIER in target.steps:
+            module.reset_classifier(0, '')
+        if _FUSE in target.steps:
+            module = timm.utils.reparameterize_model(module)
+        return module
+
+    def features(self, module: nn.Module, images: torch.Tensor) -> object:
+        # One without classifier, or of features alone, is run as it is.
+        has_classifier = getattr(module, 'num_classes', 0)
+        return module.forward_features(images) if has_classifier else module(images)
+
+    def usage(self, model: ExportModel, path: str | Path) -> str:
+        target = self.target(model)
+        options = ''.join(
+            f', {key}={value!r}' for key, value in target.arguments.items()
+        )
+        return load_lines(f'timm.create_model({target.model!r}{options})', target, path)
+
+
+def _own_model(model: ExportModel, steps: tuple[str, ...]) -> Target:
+    """The model of timm that mmpretrain's TIMMBackbone wraps."""
+    arguments = arguments_of(model.config)
+    name = arguments['model_name']
+    channels = arguments.get('in_channels', 3)
+    for option in _WRAPPER_OPTIONS:
+        arguments.pop(option, None)
+    if channels != 3:
+        arguments['in_chans'] = channels
+    if 'norm_layer' in arguments:
+        refuse(name, 'timm', 'its norm_layer is a name in a registry of mmpretrain')
+    if not arguments.get('features_only'):
+        whole = {**arguments, 'num_classes': 0, 'global_pool': ''}
+        # Most models take their classifier off when they are built; some place their
+        # last norm by the pooling, and lose it only afterwards.
+        if _keys(name, whole) == set(model.module.timm_model.state_dict()):
+            arguments = whole
+        else:
+            steps = (_NO_CLASSIFIER, *steps)
+    return Target(name, arguments, removed='timm_model.', steps=steps, is_same=True)
+
+
+def _keys(name: str, arguments: dict) -> set[str]:
+    """Keys of a model; none where it does not take these arguments."""
+    import timm
+
+    try:
+        with torch.device('meta'):
+            return set(timm.create_model(name, **arguments).state_dict())
+    except Exception:  # whatever its constructor raises
+        return set()
+
+
+def _namer(stages: Sequence[int], last_is_block: bool) -> Namer:
+    """Names of MobileNets and EfficientNets.
+
+    Args:
+        stages (Sequence[int]): Blocks in each stage.
+        last_is_block (bool): Whether the last convolution is a stage of its own, as
+            in MobileNetV3, where it is before the pooling.
+    """
+    last = f'blocks.{len(stages)}.0.' if last_is_block else ''
+    outer = {
+        'stem': dict(conv='conv_stem', bn='bn1'),
+        'last': dict(conv='conv', bn='bn1')
+        if last_is_block
+        else dict(conv='conv_head', bn='bn2'),
+    }
+
+    def name(place: Place) -> str:
+        if place.role in outer:
+            prefix = last if place.role == 'last' else ''
+            return f'{prefix}{outer[place.role][place.kind]}.{place.leaf}'
+        stage, index = split_into_stages(place.block, stages)
+        # Depthwise separable blocks, which do not expand, end with `conv_pw`.
+        first, end = (
+            ('conv_pw', 'conv_pwl') if 'expand' in place.roles else ('', 'conv_pw')
+        )
+        layer = dict(
+            expand=first,
+            depthwise='conv_dw',
+            reduce='se.conv_reduce',
+            excite='se.conv_expand',
+            project=end,
+        )[place.role]
+        if place.kind == 'bn':
+            norms = [r for r in ('expand', 'depthwise', 'project') if r in place.roles]
+            layer = f'bn{norms.index(place.role) + 1}'
+        return f'blocks.{stage}.{index}.{layer}.{place.leaf}'
+
+    return name
+
+
+FORMAT = TimmFormat
