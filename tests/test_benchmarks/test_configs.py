@@ -13,7 +13,7 @@ from mmpretrain.structures import DataSample
 import mmlgd  # noqa: F401  (registers the scope before configs are read)
 from benchmarks.comparison.methods import METHODS, run_config
 from benchmarks.comparison.plan import load_benchmark
-from mmlgd.datasets import cifar10
+from demo import cifar10
 from mmlgd.registry import DATASETS, MODELS
 from tests.cifar10_source import write_package
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mmpretrain.datasets import CustomDataset
 
-from mmlgd.datasets import cifar10, load_category_names
+from demo import cifar10
+from mmlgd.datasets import load_category_names
 from mmlgd.errors import ConfigError, DataError
 from tests.cifar10_source import image, label, write_package
 

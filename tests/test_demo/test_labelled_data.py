@@ -5,8 +5,8 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.datasets import load_category_names
-from mmlgd.datasets.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.registry import DATASETS
 
 

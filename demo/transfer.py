@@ -11,24 +11,19 @@ import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmseg::` bases resolve)
 from mmengine.config import Config
-from transfer.measures import percentages
-from transfer.runs import CONFIGS, METRICS, load_config, predict, train
 
-from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from demo import ROOT
+from demo.scenes import SceneSettings, prepare_fashion_scenes
+from demo.scenes.figure import draw_detections, draw_segmentations
+from demo.scenes.measures import percentages
+from demo.scenes.runs import CONFIGS, METRICS, load_config, predict, train
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.atomic import check_output_folder, write_atomically
 from mmlgd.utils.tool import run_tool
-from mmlgd.visualization import draw_detections, draw_segmentations
 
-ROOT = Path(__file__).resolve().parents[1]
 STARTS = ('distilled', 'scratch')
 SHORT = SceneSettings(num_train=4, num_val=4, size=96)
 # Runs at a time, each on its part of the cores: the operations of these small models

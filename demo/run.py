@@ -7,20 +7,16 @@ table, and writes summary.json and a picture into the work directory.
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from mmengine.config import Config
+from mmengine.runner import Runner
 
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-
-import mmlgd  # noqa: E402, F401
-from mmlgd.datasets.fashion_mnist import prepare_demo_data  # noqa: E402
-from mmlgd.utils.atomic import write_atomically  # noqa: E402
-from mmlgd.visualization import draw_similarities  # noqa: E402
+from demo import ROOT
+from demo.fashion_mnist import prepare_demo_data
+from mmlgd.utils.atomic import write_atomically
+from mmlgd.visualization import draw_similarities
 
 CONFIG = 'configs/demo/fashion_mnist_mbv3_small.py'
 

@@ -3,8 +3,8 @@
 The same seed gives the same images; they keep their order in the full set.
 
 Example:
-    python tools/dataset_converters/make_demo_data.py
-    python tools/dataset_converters/make_demo_data.py --unpack-full data/fmnist
+    python -m demo.make_demo_data
+    python -m demo.make_demo_data --unpack-full data/fmnist
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlgd.datasets.fashion_mnist import (
+from demo.fashion_mnist import (
     DEBIAN_SOURCE,
     DEMO_SOURCE,
     SPLIT_FILES,

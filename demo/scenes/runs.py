@@ -14,10 +14,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, load_checkpoint
 
+from demo import ROOT
 from mmlgd.errors import ConfigError, MMLGDError
 from mmlgd.registry import DATASETS, MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = dict(
     detection='configs/demo/scenes_mask-rcnn_mbv3_small.py',
     segmentation='configs/demo/scenes_fpn_mbv3_small.py',

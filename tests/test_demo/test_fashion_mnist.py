@@ -1,7 +1,6 @@
 """The embedded part of Fashion-MNIST, and how it is unpacked and made."""
 
 import gzip
-import importlib.util
 import json
 import struct
 from urllib.error import URLError
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 from mmpretrain.datasets import FashionMNIST
 
-from mmlgd.datasets import fashion_mnist as fm
+from demo import fashion_mnist as fm
+from demo import make_demo_data
 from mmlgd.errors import ConfigError, DataError
 
 
@@ -123,17 +123,6 @@ def test_read_idx_refuses_other_bytes(content):
         fm.read_idx(content)
 
 
-@pytest.fixture(scope='module')
-def make_demo_data():
-    """The tool as a module; it is no part of the package."""
-    root = fm.DEMO_SOURCE.parents[2]
-    path = root / 'tools' / 'dataset_converters' / 'make_demo_data.py'
-    spec = importlib.util.spec_from_file_location('make_demo_data', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def small_full_set(tmp_path):
     """Sixty images whose pixels equal their position; labels 0 to 2 in turn."""
@@ -147,7 +136,7 @@ def small_full_set(tmp_path):
     return tmp_path
 
 
-def test_subset_is_balanced_seeded_and_in_order(small_full_set, make_demo_data):
+def test_subset_is_balanced_seeded_and_in_order(small_full_set):
     counts = dict(train=4, test=2)
     outs = [small_full_set / name for name in ('a', 'b')]
     for out in outs:
@@ -165,7 +154,7 @@ def test_subset_is_balanced_seeded_and_in_order(small_full_set, make_demo_data):
     assert other['indices'] != manifest['indices']
 
 
-def test_more_images_than_there_are(make_demo_data):
+def test_more_images_than_there_are():
     with pytest.raises(ConfigError, match='class 1 has 1 images, 2 were asked for'):
         make_demo_data.balanced_indices(np.array([0, 0, 1]), 2, seed=0)
 

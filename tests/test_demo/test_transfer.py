@@ -1,9 +1,6 @@
 """`make demo-transfer --short`, and its table on numbers made by hand."""
 
-import importlib
 import json
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,16 +8,12 @@ import cv2
 import pytest
 from mmengine.config import Config
 
-from mmlgd.datasets.fashion_scenes import ITEM_CLASSES, SCENE_CLASSES
+from demo import transfer as tool
+from demo.scenes import ITEM_CLASSES, SCENE_CLASSES, runs
 from mmlgd.errors import CheckpointError, MMLGDError
 from tests.backbone_files import MBV3_SMALL, write_backbone
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def tool(load):
-    return load('demo_transfer')
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def backbone(tmp_path):
 
 
 def test_a_short_run_writes_table_summary_and_pictures(
-    tool, backbone, tmp_path, monkeypatch, capsys
+    backbone, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(ROOT)
     out = tmp_path / 'out'
@@ -58,7 +51,7 @@ def test_a_short_run_writes_table_summary_and_pictures(
         assert picture.shape[0] > 600 and picture.std() > 10
 
 
-def test_starts_differ_in_the_weights_alone(tool, tmp_path):
+def test_starts_differ_in_the_weights_alone(tmp_path):
     args = Namespace(checkpoint='b.pth', work_dir=str(tmp_path), short=False)
     for task in tool.CONFIGS:
         distilled, scratch = (tool.config_of(task, s, 3, args) for s in tool.STARTS)
@@ -71,7 +64,7 @@ def test_starts_differ_in_the_weights_alone(tool, tmp_path):
         assert distilled.to_dict() == scratch.to_dict()
 
 
-def test_means_over_seeds_and_who_wins(tool, capsys):
+def test_means_over_seeds_and_who_wins(capsys):
     args = Namespace(checkpoint='b.pth', work_dir='w', short=False, seeds=2)
     runs = {}
     for start, ap in (('distilled', 30.0), ('scratch', 20.0)):
@@ -96,7 +89,7 @@ def test_means_over_seeds_and_who_wins(tool, capsys):
     assert summary['segmentation']['distilled_wins']
 
 
-def test_configs_name_the_classes_of_the_scenes(tool):
+def test_configs_name_the_classes_of_the_scenes():
     for task, names in (('detection', ITEM_CLASSES), ('segmentation', SCENE_CLASSES)):
         cfg = Config.fromfile(ROOT / tool.CONFIGS[task])
         for split in ('train', 'val', 'test'):
@@ -105,21 +98,13 @@ def test_configs_name_the_classes_of_the_scenes(tool):
             assert len({tuple(colour) for colour in metainfo.palette}) == len(names)
 
 
-def test_a_failed_training_names_its_output(tool, tmp_path):
-    runs = importlib.import_module('transfer.runs')
+def test_a_failed_training_names_its_output(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path / 'run')))
     with pytest.raises(MMLGDError, match='output.txt'):
         runs.train(cfg, threads=1)
     assert 'ConfigError' in (tmp_path / 'run/output.txt').read_text()
 
 
-def test_a_missing_backbone_names_the_demo(tool, tmp_path):
+def test_a_missing_backbone_names_the_demo(tmp_path):
     with pytest.raises(CheckpointError, match='make demo'):
         tool.main([str(tmp_path / 'none.pth')])
-
-
-def test_the_script_runs_from_anywhere(tmp_path):
-    command = [sys.executable, str(ROOT / 'tools/demo_transfer.py'), 'none.pth']
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert 'CheckpointError' in done.stderr

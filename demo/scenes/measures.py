@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mmlgd.errors import MMLGDError
 
-# Relative: `tools/demo_transfer.py` and the benchmarks import it from different roots.
 from .runs import METRICS
 
 
@@ -15,11 +14,11 @@ def percentages(task: str, logged: Mapping, folder: Path) -> dict[str, float]:
 
     Args:
         task (str): 'detection' or 'segmentation'.
-        logged (Mapping): What :func:`transfer.runs.train` returns.
+        logged (Mapping): What :func:`~demo.scenes.runs.train` returns.
         folder (Path): Of the training, for the message.
 
     Returns:
-        dict[str, float]: By the names of :data:`transfer.runs.METRICS`.
+        dict[str, float]: By the names of :data:`~demo.scenes.runs.METRICS`.
 
     Raises:
         MMLGDError: A metric is absent, as mmdet's are where nothing was detected, or

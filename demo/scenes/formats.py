@@ -10,9 +10,9 @@ mIoU would not see the outlines.
 import cv2
 import numpy as np
 
+from mmlgd.datasets.category_names import load_category_names
 from mmlgd.errors import DependencyError
 
-from ..category_names import load_category_names
 from .compose import Instance, Scene
 
 ITEM_CLASSES = tuple(load_category_names('fashion_mnist'))

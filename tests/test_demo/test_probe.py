@@ -1,6 +1,5 @@
 """`make demo-probe` with 16-pixel images, and its parts on features made by hand."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,20 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from demo import probe as tool
 from mmlgd.errors import CheckpointError
 from tests.backbone_files import MBV3_SMALL, write_backbone
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope='module')
-def tool():
-    """The script, which is no module of a package."""
-    path = ROOT / 'tools/demo_probe.py'
-    spec = importlib.util.spec_from_file_location('demo_probe', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def small_config(folder: Path) -> str:
@@ -36,7 +26,7 @@ def small_config(folder: Path) -> str:
 
 
 @pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
-def test_a_short_run_compares_three_backbones(tool, tmp_path, monkeypatch, capsys):
+def test_a_short_run_compares_three_backbones(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     write_backbone(tmp_path / 'backbone.pth', MBV3_SMALL)
     options = ['--config', small_config(tmp_path), '--work-dir', str(tmp_path / 'out')]
@@ -57,7 +47,7 @@ def test_a_short_run_compares_three_backbones(tool, tmp_path, monkeypatch, capsy
     assert summary['probes']['distilled'] != summary['probes']['random']
 
 
-def test_a_missing_backbone_names_the_demo(tool, tmp_path):
+def test_a_missing_backbone_names_the_demo(tmp_path):
     with pytest.raises(CheckpointError, match='none.pth is not there: run `make demo`'):
         tool.main([str(tmp_path / 'none.pth')])
 
@@ -70,7 +60,7 @@ def corners(per_class: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize('scale', [1.0, 1e-7])
-def test_a_probe_finds_classes_whatever_the_scale_of_features(tool, scale):
+def test_a_probe_finds_classes_whatever_the_scale_of_features(scale):
     (train, labels), (test, test_labels) = corners(80, 0), corners(20, 1)
     # A test label that is wrong on purpose: it must cost its 1 / 60.
     test_labels[0] = 1

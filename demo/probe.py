@@ -8,23 +8,18 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner, set_random_seed
 
+from demo import ROOT
+from demo.fashion_mnist import prepare_demo_data
 from mmlgd.apis import build_preprocessor, evaluation_loaders, extract_features
 from mmlgd.apis.load_backbone import build_backbone, load_backbone
-from mmlgd.datasets.fashion_mnist import prepare_demo_data
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
 from mmlgd.evaluation import (
@@ -40,7 +35,6 @@ from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.tool import run_tool
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/demo/probe_supervised.py'
 # Of equally good ones the first is taken. 30 is the published one, for ImageNet.
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 3.0, 30.0)

