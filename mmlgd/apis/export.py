@@ -159,7 +159,9 @@ def export_backbone_onnx(
     ).difference
 
 
-def export_classifier_onnx(checkpoint: str | Path, out: str | Path, *args, **kwargs) -> float:
+def export_classifier_onnx(
+    checkpoint: str | Path, out: str | Path, *args, **kwargs
+) -> float:
     """:func:`export_classifier` to ONNX; returns the largest difference."""
     return export_classifier(checkpoint, 'onnx', out, *args, **kwargs).difference
 

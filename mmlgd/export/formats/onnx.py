@@ -60,7 +60,11 @@ class OnnxFormat(ExportFormat):
         try:
             module = merge_branches(model.module)
         except ConfigError as error:
-            print_log(f'{error} They are exported as they are.', 'current', level=logging.WARNING)
+            print_log(
+                f'{error} They are exported as they are.',
+                'current',
+                level=logging.WARNING,
+            )
             module = model.module
         names = ['images', *model.output_names]
         try:
