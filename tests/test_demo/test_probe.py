@@ -25,6 +25,7 @@ def small_config(folder: Path) -> str:
     return str(folder / 'small.py')
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
 def test_a_short_run_compares_three_backbones(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)

@@ -22,6 +22,7 @@ def backbone(tmp_path):
     return str(tmp_path / 'backbone.pth')
 
 
+@pytest.mark.slow
 def test_a_short_run_writes_table_summary_and_pictures(
     backbone, tmp_path, monkeypatch, capsys
 ):
@@ -98,6 +99,7 @@ def test_configs_name_the_classes_of_the_scenes():
             assert len({tuple(colour) for colour in metainfo.palette}) == len(names)
 
 
+@pytest.mark.slow
 def test_a_failed_training_names_its_output(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path / 'run')))
     with pytest.raises(MMLGDError, match='output.txt'):
