@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Fit the projection of a teacher without text into the space of a CLIP model.
 
-    python tools/align_teacher.py configs/alignment/mocov3-r50.py
+    mmlgd align-teacher configs/alignment/mocov3-r50.py
 
 The config has `teacher` (an MMPretrainTeacher without projection), `target` (an
 OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model wants) and,
@@ -14,23 +13,17 @@ table; writes the projection, and a JSON beside it. Use it as
 import argparse
 import json
 import os.path as osp
-import sys
 import time
-from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-from mmengine.config import Config
-from mmengine.device import get_device
-from mmengine.dist import init_dist, is_distributed, is_main_process
-from mmengine.registry import init_default_scope
-
-from mmlgd.apis.align_teacher import Alignment, align_teacher
-from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.launch import set_up_distributed
-from mmlgd.utils.tool import add_config_options, read_config, run_tool
+from mmlgd.utils.tool import add_config_options
+
+# What imports torch is imported where it is used, so that --help is quick.
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from mmlgd.apis.align_teacher import Alignment
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -52,16 +45,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def start_ranks(cfg: Config) -> None:
+def start_ranks(cfg: 'Config') -> None:
     """Join the process group, where a launcher started this process."""
+    from mmengine.dist import init_dist, is_distributed
+
+    from mmlgd.utils.launch import set_up_distributed
+
     set_up_distributed(cfg)
     if cfg.launcher != 'none' and not is_distributed():
         options = cfg.get('env_cfg', {}).get('dist_cfg', dict(backend='nccl'))
         init_dist(cfg.launcher, **options)
 
 
-def fit(cfg: Config) -> Alignment:
+def fit(cfg: 'Config') -> 'Alignment':
     """Build both models and fit the projection."""
+    from mmengine.device import get_device
+    from mmengine.registry import init_default_scope
+
+    from mmlgd.apis.align_teacher import align_teacher
+    from mmlgd.registry import MODELS
+
     init_default_scope('mmlgd')
     device = get_device()
     teacher = MODELS.build(cfg.teacher).to(device)
@@ -70,7 +73,7 @@ def fit(cfg: Config) -> Alignment:
     return align_teacher(teacher, target, cfg.dataloader, **cfg.get('alignment', {}))
 
 
-def print_table(result: Alignment) -> None:
+def print_table(result: 'Alignment') -> None:
     """Print the mean cosine on the held-out images for each strength."""
     meta = result.meta
     print(f'{meta["aligned_teacher"]} -> {meta["alignment_target"]}')
@@ -85,6 +88,10 @@ def print_table(result: Alignment) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Fit, print and write."""
     args = parse_args(argv)
+    from mmengine.dist import is_main_process
+
+    from mmlgd.utils.run_config import read_config
+
     cfg = read_config(
         args.config,
         args.cfg_options,
@@ -108,7 +115,3 @@ def main(argv: list[str] | None = None) -> None:
     )
     print_table(result)
     print(f'Written: {out}')
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Write the bags that BINGO trains on: each image's nearest neighbours.
 
-    python tools/build_bags.py configs/baselines/bingo_r50_r18.py \
+    mmlgd build-bags configs/baselines/bingo_r50_r18.py \
         --out data/imagenet/bags_rn50.pth
 
 The config's teacher embeds the images of its train_dataloader, with the pipeline of its
@@ -11,30 +10,16 @@ through `BagPairs`, and refuses it for other images or another teacher.
 
 import argparse
 import json
-import os.path as osp
-import sys
 import time
-from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
-import torch
-from mmengine.registry import init_default_scope
-
-from mmlgd.apis import teacher_features, unlabeled_loader
-from mmlgd.datasets import (
-    Bags,
-    check_neighbour_count,
-    image_list_digest,
-    nearest_neighbours,
-)
 from mmlgd.errors import ConfigError
-from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import check_output_file
-from mmlgd.utils.annotation_files import check_annotation_files
-from mmlgd.utils.tool import add_config_options, read_config, run_tool
+from mmlgd.utils.tool import add_config_options
+
+# What imports torch is imported where it is used, so that --help is quick.
+if TYPE_CHECKING:
+    from mmlgd.datasets import Bags
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,16 +32,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--k', type=int, default=5, help='images in a bag; default %(default)s'
     )
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: %(default)s',
-    )
+    parser.add_argument('--device', help='default: the GPU, if there is one')
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
-def build(args: argparse.Namespace) -> tuple[Bags, dict]:
+def build(args: argparse.Namespace) -> tuple['Bags', dict]:
     """Embed the images and find their neighbours.
 
     Returns:
@@ -66,7 +47,22 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
         ConfigError: The config has no teacher, ``k`` does not fit its images, or the
             file cannot be written.
     """
+    from mmengine.device import get_device
+    from mmengine.registry import init_default_scope
+
+    from mmlgd.apis import teacher_features, unlabeled_loader
+    from mmlgd.datasets import (
+        Bags,
+        check_neighbour_count,
+        image_list_digest,
+        nearest_neighbours,
+    )
+    from mmlgd.registry import MODELS
+    from mmlgd.utils.annotation_files import check_annotation_files
+    from mmlgd.utils.run_config import read_config
+
     check_output_file(args.out)
+    device = args.device or get_device()
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     if not cfg.model.get('teacher'):
         raise ConfigError(
@@ -78,11 +74,11 @@ def build(args: argparse.Namespace) -> tuple[Bags, dict]:
     # Before the images are embedded, which takes long.
     check_neighbour_count(args.k, len(loader.dataset))
     teacher = MODELS.build(cfg.model.teacher)
-    features = teacher_features(teacher, loader, args.device).to(args.device)
+    features = teacher_features(teacher, loader, device).to(device)
     neighbours = nearest_neighbours(features, args.k)
     # Of all pairs, as a measure of how much nearer the neighbours are.
     mean = features.mean(dim=0)
-    found = (features[neighbours[:, 0].to(args.device).long()] * features).sum(dim=1)
+    found = (features[neighbours[:, 0].to(device).long()] * features).sum(dim=1)
     numbers = dict(
         embed_dims=features.shape[1],
         similarity_nearest=round(found.mean().item(), 4),
@@ -107,7 +103,3 @@ def main(argv: list[str] | None = None) -> None:
         seconds=round(time.perf_counter() - start, 1),
     )
     print(json.dumps(summary))
-
-
-if __name__ == '__main__':
-    run_tool(main)

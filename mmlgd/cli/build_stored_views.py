@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Store augmented views of the training images with the teacher's embeddings.
 
-    python tools/build_stored_views.py configs/lgd/r50_mbv3.py --views 10 \
+    mmlgd build-stored-views configs/lgd/r50_mbv3.py --views 10 \
         --out data/imagenet/views_rn50
 
 The images, transforms, views' seed and teacher are those of the config; batch size
@@ -17,16 +16,9 @@ a JSON summary. Training reads the folder through `StoredViews` and `StoredTeach
 
 import argparse
 import json
-import os.path as osp
-import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
 import torch
 
 from mmlgd.errors import ConfigError
@@ -38,7 +30,8 @@ from mmlgd.stores.source import prepare_views
 from mmlgd.stores.verify import check_replay, store_faults
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
-from mmlgd.utils.tool import add_config_options, read_config, run_tool
+from mmlgd.utils.run_config import read_config
+from mmlgd.utils.tool import add_config_options
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -143,7 +136,3 @@ def main(argv: list[str] | None = None) -> int:
     )
     print(json.dumps(summary))
     return int(bool(summary.get('faults')))
-
-
-if __name__ == '__main__':
-    run_tool(lambda: sys.exit(main()))

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Write a textual semantics bank, for training where there is no text encoder.
 
 Give either a distillation config, or a teacher and the category names; options
@@ -7,20 +6,10 @@ override the config. Training then reads the file through
 """
 
 import argparse
-import os.path as osp
-import sys
-from importlib.util import find_spec
-
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-from mmengine.device import get_device
-from mmengine.registry import init_default_scope
 
 from mmlgd.errors import ConfigError
-from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import check_output_file
-from mmlgd.utils.tool import add_config_options, read_config, run_tool
+from mmlgd.utils.tool import add_config_options
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -62,6 +51,9 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
     Raises:
         ConfigError: Neither config nor options say what to build.
     """
+    # Imports torch, which --help need not wait for.
+    from mmlgd.utils.run_config import read_config
+
     teacher, bank = dict(type='OpenCLIPTeacher'), dict(type='TextualSemanticsBank')
     if args.config:
         model = read_config(args.config, args.cfg_options, needed=('model',)).model
@@ -93,6 +85,11 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
 def main(argv: list[str] | None = None) -> None:
     """Build and write the bank."""
     args = parse_args(argv)
+    from mmengine.device import get_device
+    from mmengine.registry import init_default_scope
+
+    from mmlgd.registry import MODELS
+
     check_output_file(args.out)
     teacher_cfg, bank_cfg = read_parts(args)
     init_default_scope('mmlgd')
@@ -105,7 +102,3 @@ def main(argv: list[str] | None = None) -> None:
         f'{args.out}: {rows} names x {len(bank.templates)} templates, {width} '
         f'dimensions, from {teacher.text_identity}'
     )
-
-
-if __name__ == '__main__':
-    run_tool(main)

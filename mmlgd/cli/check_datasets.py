@@ -1,7 +1,7 @@
-"""Say which data sets are there, what is missing, and how to get it.
+"""Show which datasets are there, what is missing, and how to get it.
 
-    python tools/dataset_converters/check_datasets.py            # all of them
-    python tools/dataset_converters/check_datasets.py coco lvis_v1
+    mmlgd check-datasets            # all of them
+    mmlgd check-datasets coco lvis_v1
 
 The exit code is 1 when a set that was asked for by name is not ready. The same
 goes to a JSON file.
@@ -17,7 +17,6 @@ from mmlgd.datasets.check import DatasetReport, check_dataset
 from mmlgd.datasets.expected import EXPECTED
 from mmlgd.errors import ConfigError
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.tool import run_tool
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -50,7 +49,7 @@ def folders(args: argparse.Namespace) -> dict[str, Path]:
     for name in (*args.names, *given):
         if name not in EXPECTED:
             raise ConfigError(
-                f'no data set is called {name!r}: choose from {", ".join(EXPECTED)}.'
+                f'No dataset is called {name!r}: choose from {", ".join(EXPECTED)}.'
             )
         if name in given and not given[name]:
             raise ConfigError(f'--folder {name} names no folder: write {name}=DIR.')
@@ -82,7 +81,3 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'written to {args.out}')
     if args.names and any(report.status != 'ready' for report in reports):
         sys.exit(1)
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Classify images by the nearest neighbours of their frozen features.
 
-    python tools/analysis_tools/knn.py \
+    mmlgd knn \
         configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth
 
 Of the config, the labelled training images and the test images are used, both with the
@@ -13,24 +12,9 @@ the classes (balanced); writes a JSON.
 import argparse
 import json
 import os.path as osp
-import sys
-from importlib.util import find_spec
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__)))))
-
-import mmlgd  # noqa: F401, I001  (first: it makes `mmpretrain::` bases resolve)
-import torch
-
-from mmlgd.apis import (
-    build_preprocessor,
-    evaluation_loaders,
-    extract_features,
-    load_backbone,
-)
-from mmlgd.evaluation import label_ranks, match_labels, summarize, weighted_knn
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.tool import add_config_options, read_config, run_tool
+from mmlgd.utils.tool import add_config_options
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,30 +31,39 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--temperature', type=float, default=0.07, help='of the votes; default 0.07'
     )
     parser.add_argument('--out', help='JSON; default work_dirs/CONFIG/knn.json')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: %(default)s',
-    )
+    parser.add_argument('--device', help='default: the GPU, if there is one')
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def evaluate(args: argparse.Namespace) -> dict:
     """Extract the features and classify them, for every k."""
+    # Imported here, since --help need not wait for torch.
+    import torch
+    from mmengine.device import get_device
+
+    from mmlgd.apis import (
+        build_preprocessor,
+        evaluation_loaders,
+        extract_features,
+        load_backbone,
+    )
+    from mmlgd.evaluation import label_ranks, match_labels, summarize, weighted_knn
+    from mmlgd.utils.run_config import read_config
+
+    device = args.device or get_device()
     cfg = read_config(args.config, args.cfg_options, ['train_dataloader'])
     loaders = evaluation_loaders(cfg)
     preprocessor = build_preprocessor(args.checkpoint)
     backbone = load_backbone(args.checkpoint)
     names, matched = match_labels(*(loader.dataset for loader in loaders))
     (bank, labels), (queries, targets) = (
-        extract_features(backbone, loader, preprocessor, args.device)
-        for loader in loaders
+        extract_features(backbone, loader, preprocessor, device) for loader in loaders
     )
     if matched is not None:
         targets = torch.tensor(matched)[targets]
     num_classes = len(names or ()) or int(max(labels.max(), targets.max())) + 1
-    tensors = [part.to(args.device) for part in (queries, bank, labels)]
+    tensors = [part.to(device) for part in (queries, bank, labels)]
     results = []
     for k in args.k:
         scores = weighted_knn(*tensors, num_classes, k, args.temperature).cpu()
@@ -104,7 +97,3 @@ def main(argv: list[str] | None = None) -> None:
     for row in summary['results']:
         print('  '.join(f'{name} {value:<6}' for name, value in row.items()))
     print(f'Written: {out}')
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -11,12 +11,8 @@ from mmlgd.engine.tool_runner import ToolRunner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_file, check_output_folder
 from mmlgd.utils.config_types import class_name, scope_of
-from mmlgd.utils.tool import (
-    add_common_arguments,
-    build_runner,
-    check_run,
-    load_config,
-)
+from mmlgd.utils.run_config import build_runner, check_run, load_config
+from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 

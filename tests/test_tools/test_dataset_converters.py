@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mmpretrain.datasets import CustomDataset
 
+from mmlgd.cli import check_datasets
 from mmlgd.datasets import caltech256, cifar10, imagenet_subsets, load_category_names
 from mmlgd.errors import ConfigError
 from tests.cifar10_source import write_package
@@ -126,7 +127,7 @@ def test_fashion_scenes(tmp_path, capsys):
 
 def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
     source = write_source(tmp_path / 'items')
-    check, out = load('check_datasets'), str(tmp_path / 'report.json')
+    check, out = check_datasets, str(tmp_path / 'report.json')
     place = ['--data-root', str(tmp_path), '--out', out]
     place += ['--folder', f'fashion_mnist={source}']
     check.main(['fashion_mnist', *place])
@@ -146,4 +147,4 @@ def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
 @pytest.mark.parametrize('wrong', [['coc'], ['--folder', 'coc=x'], ['--folder=coco']])
 def test_check_of_unknown_sets(wrong):
     with pytest.raises(ConfigError, match=r'coc.*(imagenet, |coco=DIR)'):
-        load('check_datasets').main(wrong)
+        check_datasets.main(wrong)

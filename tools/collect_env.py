@@ -1,0 +1,8 @@
+#!/usr/bin/env python
+"""Print the environment: paste it into a report about a problem."""
+
+from mmlgd.cli.collect_env import main
+from mmlgd.utils.tool import run_tool
+
+if __name__ == '__main__':
+    run_tool(main)
