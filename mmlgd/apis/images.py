@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
         yield decode(data, each)
 
 
-def _from_stream(stream: object, name: str) -> np.ndarray:
+def _from_stream(stream: Any, name: str) -> np.ndarray:
     name = str(getattr(stream, 'name', name))
     try:
         data = stream.read()

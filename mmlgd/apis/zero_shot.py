@@ -107,7 +107,7 @@ class ZeroShotClassifier:
         self.student = _load_student(record, state, embed_dims).to(self.device)
         if categories is None:
             record.require('category_names')
-            self.category_names = record.category_names
+            self.category_names: list[str] = list(record.category_names or ())
             _check_rows(embeddings, len(self.category_names), embed_dims, checkpoint)
         else:
             bank = TextualSemanticsBank(categories, embed_dims, templates)

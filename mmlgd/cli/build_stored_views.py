@@ -18,6 +18,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -123,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
         args.device = f'cuda:{ranks.local_rank % count}' if count else 'cpu'
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     views = prepare_views(cfg, *read_layout(args), args.device)
-    summary = dict(out=str(args.out))
+    summary: dict[str, Any] = dict(out=str(args.out))
     if args.verify is not None:
         summary['faults'] = store_faults(args.out, views, args.verify)
     else:

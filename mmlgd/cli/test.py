@@ -2,6 +2,7 @@
 
 import argparse
 import os.path as osp
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import METRICS
@@ -73,7 +74,7 @@ def library_of(cfg: Config) -> str:
     return library
 
 
-def _name(type_: object) -> str:
+def _name(type_: Any) -> str:
     """Name of a class without its scope, and of our hook, its base's."""
     return class_name(type_).removeprefix('TrueColor')
 
