@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError

@@ -34,7 +34,8 @@ def draw_similarities(
     model.eval()
     samples = _encode(model, dataset)
     figure = Figure(figsize=(16, 10), layout='constrained')
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25, 1), hspace=0.04)
+    rows: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1), hspace=0.04)
+    upper, lower = rows
     _draw_images(upper, model, samples, num_images)
     _draw_banks(lower, model, samples)
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ class TextualSemanticsBank(nn.Module):
         self,
         categories: Names,
         embed_dims: int,
-        templates: Names = 'imagenet',
+        templates: str | Path | Sequence[str] = 'imagenet',
         persistent: bool = True,
     ) -> None:
         super().__init__()

@@ -175,6 +175,7 @@ class MMPretrainTeacher(BaseTeacher):
         return self._project(features).shape[1]
 
     def _check_widths(self) -> None:
+        assert self.text is not None  # called where there is a text tower
         if self.embed_dims == self.text.embed_dims:
             return
         raise TeacherError(

@@ -108,5 +108,5 @@ class SpatialEncoder:
             return SpatialFeatures(
                 embeddings=F.normalize(features.float(), dim=1),
                 feature_map=feature_map.float(),
-                dense=F.normalize(places.float(), dim=1) if dense else None,
+                dense=None if places is None else F.normalize(places.float(), dim=1),
             )
