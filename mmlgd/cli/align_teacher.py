@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.tool import add_config_options
+from mmlgd.utils.tool import LAUNCHERS, add_config_options
 
 # What imports torch is imported where it is used, so that --help is quick.
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        choices=LAUNCHERS,
         default='none',
         help='what starts the ranks',
     )

@@ -32,7 +32,7 @@ from mmlgd.stores.verify import check_replay, store_faults
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.run_config import read_config
-from mmlgd.utils.tool import add_config_options
+from mmlgd.utils.tool import LAUNCHERS, add_config_options
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -61,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        choices=LAUNCHERS,
         default='none',
         help='what starts the ranks',
     )

@@ -10,6 +10,8 @@ from mmlgd.errors import MMLGDError
 
 from .config_options import ConfigOptions
 
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``, read by ``run_config.read_config``."""
@@ -30,7 +32,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
     parser.add_argument(
         '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        choices=LAUNCHERS,
         help='what starts the ranks; default: found out from the environment',
     )
     # torch.distributed.launch passes it; the environment says the same.

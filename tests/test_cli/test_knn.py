@@ -1,4 +1,4 @@
-"""The analysis tools from the command line."""
+"""`mmlgd knn`, from images to a table and its JSON."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""tools/build_bags.py, from images to the training that reads its file."""
+"""`mmlgd build-bags`, from images to the training that reads its file."""
 
 import json
 import subprocess

@@ -72,6 +72,7 @@ def test_an_exit_code_of_a_command_is_that_of_the_process(said):
     assert end.value.code == 1
 
 
+@pytest.mark.slow
 def test_help_does_not_wait_for_torch():
     code = """
 import sys
@@ -88,6 +89,7 @@ sys.exit('torch' in sys.modules)
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('script', ['knn', 'collect-env'])
 def test_scripts_of_openmmlabs_places_are_the_commands(script):
     folder = 'analysis_tools/' if script == 'knn' else ''

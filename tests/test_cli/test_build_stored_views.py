@@ -1,4 +1,4 @@
-"""tools/build_stored_views.py, from the command line to files and exit codes."""
+"""`mmlgd build-stored-views`, from the command line to files and exit codes."""
 
 import json
 import os
