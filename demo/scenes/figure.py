@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ def _rows(
 
 
 def _paint_found(
-    image: np.ndarray, sample: object, palette: list, score_thr: float
+    image: np.ndarray, sample: Any, palette: list, score_thr: float
 ) -> np.ndarray:
     found = sample.pred_instances
     # The surest last, on top.
@@ -85,7 +86,7 @@ def _paint_found(
 
 
 def _paint_instances(
-    image: np.ndarray, instances: object, masks: np.ndarray, palette: list
+    image: np.ndarray, instances: Any, masks: np.ndarray, palette: list
 ) -> np.ndarray:
     """Lay masks and boxes over an image, in the colours of their categories."""
     painted = _enlarge(image)
@@ -99,7 +100,7 @@ def _paint_instances(
     return painted
 
 
-def _paint_labels(image: np.ndarray, pixels: object, palette: list) -> np.ndarray:
+def _paint_labels(image: np.ndarray, pixels: Any, palette: list) -> np.ndarray:
     """Lay the colours of a label map over an image."""
     labels = pixels.data[0].cpu().numpy()
     return _enlarge(_blend(image, np.array(palette)[labels]))
@@ -124,7 +125,7 @@ def _draw_rows(
             axis.set(xticks=(), yticks=())
             axis.spines[:].set_visible(False)
     handles = [
-        Patch(color=np.array(colour) / 255, label=name)
+        Patch(color=tuple(np.array(colour) / 255), label=name)
         for name, colour in colours.items()
     ]
     figure.legend(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarr
             f'channel_order is {channel_order!r}, but must be one of {CHANNEL_ORDERS}.'
         )
     if not _is_single(images):
-        for number, image in enumerate(images):
+        for number, image in enumerate(cast(Iterable, images)):
             if isinstance(image, (list, tuple)):
                 raise ConfigError(f'image {number} is a list: give one flat list.')
             yield from _read(image, channel_order, f'image {number}')
@@ -116,7 +117,7 @@ def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
         yield decode(data, each)
 
 
-def _from_stream(stream: object, name: str) -> np.ndarray:
+def _from_stream(stream: Any, name: str) -> np.ndarray:
     name = str(getattr(stream, 'name', name))
     try:
         data = stream.read()

@@ -44,7 +44,7 @@ def unlabeled_loader(cfg: Config) -> DataLoader:
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = dict(
         test,
-        dataset=dict(images, pipeline=prepared.pipeline),
+        dataset=dict(images, pipeline=prepared['pipeline']),
         sampler=dict(type='DefaultSampler', shuffle=False),
         drop_last=False,
     )

@@ -15,12 +15,8 @@ from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.config_types import class_name
 from mmlgd.utils.launch import read_ranks
-from mmlgd.utils.tool import (
-    add_common_arguments,
-    build_runner,
-    check_run,
-    load_config,
-)
+from mmlgd.utils.run_config import build_runner, check_run, load_config
+from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 #: What a checkpoint needs so that a training can be resumed from it.

@@ -145,11 +145,11 @@ class _Listing:
                     continue
                 folders = [start]
                 while folders:
-                    name, *identity = folders.pop()
+                    name, real, is_hidden = folders.pop()
                     # A hidden folder may be listed after all, through a link.
-                    if tuple(identity) not in seen:
-                        seen.add(tuple(identity))
-                        found, linked = self._scan(root, name, *identity)
+                    if (real, is_hidden) not in seen:
+                        seen.add((real, is_hidden))
+                        found, linked = self._scan(root, name, real, is_hidden)
                         folders += found
                         links += linked
 

@@ -80,8 +80,8 @@ def _is_numbered(lines: Sequence[str]) -> bool:
     different.
     """
     for pattern, number, rest in ((_FIRST_NUMBER, 1, 2), (_LAST_NUMBER, 2, 1)):
-        found = [pattern.fullmatch(line) for line in lines]
-        if len(found) < 2 or not all(found):
+        found = [match for line in lines if (match := pattern.fullmatch(line))]
+        if len(found) < 2 or len(found) < len(lines):
             continue
         numbers = [int(match[number]) for match in found]
         texts = {match[rest] for match in found}

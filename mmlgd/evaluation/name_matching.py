@@ -132,7 +132,9 @@ def _match_names(
     for each in spellings:
         for index, name in enumerate(each):
             alike.setdefault(_fold(name), {})[index] = None
-    matched, unmatched, taken = [], [], {}
+    matched: list[int] = []
+    unmatched: list[str] = []
+    taken: dict[int, str] = {}
     for name, wanted in zip(classes, translated):
         options = (
             [exact[wanted]] if wanted in exact else [*alike.get(_fold(wanted), ())]

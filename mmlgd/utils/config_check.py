@@ -1,6 +1,7 @@
 """Finds misspelt types and options in a config before anything is built."""
 
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 from mmengine import registry as roots
 from mmengine.config import Config
@@ -97,7 +98,7 @@ def _built_fields() -> set[str]:
     return named & runner_fields()
 
 
-def _untyped(field: str, value: object) -> Iterator[str]:
+def _untyped(field: str, value: Any) -> Iterator[str]:
     """Problems of a field whose class is known though it names none."""
     if field == 'default_hooks':
         yield from _hooks_without_type(value or {})
@@ -159,8 +160,8 @@ def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
         return
     problems: list[str] = []
     for each in (kind, *(other for other in _ALL if other != kind)):
-        target = each and _find(each, node['type'])
-        if target is None:
+        target = _find(each, node['type']) if each else None
+        if each is None or target is None:
             continue
         extra = _BUILDERS_OPTIONS.get(each, set())
         # The same name may stand in several registries.

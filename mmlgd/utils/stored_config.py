@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine import registry as _roots
 from mmengine.registry import DefaultScope, Registry
@@ -59,7 +60,7 @@ _WEIGHTS = (
 _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
 
 
-def check_plain(config: object) -> object:
+def check_plain(config: object) -> Any:
     """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
 
     Raises:
@@ -174,7 +175,7 @@ def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def _check(value: object, kind: str, scope: str) -> object:
+def _check(value: object, kind: str, scope: str) -> Any:
     if isinstance(value, dict):
         scope = _check_scope(value.get('_scope_', scope))
         for key in ('type', 'norm_layer'):
@@ -278,14 +279,14 @@ def _name_of(step: Mapping) -> str:
     return name.split('.')[-1]
 
 
-def _innermost_pipeline(dataset: object) -> list | None:
+def _innermost_pipeline(dataset: Any) -> list | None:
     """The pipeline of a dataset, or of the first one inside of wrappers."""
     for _ in range(_MAX_DEPTH):
         if not isinstance(dataset, Mapping):
             return None
         if dataset.get('pipeline'):
             return dataset['pipeline']
-        several = dataset.get('datasets')
+        several: Any = dataset.get('datasets')
         is_several = isinstance(several, (list, tuple)) and several
         dataset = several[0] if is_several else dataset.get('dataset')
     return None

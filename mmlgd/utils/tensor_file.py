@@ -2,7 +2,7 @@
 
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
@@ -105,10 +105,9 @@ def _typed(cls: type, contents: object) -> dict:
             f'missing keys {sorted(missing)}, unexpected {sorted(map(str, unexpected))}'
         )
     for name, value in contents.items():
-        if not isinstance(value, wanted[name].type):
-            raise ValueError(
-                f'{name} is {type(value).__name__}, not {wanted[name].type.__name__}'
-            )
+        kind: Any = wanted[name].type
+        if not isinstance(value, kind):
+            raise ValueError(f'{name} is {type(value).__name__}, not {kind.__name__}')
         if isinstance(value, list) and not all(isinstance(each, str) for each in value):
             raise ValueError(f'{name} holds something else than strings')
     return contents

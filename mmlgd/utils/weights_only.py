@@ -2,9 +2,11 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype, count=1)[0]
 
 
-def _called(module: str, name: str, function: object) -> object:
+def _called(module: str, name: str, function: Callable) -> object:
     """A function under the name that torch's unpickler looks up."""
 
     def call(*args: object) -> object:
@@ -171,7 +173,7 @@ def _restore_histories(contents: object) -> object:
     return contents
 
 
-def _history(value: object) -> HistoryBuffer:
+def _history(value: Any) -> HistoryBuffer:
     state = value.state if isinstance(value, _StoredHistory) else dict(value)
     logs, counts = (
         np.asarray(state.get(f'_{name}', state.get(name)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mmpretrain.datasets import CustomDataset
 
+from mmlgd.cli import check_datasets
 from mmlgd.datasets import caltech256, imagenet_subsets, load_category_names
 from mmlgd.errors import ConfigError
 
@@ -106,7 +107,7 @@ def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
         path = tmp_path / f'lists/meta/{percent}percent.txt'
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('x.JPEG 0\n' * count)
-    check, out = load('check_datasets'), str(tmp_path / 'report.json')
+    check, out = check_datasets, str(tmp_path / 'report.json')
     place = ['--data-root', str(tmp_path), '--out', out]
     place += ['--folder', f'imagenet_subsets={tmp_path / "lists"}']
     check.main(['imagenet_subsets', *place])
@@ -126,4 +127,4 @@ def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
 @pytest.mark.parametrize('wrong', [['coc'], ['--folder', 'coc=x'], ['--folder=coco']])
 def test_check_of_unknown_sets(wrong):
     with pytest.raises(ConfigError, match=r'coc.*(imagenet, |coco=DIR)'):
-        load('check_datasets').main(wrong)
+        check_datasets.main(wrong)

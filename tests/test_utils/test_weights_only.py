@@ -17,7 +17,7 @@ from torch import nn
 
 from mmlgd.errors import CheckpointError, TeacherError
 from mmlgd.models.teachers.weight_files import read_weights_and_meta
-from mmlgd.utils import tool
+from mmlgd.utils import run_config
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.weights_only import load_weights_only, plain_message_hub
 from tests.evil_files import write_getattr_trap, write_trap
@@ -102,9 +102,9 @@ def test_an_address_is_fetched_and_read_weights_only(trap, tmp_path, monkeypatch
 
 def test_the_tools_read_weights_only_whatever_the_config(trap, monkeypatch):
     CheckpointLoader.register_scheme('', lambda *_: pytest.fail('unsafe'), force=True)
-    monkeypatch.setattr(tool.RUNNERS, 'build', lambda cfg: None)
-    monkeypatch.setattr(tool, 'set_up_distributed', lambda cfg: None)
-    tool.build_runner(Config(dict(runner_type='Runner')), [])
+    monkeypatch.setattr(run_config.RUNNERS, 'build', lambda cfg: None)
+    monkeypatch.setattr(run_config, 'set_up_distributed', lambda cfg: None)
+    run_config.build_runner(Config(dict(runner_type='Runner')), [])
     with pytest.raises(CheckpointError, match='evil.pth cannot be read'):
         load_checkpoint(nn.Linear(1, 1), trap)
 

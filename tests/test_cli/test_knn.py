@@ -1,6 +1,5 @@
-"""The analysis tools from the command line."""
+"""`mmlgd knn`, from images to a table and its JSON."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmlgd.cli import knn
 from mmlgd.errors import ConfigError
 from tests.backbone_files import R18, write_backbone
 from tests.downstream_data import COUNT, write_imagenet
@@ -17,15 +17,6 @@ from tests.runs import toy_run_cfg, write_images
 from tests.toys import ToyBackbone, ToyTeacher
 
 TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
-
-
-@pytest.fixture(scope='module')
-def knn():
-    """The script, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location('knn', TOOLS / 'knn.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +38,7 @@ def files(tmp_path_factory):
     return [str(root / 'config.py'), str(root / 'backbone.pth')]
 
 
-def test_knn_writes_what_it_prints(knn, files, tmp_path, capsys):
+def test_knn_writes_what_it_prints(files, tmp_path, capsys):
     out = tmp_path / 'knn.json'
     knn.main([*files, '--k', '1', '2', '--out', str(out), '--device', 'cpu'])
     found = json.loads(out.read_text())
@@ -61,7 +52,7 @@ def test_knn_writes_what_it_prints(knn, files, tmp_path, capsys):
     assert 'k 2       top1 100.0' in capsys.readouterr().out
 
 
-def test_knn_takes_options_of_the_config_and_of_the_votes(knn, files, tmp_path):
+def test_knn_takes_options_of_the_config_and_of_the_votes(files, tmp_path):
     out = tmp_path / 'knn.json'
     options = ['--out', str(out), '--device', 'cpu']
     five = ['--cfg-options', 'train_dataloader.dataset.dataset.indices=5']
@@ -74,7 +65,7 @@ def test_knn_takes_options_of_the_config_and_of_the_votes(knn, files, tmp_path):
         knn.main([*files, *options])
 
 
-def test_knn_matches_the_classes_of_both_sets_by_name(knn, files, tmp_path):
+def test_knn_matches_the_classes_of_both_sets_by_name(files, tmp_path):
     # The test set's folders, the same pictures, are named so that they sort otherwise.
     config = Path(files[0])
     other = tmp_path / 'val'
@@ -101,7 +92,7 @@ def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
-def test_knn_takes_the_stock_config_of_a_linear_probe(knn, tmp_path, monkeypatch):
+def test_knn_takes_the_stock_config_of_a_linear_probe(tmp_path, monkeypatch):
     root = TOOLS.parents[1]
     monkeypatch.chdir(tmp_path)
     write_imagenet(tmp_path / 'data/imagenet')

@@ -1,6 +1,5 @@
-"""tools/build_bags.py, from images to the training that reads its file."""
+"""`mmlgd build-bags`, from images to the training that reads its file."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmlgd.cli import build_bags
 from mmlgd.datasets import Bags
 from mmlgd.errors import ConfigError
 from tests.bingo_runs import bingo_run_cfg
@@ -23,11 +23,8 @@ TOOL = Path(__file__).parents[2] / 'tools/build_bags.py'
 
 
 def main(*arguments) -> None:
-    """Call the script, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location('build_bags', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main([*map(str, arguments), '--device', 'cpu'])
+    """Call the command on the CPU."""
+    build_bags.main([*map(str, arguments), '--device', 'cpu'])
 
 
 def write_config(root: Path) -> Path:

@@ -1,5 +1,6 @@
 """The `mmlgd` command finds its subcommands, and imports only the one it needs."""
 
+import subprocess
 import sys
 import types
 
@@ -8,6 +9,7 @@ import pytest
 from mmlgd.cli import main as command
 from mmlgd.errors import ConfigError
 from mmlgd.version import __version__
+from tests.toy_tool_run import TOOLS
 
 
 @pytest.fixture
@@ -49,12 +51,51 @@ def test_an_unknown_command_is_named_with_the_closest(capsys):
 def test_help_lists_the_commands_and_version_is_said(capsys):
     command.main(['--help'])
     out = capsys.readouterr().out
-    assert all(name in out for name in ('train', 'test'))
+    assert all(name in out for name in command.COMMANDS)
     command.main(['--version'])
     assert capsys.readouterr().out == f'mmlgd {__version__}\n'
 
 
 @pytest.mark.parametrize('name', sorted(command.COMMANDS))
-def test_every_command_has_a_main(name):
-    __import__(command.COMMANDS[name][0])
-    assert callable(sys.modules[command.COMMANDS[name][0]].main)
+def test_every_command_has_its_help(name, capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['mmlgd'])
+    with pytest.raises(SystemExit) as end:
+        command.main([name, '--help'])
+    assert not end.value.code
+    assert f'usage: mmlgd {name} [-h]' in capsys.readouterr().out
+
+
+def test_an_exit_code_of_a_command_is_that_of_the_process(said):
+    sys.modules['say'].main = lambda argv: 1
+    with pytest.raises(SystemExit) as end:
+        command.main()
+    assert end.value.code == 1
+
+
+@pytest.mark.slow
+def test_help_does_not_wait_for_torch():
+    code = """
+import sys
+from mmlgd.cli.main import main
+main(['--help'])
+for name in ('align-teacher', 'build-bags', 'build-text-bank', 'collect-env', 'knn'):
+    try:
+        main([name, '--help'])
+    except SystemExit:
+        pass
+sys.exit('torch' in sys.modules)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('script', ['knn', 'collect-env'])
+def test_scripts_of_openmmlabs_places_are_the_commands(script):
+    folder = 'analysis_tools/' if script == 'knn' else ''
+    path = TOOLS / f'{folder}{script.replace("-", "_")}.py'
+    done = subprocess.run(
+        [sys.executable, path, '--help'], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(f'usage: {path.name} [-h]')

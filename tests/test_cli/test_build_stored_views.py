@@ -1,6 +1,5 @@
-"""tools/build_stored_views.py, from the command line to files and exit codes."""
+"""`mmlgd build-stored-views`, from the command line to files and exit codes."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmlgd.cli import build_stored_views
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.stores import ViewStore
 from tests.runs import toy_run_cfg, write_images
@@ -20,18 +20,10 @@ TOOL = Path(__file__).parents[2] / 'tools/build_stored_views.py'
 REPOSITORY = TOOL.parents[1]
 
 
-def tool():
-    """The script, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location('build_stored_views', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def build(root: Path, out: Path, *options) -> int:
     """Call the tool; shards are of five rows."""
     arguments = ('--out', out, '--shard-size', 5, '--device', 'cpu', *options)
-    return tool().main([str(one) for one in (root / 'cfg.py', *arguments)])
+    return build_stored_views.main([str(one) for one in (root / 'cfg.py', *arguments)])
 
 
 def write_config(root: Path, transform: dict | None = None) -> Path:

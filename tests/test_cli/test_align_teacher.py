@@ -1,6 +1,5 @@
 """From two models and a folder of images to a teacher that reads category names."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmlgd.cli import align_teacher as tool
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
 from tests.helpers import tiny_teacher, tiny_teacher_cfg
@@ -17,15 +17,6 @@ from tests.test_configs.shrink import NAMES, write_images
 
 TOOL = Path(__file__).parents[2] / 'tools/align_teacher.py'
 RESNET = dict(type='mmpretrain.ResNet', depth=18, stem_channels=4, base_channels=4)
-
-
-@pytest.fixture(scope='module')
-def tool():
-    """The script, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location('align_teacher_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +72,7 @@ def target_cfg(folder):
     return dict(tiny_teacher_cfg(), pretrained=str(folder / 'clip.pt'))
 
 
-def test_the_projection_serves_distillation_and_zero_shot(tool, root, capsys):
+def test_the_projection_serves_distillation_and_zero_shot(root, capsys):
     tool.main([str(root / 'pair.py'), '--out', str(root / 'out/map.pth')])
 
     report = json.loads((root / 'out/map.json').read_text())
@@ -124,7 +115,7 @@ def test_the_projection_serves_distillation_and_zero_shot(tool, root, capsys):
         torch.testing.assert_close(sample.teacher_pred_score, score)
 
 
-def test_options_of_the_config(tool, root, monkeypatch, tmp_path):
+def test_options_of_the_config(root, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     option = 'alignment.strengths=[0.3]'
     tool.main([str(root / 'pair.py'), '--cfg-options', option, 'alignment.seed=5'])
@@ -133,7 +124,7 @@ def test_options_of_the_config(tool, root, monkeypatch, tmp_path):
     assert (report['strength'], report['seed']) == (0.3, 5)
 
 
-def test_a_place_that_takes_no_file_is_found_before_the_fit(tool, root, monkeypatch):
+def test_a_place_that_takes_no_file_is_found_before_the_fit(root, monkeypatch):
     monkeypatch.setattr(tool, 'fit', None)
     with pytest.raises(ConfigError, match='--out .* is a folder; name a file in it'):
         tool.main([str(root / 'pair.py'), '--out', str(root)])
