@@ -102,7 +102,7 @@ class ZeroShotClassifier:
                 f'{checkpoint} was distilled without category names; pass categories.'
             )
         record.require('image_size', 'student_temperature')
-        self.temperature = record.student_temperature
+        self.temperature = float(record.student_temperature or 0)  # required above
         self._pipeline = _Pipeline(record)
         self.student = _load_student(record, state, embed_dims).to(self.device)
         if categories is None:

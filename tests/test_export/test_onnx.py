@@ -17,6 +17,7 @@ from mmlgd.apis import (
     load_backbone,
 )
 from mmlgd.errors import CheckpointError, ConfigError, DependencyError
+from mmlgd.export.parity import compare
 from tests.backbone_files import (
     CLIP_MEAN,
     CLIP_STD,
@@ -198,19 +199,19 @@ def test_bad_input(tmp_path, distilled):
     assert not (tmp_path / 'x.onnx').exists()
 
 
-def test_a_file_that_differs_is_reported(tmp_path):
-    model = torch.nn.Conv2d(3, 2, 1).eval()
-    onnx_file.write_onnx(
-        model, torch.zeros(2, 3, 4, 4), tmp_path / 'x.onnx', ['y'], {}, 17
-    )
+def test_a_difference_is_relative_to_the_largest_value_and_nan_is_infinite():
     images = torch.ones(1, 3, 4, 4)
-    assert onnx_file.check_against(model, images, tmp_path / 'x.onnx') < 1e-6
-    model.bias.data += 0.01
-    with pytest.raises(CheckpointError, match='differs from the model'):
-        onnx_file.check_against(model, images, tmp_path / 'x.onnx')
-    model.bias.data.fill_(float('nan'))
-    with pytest.raises(CheckpointError, match='differs from the model'):
-        onnx_file.check_against(model, images, tmp_path / 'x.onnx')
+    outputs = torch.tensor([[2.0, -4.0]])
+
+    def difference(found, **options):
+        return compare(lambda _: [outputs], lambda _: found, [images], **options)
+
+    assert difference([outputs.clone()]) == 0
+    assert difference([outputs + 0.01]) == pytest.approx(0.01 / 4)
+    assert difference([outputs + 0.01], absolute=True) == pytest.approx(0.01, rel=1e-4)
+    assert difference([outputs * float('nan')]) == float('inf')
+    assert difference([outputs[:, :1]]) == float('inf')
+    assert difference([outputs, outputs]) == float('inf')
 
 
 @pytest.mark.parametrize('name', ['onnx', 'onnxruntime'])
