@@ -192,7 +192,7 @@ def test_bad_input(tmp_path, distilled):
     contents = torch.load(tmp_path / 'in.pth')
     contents['meta'] = dict(backbone=R18)
     torch.save(contents, tmp_path / 'silent.pth')
-    with pytest.raises(CheckpointError, match='does not tell the mean'):
+    with pytest.raises(CheckpointError, match='does not carry the mean'):
         export_backbone_onnx(
             tmp_path / 'silent.pth', tmp_path / 'x.onnx', fold_preprocessing='uint8'
         )
