@@ -1,0 +1,152 @@
+"""Students of timm leave as timm's own models, and fused where they can be."""
+
+import onnx
+import onnxruntime
+import pytest
+import timm
+import torch
+from torch import nn
+
+from mmlgd.apis import export_backbone, export_backbone_onnx
+from mmlgd.errors import ConfigError
+from mmlgd.registry import MODELS
+from tests.backbone_files import R18, write_backbone
+
+MOBILE_ONE = dict(type='mmpretrain.MobileOne', arch='s0')
+REP_VGG = dict(type='mmpretrain.RepVGG', arch='A0')
+
+
+def of_timm(name, **options):
+    return dict(type='mmpretrain.TIMMBackbone', model_name=name, **options)
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def exported(tmp_path, config, **options):
+    """The student, and what its export to timm holds."""
+    student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
+    done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'o.pth', **options)
+    return student, done, torch.load(tmp_path / 'o.pth', weights_only=True)
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert one.shape == other.shape and other.abs().max() > 1e-3
+        assert (one - other).abs().max() <= 1e-4 * other.abs().max()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'repvit_m0_9'])
+def test_feature_maps(tmp_path, images, name):
+    student, _, contents = exported(tmp_path, of_timm(name, features_only=True))
+    model = timm.create_model(name, features_only=True).eval()
+    model.load_state_dict(contents['state_dict'], strict=True)
+    assert_equal(model(images), student(images))
+    assert contents['meta']['target'] == dict(
+        library='timm', model=name, arguments=dict(features_only=True)
+    )
+
+
+@torch.no_grad()
+def test_stages_and_channels_are_passed_on(tmp_path):
+    config = of_timm(
+        'mobilenetv3_small_050',
+        features_only=True,
+        out_indices=(1, 3),
+        pretrained=False,
+        init_cfg=dict(type='Pretrained', checkpoint='absent.pth'),
+    )
+    student, done, contents = exported(tmp_path, config)
+    names = dict(timm=timm, torch=torch)
+    exec(done.usage, names)
+    inputs = torch.randn(1, 3, 64, 64)
+    names['model'].eval()
+    assert_equal(names['model'](inputs), student(inputs))
+    arguments = contents['meta']['target']['arguments']
+    assert arguments == dict(features_only=True, out_indices=(1, 3))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'beit_tiny'])
+def test_whole_models(tmp_path, images, monkeypatch, name):
+    """BEiT keeps another norm if built without classifier than if it loses it."""
+    options = {}
+    if name == 'beit_tiny':
+        name = 'beit_base_patch16_224'
+        options = dict(embed_dim=24, depth=1, num_heads=2, img_size=64)
+    student, done, contents = exported(tmp_path, of_timm(name, **options))
+    model = timm.create_model(name, **options)
+    model.reset_classifier(0, '')
+    model.eval()
+    model.load_state_dict(contents['state_dict'], strict=True)
+    assert_equal([model(images)], student(images))
+    names = dict(timm=timm, torch=torch)
+    exec(done.usage, names)
+    names['model'].eval()
+    assert_equal([names['model'](images)], student(images))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['repvit_m0_9', 'fastvit_t8', 'mobileone_s0'])
+def test_fused(tmp_path, images, name):
+    config = of_timm(name, features_only=True)
+    student, done, contents = exported(tmp_path, config, fuse=True)
+    model = timm.create_model(name, features_only=True).eval()
+    model = timm.utils.reparameterize_model(model)
+    model.load_state_dict(contents['state_dict'], strict=True)
+    assert_equal(model(images), student(images))
+    assert 'timm.utils.reparameterize_model(model)' in done.usage
+    assert len(contents['state_dict']) < 0.7 * len(student.state_dict())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('config', [MOBILE_ONE, REP_VGG])
+def test_fused_of_mmpretrain(tmp_path, images, config):
+    student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
+    out = tmp_path / 'out.pth'
+    done = export_backbone(tmp_path / 'in.pth', 'mmpretrain', out, fuse=True)
+    assert 'deploy=True' in done.usage
+    model = MODELS.build(dict(config, deploy=True))
+    model.eval()
+    state = torch.load(out, weights_only=True)['state_dict']
+    model.load_state_dict({k.removeprefix('backbone.'): v for k, v in state.items()})
+    assert_equal(model(images), student(images))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    'config',
+    [of_timm('repvit_m0_9', features_only=True), of_timm('mobileone_s0'), REP_VGG],
+    ids=['repvit', 'mobileone', 'repvgg'],
+)
+def test_onnx_is_fused(tmp_path, images, config):
+    student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
+    out = str(tmp_path / 'out.onnx')
+    assert export_backbone_onnx(tmp_path / 'in.pth', out) <= 1e-4
+    session = onnxruntime.InferenceSession(out, providers=['CPUExecutionProvider'])
+    found = session.run(None, {'images': images.numpy()})
+    assert_equal([torch.as_tensor(each) for each in found], student(images))
+    nodes = [node.op_type for node in onnx.load(out).graph.node]
+    convolutions = sum(isinstance(part, nn.Conv2d) for part in student.modules())
+    assert 0 < nodes.count('Conv') < convolutions
+    assert 'BatchNormalization' not in nodes
+
+
+@pytest.mark.parametrize('format', ['mmpretrain', 'timm', 'torchvision'])
+def test_nothing_to_fuse(tmp_path, format):
+    write_backbone(tmp_path / 'in.pth', R18, image_size=32)
+    with pytest.raises(ConfigError, match='ResNet has no branches to merge'):
+        export_backbone(tmp_path / 'in.pth', format, tmp_path / 'o.pth', fuse=True)
+
+
+def test_what_a_config_of_mmpretrain_cannot_say_is_refused(tmp_path):
+    config = of_timm('mobileone_s0', features_only=True)
+    write_backbone(tmp_path / 'in.pth', config, image_size=64)
+    with pytest.raises(ConfigError, match='no option deploy'):
+        export_backbone(
+            tmp_path / 'in.pth', 'mmpretrain', tmp_path / 'o.pth', fuse=True
+        )
