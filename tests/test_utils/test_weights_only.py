@@ -166,3 +166,11 @@ def test_safetensors_are_read_and_broken_ones_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(CheckpointError, match='model.safetensors .* truncated'):
         read_checkpoint(path)
+
+
+def test_a_refusal_names_what_the_file_holds_and_never_advises_to_trust_it(tmp_path):
+    evil = write_trap(tmp_path / 'evil.pth', tmp_path / 'it_ran')
+    for read in (load_weights_only, TextBankFile.read, BagsFile.read):
+        with pytest.raises(MMLGDError, match='it holds (posix|nt).mkdir') as caught:
+            read(evil)
+        assert 'weights_only' not in str(caught.value)
