@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import METRICS
 
-from mmlgd.engine.hooks import StartupHook
+from mmlgd.engine.hooks import StartupHook, WholeCheckpointHook
 from mmlgd.engine.tool_runner import ToolRunner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_file, check_output_folder
@@ -139,6 +139,7 @@ def main(argv: list[str] | None = None) -> None:
     metric = dump_metric(cfg, args.out) if args.out else None
     check_run(cfg, ['test_dataloader'])
     runner = build_runner(cfg, ToolRunner)
+    runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     if metric:
         runner.test_evaluator.metrics.append(METRICS.build(metric))

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
-from mmlgd.engine.hooks import ResumeHook, StartupHook
+from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.checkpoint import read_checkpoint
@@ -251,5 +251,6 @@ def main(argv: list[str] | None = None) -> None:
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
     runner.register_hook(ResumeHook())
+    runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     runner.train()

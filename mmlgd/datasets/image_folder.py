@@ -14,15 +14,19 @@ from mmengine.logging import print_log
 from mmlgd.errors import DataError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
-#: Folders that systems and programs keep for themselves. They are hidden like those
-#: whose name starts with a dot.
+#: Folders that systems and programs keep for themselves, in lower case. They are hidden
+#: like those whose name starts with a dot.
 SYSTEM_FOLDERS = (
     '#recycle',
-    '$RECYCLE.BIN',
-    '@eaDir',
-    'System Volume Information',
-    '__MACOSX',
+    '#snapshot',
+    '$recycle.bin',
+    '@eadir',
+    '@recently-snapshot',
+    '@recycle',
+    '__macosx',
     'lost+found',
+    'system volume information',
+    '~snapshot',
 )
 
 
@@ -216,7 +220,7 @@ def _has_all(instance: object, names: Iterable[str]) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith('.') or name in SYSTEM_FOLDERS
+    return name.startswith('.') or name.casefold() in SYSTEM_FOLDERS
 
 
 # A link in a loop of links, or into a folder without permission, raises an error.

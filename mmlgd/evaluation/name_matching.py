@@ -98,7 +98,9 @@ def _check_class_names(
 
 
 def _are_numbers(classes: list[str]) -> bool:
-    return all(name.isdecimal() and len(name) < 10 for name in classes)
+    return bool(classes) and all(
+        name.isdecimal() and len(name) < 10 for name in classes
+    )
 
 
 def _match_numbers(classes: list[str], num_names: int, place: str) -> list[int]:

@@ -166,6 +166,9 @@ def check_finite(state: dict, path: str | Path, prefix: str = '') -> None:
 def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None:
     """Refuse a checkpoint that would leave a part of a model as initialised.
 
+    The state is loaded for it, as the Runner does afterwards: what a model makes of
+    older keys and of other sizes is up to its own hooks.
+
     Args:
         model (nn.Module): What is about to be evaluated or resumed; wrappers do not
             matter.
@@ -173,19 +176,30 @@ def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None
         path (str | Path): Where it came from, for the message.
 
     Raises:
-        CheckpointError: Keys are missing; names the first of them.
+        CheckpointError: Keys are missing or tensors have other shapes; names the first
+            of them.
     """
     model = unwrap_model(model)
     if isinstance(model, BaseTTAModel):
         model = model.module
-    state = checkpoint.get('state_dict', checkpoint)
-    stored = {key.removeprefix('module.') for key in state}
+    stored = checkpoint.get('state_dict', checkpoint)
+    state = {key.removeprefix('module.'): value for key, value in stored.items()}
     wanted = [key for key in model.state_dict() if not key.endswith(_OPTIONAL_KEYS)]
-    missing = [key for key in wanted if key not in stored]
+    try:
+        # A copy: some hooks change the keys in place.
+        found = model.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:4]]
+        raise CheckpointError(
+            f'{path} does not fit this {type(model).__name__}: '
+            f'{" ".join(lines)[:600] or error}. What does not fit would stay as '
+            'initialised, that is random. Give the config it was saved from.'
+        ) from error
+    missing = [key for key in wanted if key in {*found.missing_keys}]
     if not missing:
         return
     first = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
-    is_backbone = stored and all(key.startswith('backbone.') for key in stored)
+    is_backbone = state and all(key.startswith('backbone.') for key in state)
     hint = (
         'It is an exported backbone, without projector, head and banks: give the '
         'training checkpoint (epoch_*.pth or iter_*.pth).'

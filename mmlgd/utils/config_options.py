@@ -140,6 +140,8 @@ def _dict(text: str, depth: int) -> dict[str, Any]:
         name, equals, value = item.partition('=')
         if not equals or not name.strip().isidentifier():
             raise _SyntaxError(f'dict(...) takes name=value, not {item.strip()!r}')
+        if name.strip() in pairs:
+            raise _SyntaxError(f'dict(...) has {name.strip()!r} twice')
         pairs[name.strip()] = _element(value, depth + 1)
     return pairs
 

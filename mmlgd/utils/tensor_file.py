@@ -9,6 +9,7 @@ import torch
 from mmlgd.errors import MMLGDError
 
 from .atomic import replace_file
+from .weights_only import why_unreadable
 
 _File = TypeVar('_File', bound='TensorFile')
 
@@ -67,9 +68,8 @@ class TensorFile:
             found = cls(**_typed(cls, contents))
             found.validate()
         except Exception as error:  # The unpickler raises anything on broken bytes.
-            reason = str(error).split('\n')[0][:300]
             raise cls.ERROR(
-                f'{path} is not a whole {cls.KIND} ({type(error).__name__}: {reason}); '
+                f'{path} is not a whole {cls.KIND} ({why_unreadable(error)}); '
                 f'write it again with {cls.TOOL}.'
             ) from error
         return found

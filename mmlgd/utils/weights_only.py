@@ -1,6 +1,7 @@
 """Reading files of weights without running anything that stands in them."""
 
 import io
+import re
 import tarfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -100,13 +101,22 @@ def load_weights_only(
             contents = torch.load(file, map_location=map_location, weights_only=True)
         return _restore_histories(contents)
     except Exception as error:  # The unpickler raises anything on broken bytes.
-        reason = str(error).strip().split('\n')[0][:300]
         raise CheckpointError(
-            f'{name} cannot be read as a checkpoint ({type(error).__name__}: {reason}); '
+            f'{name} cannot be read as a checkpoint ({why_unreadable(error)}); '
             'it may be truncated, a web page saved under this name, or hold objects that '
             'are more than weights, which are never unpickled. Fetch or write it again; '
             'from a source that you trust, save its state_dict alone.'
         ) from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why ``torch.load`` cannot read a file, without its advice to trust the file."""
+    text = str(error).strip()
+    found = re.search(r'GLOBAL (\S+)|instantiate (\S+)', text)
+    if found:
+        return f'it holds {found[1] or found[2]}, which is not plain data'
+    text = text.rpartition('WeightsUnpickler error:')[2].strip() or 'no message'
+    return f'{type(error).__name__}: {text.splitlines()[0][:300]}'
 
 
 def _allowing() -> AbstractContextManager:

@@ -11,6 +11,8 @@ from matplotlib.image import AxesImage
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
+from mmlgd.evaluation import match_dataset
+
 _TEACHER, _STUDENT = '#b0b7c3', '#0b6e99'
 
 
@@ -59,7 +61,9 @@ def _encode(model: nn.Module, dataset: Any, batch_size: int = 200) -> dict:
             found['labels'].append(int(sample.gt_label))
             found['images'].append(item['inputs'])
     found['embeddings'] = torch.cat(found['embeddings'])
-    found['labels'] = torch.tensor(found['labels'])
+    names = model.prediction_bank.category_names
+    matched = torch.tensor(match_dataset(dataset, names, 'the images'))
+    found['labels'] = matched[found['labels']]
     return found
 
 

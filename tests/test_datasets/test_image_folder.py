@@ -34,7 +34,11 @@ def warnings(monkeypatch):
     return lines
 
 
-HIDDEN = ['.ipynb_checkpoints', '.Trash-1000', '.thumbnails', '.git', *SYSTEM_FOLDERS]
+HIDDEN = [
+    *('.ipynb_checkpoints', '.Trash-1000', '.thumbnails', '.git', *SYSTEM_FOLDERS),
+    # As they are spelled by Windows, macOS, Synology and QNAP.
+    *('$Recycle.Bin', '$RECYCLE.BIN', '__MACOSX', '@eaDir', '@Recycle', '#snapshot'),
+]
 
 
 @pytest.mark.parametrize('folder', HIDDEN)

@@ -15,7 +15,9 @@ from mmengine.runner.checkpoint import (
 )
 from torch import nn
 
-from mmlgd.errors import CheckpointError, TeacherError
+from mmlgd.datasets.bags import Bags
+from mmlgd.errors import CheckpointError, MMLGDError, TeacherError
+from mmlgd.models.banks.bank_file import BankFile
 from mmlgd.models.teachers.weight_files import read_weights_and_meta
 from mmlgd.utils import run_config
 from mmlgd.utils.checkpoint import read_checkpoint
@@ -166,3 +168,13 @@ def test_safetensors_are_read_and_broken_ones_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(CheckpointError, match='model.safetensors .* truncated'):
         read_checkpoint(path)
+
+
+def test_a_refusal_names_what_the_file_holds_and_never_advises_to_trust_it(tmp_path):
+    evil = write_trap(tmp_path / 'evil.pth', tmp_path / 'it_ran')
+    for read in (load_weights_only, BankFile.read, Bags.read):
+        with pytest.raises(
+            MMLGDError, match='it holds (posix|nt).mkdir, which'
+        ) as caught:
+            read(evil)
+        assert 'weights_only' not in str(caught.value)
