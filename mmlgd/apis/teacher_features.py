@@ -37,11 +37,7 @@ def unlabeled_loader(cfg: Config) -> DataLoader:
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = dict(
         test,
-<<<<<<< HEAD
-        dataset=dict(images, pipeline=prepared['pipeline']),
-=======
         dataset=as_prepared(train.dataset, test.dataset),
->>>>>>> breaker
         sampler=dict(type='DefaultSampler', shuffle=False),
         drop_last=False,
     )

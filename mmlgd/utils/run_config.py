@@ -13,7 +13,11 @@ from mmlgd.errors import ConfigError
 from .annotation_files import check_annotation_files
 from .atomic import check_output_folder
 from .config_check import check_config
-from .config_fields import check_option_fields, warn_of_misspelt_fields
+from .config_fields import (
+    check_option_fields,
+    warn_of_compile,
+    warn_of_misspelt_fields,
+)
 from .launch import detect_launcher, set_up_distributed
 from .loaders import use_loader_options_that_work
 from .mmengine_private import read_weights_only
@@ -101,6 +105,8 @@ def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
         DataError: An annotation file is not there.
     """
     _check(cfg)
+    if 'train_dataloader' in dataloaders:
+        warn_of_compile(cfg)
     check_annotation_files(cfg, dataloaders)
     use_loader_options_that_work(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')

@@ -207,14 +207,14 @@ def test_errors_of_foreign_constructors_name_the_file():
             MODELS.build(dict(MBV3, arch='gigantic'))
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize('kind', [None, 3, ['Pretrained'], {}])
 def test_an_initialisation_without_a_name_is_refused_or_dropped(kind):
     config = dict(MBV3, init_cfg=dict(type=kind))
     with pytest.raises(CheckpointError, match=r'f\.pth'):
         with building('f.pth', 'backbone'):
             MODELS.build(trusted_config(config, 'f.pth'))
-=======
+
+
 @pytest.mark.parametrize(
     'config',
     [
@@ -249,4 +249,3 @@ def test_a_student_of_usual_size_may_be_built():
 def test_a_stored_pipeline_makes_no_huge_pictures(option):
     with pytest.raises(CheckpointError, match='f.pth.*is more than'):
         trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')
->>>>>>> breaker
