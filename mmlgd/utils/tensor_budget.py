@@ -43,7 +43,7 @@ def _new_elements(args: tuple) -> int | None:
     first = args[0] if args else None
     if isinstance(first, (list, tuple)) and all(type(side) is int for side in first):
         return math.prod(first)
-    is_number = type(first) in (int, float) and math.isfinite(first)
+    is_number = isinstance(first, (int, float)) and math.isfinite(first)
     # Of arange and linspace, whose length is not far from their largest argument.
     return (
         int(max(each for each in args if type(each) in (int, float)))
