@@ -85,6 +85,8 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
     elif isinstance(image, torch.Tensor):
         yield from _from_tensor(image, name)
     elif isinstance(image, np.ndarray):
+        # numpy crashes on a np.matrix that is given a third axis.
+        image = np.asarray(image)
         several = image.ndim == 4
         for each in image if several else [image]:
             yield _from_array(each, order, name)

@@ -203,3 +203,11 @@ def test_wrong_arguments_are_refused():
     closed.close()
     with pytest.raises(DataError, match='cannot be read'):
         only(closed)
+
+
+def test_subclasses_of_arrays_are_read_as_arrays():
+    gray = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    for kind in (np.asmatrix, np.ma.masked_array):
+        (image,) = iter_images(kind(gray))
+        assert type(image) is np.ndarray
+        assert np.array_equal(image, np.stack([gray] * 3, axis=2))
