@@ -42,6 +42,7 @@ def config_of(file: Path, name: str) -> Config:
     return run_config(benchmark, benchmark.methods[name], 1, Path('work'), 'prepared')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
     """And in the learning rate that suits it; BINGO gets pairs, and at one cost fewer."""

@@ -130,6 +130,7 @@ def test_a_place_that_takes_no_file_is_found_before_the_fit(root, monkeypatch):
         tool.main([str(root / 'pair.py'), '--out', str(root)])
 
 
+@pytest.mark.slow
 def test_an_empty_folder_ends_with_one_line(root, tmp_path):
     (tmp_path / 'empty').mkdir()
     option = f'dataloader.dataset.data_root={tmp_path / "empty"}'

@@ -52,6 +52,7 @@ def neighbours_by_hand(root: Path, k: int) -> list:
     return np.argsort(-near, axis=1)[:, :k].tolist()
 
 
+@pytest.mark.slow
 def test_bags_are_written_and_trained_on(tmp_path, capsys):
     config, out = write_config(tmp_path), tmp_path / 'bags.pth'
     main(config, '--out', out, '--k', 4)
@@ -101,6 +102,7 @@ def test_what_cannot_work_is_refused_and_nothing_written(tmp_path, options, mess
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_tool_ends_with_one_line_for_a_missing_config(tmp_path):
     command = [sys.executable, str(TOOL), 'none.py', '--out', 'bags.pth']
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -61,6 +61,7 @@ def assert_same_rows(first: Path, second: Path) -> None:
         assert np.allclose(two[place][1], embedding, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_was_built_and_what_it_takes(tmp_path, capsys):
     root, out = write_config(tmp_path), tmp_path / 'store'
     assert build(root, out, '--views', 2, '--dtype', 'int8') == 0
@@ -83,6 +84,7 @@ def test_the_summary_says_what_was_built_and_what_it_takes(tmp_path, capsys):
         build(root, out, '--views', 2, '--dtype', 'float16')
 
 
+@pytest.mark.slow
 def test_verifying_ends_with_1_where_there_is_a_fault(tmp_path, capsys):
     root, out = write_config(tmp_path), tmp_path / 'store'
     build(root, out, '--views', 1)
@@ -95,6 +97,7 @@ def test_verifying_ends_with_1_where_there_is_a_fault(tmp_path, capsys):
     assert fault.startswith(f'The shard {shard} does not have its checksum')
 
 
+@pytest.mark.slow
 def test_int8_loses_more_than_float16_and_both_little(tmp_path, capsys):
     root, losses = write_config(tmp_path), {}
     for dtype in ('float16', 'int8'):
@@ -103,6 +106,7 @@ def test_int8_loses_more_than_float16_and_both_little(tmp_path, capsys):
     assert losses['float16'] < 1e-6 < losses['int8'] < 1e-3
 
 
+@pytest.mark.slow
 def test_views_and_images_are_added(tmp_path, capsys):
     root, out = write_config(tmp_path), tmp_path / 'store'
     few = ('--cfg-options', 'train_dataloader.dataset.dataset.indices=7')

@@ -38,6 +38,7 @@ def files(tmp_path_factory):
     return [str(root / 'config.py'), str(root / 'backbone.pth')]
 
 
+@pytest.mark.slow
 def test_knn_writes_what_it_prints(files, tmp_path, capsys):
     out = tmp_path / 'knn.json'
     knn.main([*files, '--k', '1', '2', '--out', str(out), '--device', 'cpu'])
@@ -52,6 +53,7 @@ def test_knn_writes_what_it_prints(files, tmp_path, capsys):
     assert 'k 2       top1 100.0' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_knn_takes_options_of_the_config_and_of_the_votes(files, tmp_path):
     out = tmp_path / 'knn.json'
     options = ['--out', str(out), '--device', 'cpu']
@@ -65,6 +67,7 @@ def test_knn_takes_options_of_the_config_and_of_the_votes(files, tmp_path):
         knn.main([*files, *options])
 
 
+@pytest.mark.slow
 def test_knn_matches_the_classes_of_both_sets_by_name(files, tmp_path):
     # The test set's folders, the same pictures, are named so that they sort otherwise.
     config = Path(files[0])
@@ -84,6 +87,7 @@ def test_knn_matches_the_classes_of_both_sets_by_name(files, tmp_path):
         knn.main([*files, *options, rest, classes.replace('dog', 'wolf')])
 
 
+@pytest.mark.slow
 def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
     command = [sys.executable, str(TOOLS / 'knn.py'), files[0], 'absent.pth']
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
@@ -92,6 +96,7 @@ def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_knn_takes_the_stock_config_of_a_linear_probe(tmp_path, monkeypatch):
     root = TOOLS.parents[1]
     monkeypatch.chdir(tmp_path)

@@ -181,6 +181,7 @@ def test_root_that_is_a_file_is_named_as_one(tmp_path):
         list_images(str(tmp_path / 'null\0byte'))
 
 
+@pytest.mark.slow
 def test_ways_to_write_the_root(tmp_path, monkeypatch):
     touch(tmp_path, 'images/a.jpg')
     monkeypatch.chdir(tmp_path)

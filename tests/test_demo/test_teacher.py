@@ -40,6 +40,7 @@ def read_accuracy(data):
     return json.loads(path.read_text())['top1']
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
 def test_zero_shot_accuracy_is_the_recorded_one(tmp_path):
     data = teacher_data.TEACHER_DATA['fashion_mnist']

@@ -66,6 +66,7 @@ def distilled(tmp_path_factory):
     return work_dir / 'epoch_2.pth'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('config', [R18, MBV3_SMALL, EFF_B0, MOBILE_ONE])
 @torch.no_grad()
 def test_backbone(tmp_path, images, config):
@@ -84,6 +85,7 @@ def test_backbone(tmp_path, images, config):
     assert metadata(tmp_path / 'out.onnx')['channel_order'] == 'RGB'
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_branches_of_mobileone_are_merged(tmp_path):
     write_backbone(tmp_path / 'in.pth', MOBILE_ONE)

@@ -15,6 +15,7 @@ from mmlgd.errors import CheckpointError, ConfigError
 from tests.toy_tool_run import TOOLS, run_tool
 
 
+@pytest.mark.slow
 def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):
     result = run_tool(
         *(sys.executable, TOOLS / 'test.py', toy_config, trained[0] / 'epoch_2.pth'),
