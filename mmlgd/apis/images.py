@@ -161,7 +161,11 @@ def _from_tensor(tensor: torch.Tensor, name: str) -> Iterator[np.ndarray]:
             'of 0 to 1.'
         )
     batch = tensor if tensor.dim() == 4 else tensor[None]
-    for each in batch.permute(0, 2, 3, 1).cpu().numpy():
+    try:
+        pictures = batch.permute(0, 2, 3, 1).cpu().numpy()
+    except Exception as error:  # sparse, or on the device 'meta'
+        raise DataError(f'{name} is a tensor without plain values: {error}') from error
+    for each in pictures:
         yield _from_array(each, 'rgb', name)
 
 

@@ -30,6 +30,9 @@ ORIGIN_KEYS = (
 # Entries that models fill in themselves where an older file has none.
 _OPTIONAL_KEYS = ('num_batches_tracked', 'encoded_templates')
 
+# Small tensors may repeat their memory, as buffers that were expanded do.
+_MAX_REPEATED = 2**20
+
 
 def read_checkpoint(path: str | Path) -> dict:
     """Read a training checkpoint or an exported backbone, executing nothing of it.
@@ -69,6 +72,11 @@ def read_checkpoint(path: str | Path) -> dict:
                 f'{path} cannot be used: `{key}` is a {value.layout} tensor on '
                 f'{value.device}, not a plain one; save it with .to_dense().cpu().'
             )
+        if isinstance(value, torch.Tensor) and _repeats_memory(value):
+            raise CheckpointError(
+                f'{path} cannot be used: `{key}` has {value.numel():,} values, most of '
+                'which the file does not hold; save it with .clone().'
+            )
     return dict(checkpoint, state_dict=_to_float32(state, path), meta=meta)
 
 
@@ -85,6 +93,12 @@ def _read(path: str) -> object:
 
 def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and tensor.device.type == 'cpu'
+
+
+def _repeats_memory(tensor: torch.Tensor) -> bool:
+    """Whether a stride of 0 makes a huge tensor of a small file."""
+    held = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.numel() > max(held, _MAX_REPEATED)
 
 
 def _to_float32(state: dict, path: str) -> dict:

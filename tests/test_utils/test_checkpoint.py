@@ -40,6 +40,8 @@ def test_weights_that_are_not_finite_are_named(value):
         dict(state_dict={}, meta='x'),
         dict(state_dict=dict(w=torch.ones(2).to_sparse())),
         dict(state_dict=dict(w=torch.empty(2, device='meta'))),
+        dict(state_dict=dict(w=torch.ones(1).expand(10**13))),
+        dict(state_dict=dict(w=torch.ones(1, dtype=torch.half).expand(10**13))),
     ],
 )
 def test_what_is_not_a_checkpoint_is_refused(tmp_path, contents):
