@@ -5,9 +5,9 @@
 #   BOOTSTRAP    the Python (3.10 or newer) that creates .venv
 #   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
 #   JOBS         processes that `make test` and `make test-all` use; default 2
-#   DEMO_ARGS    passed to tools/demo.py, e.g. DEMO_ARGS=--short
-#   PROBE_ARGS   passed to tools/demo_probe.py, e.g. PROBE_ARGS=--short
-#   TRANSFER_ARGS  passed to tools/demo_transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
+#   DEMO_ARGS    passed to demo/run.py, e.g. DEMO_ARGS=--short
+#   PROBE_ARGS   passed to demo/probe.py, e.g. PROBE_ARGS=--short
+#   TRANSFER_ARGS  passed to demo/transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
 
 BOOTSTRAP ?= $(or $(PYTHON),python3)
 RUN := $(or $(PYTHON),.venv/bin/python)
@@ -43,18 +43,18 @@ format: env  ## Fix what lint would complain about, where that is safe
 	$(RUN) -m ruff format .
 
 demo: env  ## Distil a small CLIP into MobileNetV3 on embedded data; print the table
-	$(RUN) tools/demo.py $(DEMO_ARGS)
+	$(RUN) -m demo.run $(DEMO_ARGS)
 
 # The last file that the demo's run writes.
 work_dirs/demo/summary.json: | env
-	$(RUN) tools/demo.py
+	$(RUN) -m demo.run
 
 demo-probe: env work_dirs/demo/summary.json  ## Probe the distilled backbone with few and all labels
-	$(RUN) tools/demo_probe.py $(PROBE_ARGS)
+	$(RUN) -m demo.probe $(PROBE_ARGS)
 
 demo-transfer: env work_dirs/demo/summary.json  ## Train detector and segmenter from it and from scratch
-	$(RUN) tools/demo_transfer.py $(TRANSFER_ARGS)
+	$(RUN) -m demo.transfer $(TRANSFER_ARGS)
 
 clean:  ## Remove build and test leftovers; the environment and work_dirs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
-	find mmlgd tests tools configs -name __pycache__ -type d -exec rm -rf {} +
+	find mmlgd benchmarks configs demo tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -61,8 +61,11 @@ class BuildWithMim(build_py):
 
 
 EXTRAS = {
-    name: requirements(name) for name in ('mminstall', 'tests', 'optional', 'docs')
+    name: requirements(name)
+    for name in ('mminstall', 'tests', 'export', 'optional', 'docs')
 }
+# The tests compare exported files with the model.
+EXTRAS['tests'] += EXTRAS['export']
 EXTRAS['all'] = sorted({line for lines in EXTRAS.values() for line in lines})
 
 setup(

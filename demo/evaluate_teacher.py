@@ -11,15 +11,19 @@ Example:
 
 import argparse
 import json
+import sys
 from pathlib import Path
+
+if __name__ == '__main__':  # started by its path: find the package that it is in
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import open_clip
 import torch
 from mmengine.dataset import default_collate
 from mmpretrain.models import ClsDataPreprocessor
-from teacher_data import TEACHER_DATA, TeacherData
 from torch.utils.data import DataLoader
 
+from demo.teacher_data import TEACHER_DATA, TeacherData
 from mmlgd.datasets.category_names import load_category_names, load_templates
 
 

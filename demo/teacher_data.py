@@ -11,8 +11,8 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmpretrain.datasets import CustomDataset, FashionMNIST
 
-from mmlgd.datasets.cifar10 import prepare_cifar10
-from mmlgd.datasets.fashion_mnist import (
+from demo.cifar10 import prepare_cifar10
+from demo.fashion_mnist import (
     prepare_demo_data,
     prepare_full_data,
     read_split,

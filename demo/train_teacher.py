@@ -22,22 +22,26 @@ class, of any sizes, named as the class. Images are held in memory.
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+if __name__ == '__main__':  # started by its path: find the package that it is in
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import open_clip
 import torch
-from caption_data import read_captions, read_classes
-from contrastive import (
+
+from demo.caption_data import read_captions, read_classes
+from demo.contrastive import (
     grouped_batches,
     grouped_clip_loss,
     multi_positive_clip_loss,
     random_views,
 )
-from evaluate_teacher import create_teacher, evaluate
-from teacher_data import TEACHER_DATA, TeacherData
-
+from demo.evaluate_teacher import create_teacher, evaluate
+from demo.teacher_data import TEACHER_DATA, TeacherData
 from mmlgd.datasets.category_names import load_category_names, load_templates
 from mmlgd.utils.tool import run_tool
 

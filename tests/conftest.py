@@ -1,7 +1,17 @@
 """What every test module starts from, whichever worker ran others before it."""
 
+import os
+from pathlib import Path
+
 import pytest
 from mmengine.registry import DefaultScope
+
+# The processes that tests start find this checkout, wherever they run: the scripts of
+# tools/ import an mmlgd that is installed, or on the path.
+_ROOT = str(Path(__file__).resolve().parents[1])
+os.environ['PYTHONPATH'] = os.pathsep.join(
+    [_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]
+)
 
 
 @pytest.fixture(scope='module', autouse=True)

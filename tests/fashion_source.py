@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlgd.datasets.fashion_mnist import SPLIT_FILES
+from demo.fashion_mnist import SPLIT_FILES
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

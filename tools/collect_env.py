@@ -1,12 +1,8 @@
+#!/usr/bin/env python
 """Print the environment: paste it into a report about a problem."""
 
-from mmlgd.utils.collect_env import collect_env
-
-
-def main() -> None:
-    for name, value in collect_env().items():
-        print(f'{name}: {value}')
-
+from mmlgd.cli.collect_env import main
+from mmlgd.utils.tool import run_tool
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

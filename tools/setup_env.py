@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / '.cache/env'
 MMCV = 'onedl-mmcv'
+GROUPS = ('mminstall', 'runtime', 'export', 'tests')
 #: The forks have the modules of the originals: never install both.
 ORIGINALS = {
     'onedl-mmengine': 'mmengine',
@@ -32,9 +33,7 @@ ORIGINALS = {
     'onedl-mmdetection': 'mmdet',
     'onedl-mmsegmentation': 'mmsegmentation',
 }
-IMPORTS = (
-    'torchvision, mmcv.ops, mmpretrain.models, mmdet.models, mmseg.models, open_clip'
-)
+LIBS = 'torchvision, mmcv.ops, mmpretrain.models, mmdet.models, mmseg.models, open_clip'
 
 _LIST = """
 from importlib.metadata import distributions
@@ -66,9 +65,9 @@ def normalise(requirement: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-def requirement_lines(*names: str) -> list[str]:
-    """The lines of ``requirements/<name>.txt``, comments and blanks left out."""
-    texts = [(ROOT / f'requirements/{name}.txt').read_text() for name in names]
+def requirement_lines(*files: str) -> list[str]:
+    """The lines of requirement files, comments and blanks left out."""
+    texts = [(ROOT / file).read_text() for file in files]
     lines = (line.partition('#')[0].strip() for line in '\n'.join(texts).splitlines())
     return [line for line in lines if line]
 
@@ -126,19 +125,20 @@ class Target:
 
 def wanted_requirements(installed: dict[str, str]) -> list[str]:
     """All requirement lines, except forks whose original is installed."""
-    lines = requirement_lines('mminstall', 'runtime', 'tests')
+    lines = requirement_lines(*(f'requirements/{name}.txt' for name in GROUPS))
     return [line for line in lines if ORIGINALS.get(normalise(line)) not in installed]
 
 
 def constraint_lines(kept: dict[str, str]) -> list[str]:
     """The pinned set, with the versions of ``kept`` in place of its own."""
-    pins = [x for x in requirement_lines('constraints') if normalise(x) not in kept]
+    pins = [x for x in requirement_lines('constraints.txt') if normalise(x) not in kept]
     return pins + [f'{name}=={version}' for name, version in kept.items()]
 
 
 def current_stamp(target: Target) -> str:
     """The files that define the environment, and what is installed of them."""
-    files = [ROOT / 'setup.py', Path(__file__), *(ROOT / 'requirements').glob('*.txt')]
+    files = [ROOT / 'setup.py', ROOT / 'constraints.txt', Path(__file__)]
+    files += (ROOT / 'requirements').glob('*.txt')
     digest = hashlib.sha256(b''.join(file.read_bytes() for file in sorted(files)))
     installed = target.installed()
     names = {*map(normalise, wanted_requirements(installed)), 'mmlgd'}
@@ -164,7 +164,7 @@ def provide_mmcv(target: Target) -> None:
     if 'mmcv' in target.installed():
         where = f'The mmcv in {target.python} does not load with its torch'
         raise SetupFailed(f'{where}: install one that does, or uninstall it.')
-    pin = next(x for x in requirement_lines('constraints') if normalise(x) == MMCV)
+    pin = next(x for x in requirement_lines('constraints.txt') if normalise(x) == MMCV)
     cache = os.environ.get('MMLGD_WHEELS') or Path.home() / '.cache/mmlgd/wheels'
     tag = f'{target.ask(_WHEEL_TAG)}{os.environ.get("FORCE_CUDA", "")}'
     folder = Path(cache) / re.sub(r'[^\w.-]', '_', tag)
@@ -218,9 +218,9 @@ def install(target: Target) -> None:
     provide_mmcv(target)
     say('[4/4] mmlgd, in editable form')
     target.pip('install', '-q', '--no-deps', '--no-build-isolation', '-e', str(ROOT))
-    if target.ask(f'import {IMPORTS}') is None:
+    if target.ask(f'import {LIBS}') is None:
         libraries = 'libGL.so.1 comes with apt-get install libgl1 libglib2.0-0'
-        raise SetupFailed(f'{target.python} cannot import {IMPORTS} ({libraries}).')
+        raise SetupFailed(f'{target.python} cannot import {LIBS} ({libraries}).')
     subprocess.run([target.python, str(ROOT / 'tools/collect_env.py')])
     target.stamp.write_text(current_stamp(target))
 

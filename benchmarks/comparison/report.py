@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from benchmarks.comparison.plan import Benchmark
 from benchmarks.comparison.runs import Run
 from benchmarks.provenance import dump_rows
-from mmlgd.datasets.fashion_scenes import SceneSettings
+from demo.scenes import SceneSettings
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.visualization import draw_costs
 

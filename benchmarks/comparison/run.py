@@ -21,7 +21,14 @@ from torch.utils.data import DataLoader
 
 from mmlgd.apis import extract_features
 from mmlgd.datasets.splits import draw_labelled
-from mmlgd.evaluation import fit_linear_probes, predict, summarize, weighted_knn
+from mmlgd.evaluation import (
+    fit_linear_probes,
+    match_dataset,
+    match_labels,
+    predict,
+    summarize,
+    weighted_knn,
+)
 from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
@@ -92,6 +99,7 @@ def evaluate(cfg: Config, folder: Path, asked: dict) -> dict:
             name: extract_features(backbone, loader, model.data_preprocessor, device)
             for name, loader in loaders.items()
         }
+        data = count_alike(data, loaders)
     if 'probe' in wanted:
         found['probe'] = probe_all(data, split, wanted['probe'], asked['seed'])
     if 'knn' in wanted:
@@ -110,7 +118,19 @@ def classify(model: nn.Module, loader: DataLoader, role: str) -> dict | None:
     samples = [sample for batch in loader for sample in model.test_step(batch)]
     scores = torch.stack([sample.get(key) for sample in samples]).cpu()
     labels = torch.cat([sample.gt_label for sample in samples]).cpu()
+    names = model.prediction_bank.category_names
+    labels = torch.tensor(match_dataset(loader.dataset, names, 'the images'))[labels]
     return summarize(labels, scores.argmax(dim=1) == labels, scores.shape[1])
+
+
+def count_alike(data: Features, loaders: dict[str, DataLoader]) -> Features:
+    """Give the labels of every split the numbers of the training set's classes."""
+    train, found = loaders['train'].dataset, dict(data)
+    for name, (features, labels) in data.items():
+        _, matched = match_labels(train, loaders[name].dataset)
+        if matched is not None:
+            found[name] = (features, torch.tensor(matched)[labels])
+    return found
 
 
 def _num_classes(data: Features) -> int:

@@ -21,9 +21,9 @@ from benchmarks.comparison.plan import Benchmark
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.inputs import changed_inputs, describe_inputs
 from benchmarks.provenance import provenance
+from demo.scenes.runs import run_process
 from mmlgd.errors import MMLGDError
 from mmlgd.utils.atomic import write_atomically
-from tools.transfer.runs import run_process
 
 _NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_dataloader'}
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mmlgd.datasets.fashion_scenes import SceneSettings, prepare_fashion_scenes
+from demo.scenes import SceneSettings, prepare_fashion_scenes
+from demo.scenes.measures import percentages
+from demo.scenes.runs import CONFIGS, load_config, shorten, train
 from mmlgd.errors import ConfigError
-from tools.transfer.measures import percentages
-from tools.transfer.runs import CONFIGS, load_config, shorten, train
 
 
 def prepare_scenes(folder: Path, settings: dict) -> None:

@@ -153,7 +153,7 @@ def export_backbone_onnx(
     image_size: int | Sequence[int] | None = None,
     fold_preprocessing: str | None = None,
     opset: int = 17,
-) -> float:
+) -> float | None:
     """:func:`export_backbone` to ONNX; returns the largest relative difference."""
     return export_backbone(
         checkpoint,
@@ -169,7 +169,7 @@ def export_backbone_onnx(
 
 def export_classifier_onnx(
     checkpoint: str | Path, out: str | Path, *args, **kwargs
-) -> float:
+) -> float | None:
     """:func:`export_classifier` to ONNX; returns the largest difference."""
     return export_classifier(checkpoint, 'onnx', out, *args, **kwargs).difference
 

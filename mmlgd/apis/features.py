@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.pooled_features import kind_of, last_of
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
@@ -28,8 +29,8 @@ def extract_features(
 
     Args:
         backbone (nn.Module): Gives a tuple of maps, of which the last is averaged
-            over its positions, or of vectors. Used in eval mode and left in the mode
-            it was in.
+            over its positions wherever its channels are, or of vectors. Used in eval
+            mode and left in the mode it was in.
         dataloader (DataLoader): Batches of ``inputs`` and mmpretrain's
             ``data_samples``.
         data_preprocessor (nn.Module): E.g. from :func:`build_preprocessor`.
@@ -48,11 +49,13 @@ def extract_features(
     backbone.eval()
     backbone.to(device)
     data_preprocessor.to(device)
-    features, labels = [], []
+    features, labels, kind = [], [], ''
     for batch in dataloader:
         labels += [_label(sample) for sample in batch['data_samples']]
         inputs = data_preprocessor(batch)['inputs']
-        features.append(_pool(backbone(inputs)).float().cpu())
+        outputs = backbone(inputs)
+        kind = kind or kind_of(outputs, inputs, backbone)
+        features.append(_pool(last_of(outputs), kind).float().cpu())
     for module, training in modes:
         module.training = training
     if not features:
@@ -114,39 +117,42 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
             'the config must have train_dataloader, and test_dataloader or '
             'val_dataloader, to give labelled images and images to classify.'
         )
-    train_sets, test_sets = (
-        innermost_datasets(train.dataset),
-        innermost_datasets(test.dataset),
-    )
-    for name, parts in (('training', train_sets), ('test', test_sets)):
-        for part in parts:
-            if 'pipeline' not in part:
-                raise ConfigError(
-                    f'the {name} set {part.get("type")} has no pipeline: give datasets '
-                    'with a pipeline that ends with PackInputs.'
-                )
+    train = dict(test, dataset=as_prepared(train.dataset, test.dataset))
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
-    parts = [dict(part, pipeline=test_sets[0].pipeline) for part in train_sets]
-    joined = dict(type='ConcatDataset', datasets=parts) if parts[1:] else parts[0]
-    train = dict(test, dataset=joined)
     return tuple(Runner.build_dataloader(copy.deepcopy(part)) for part in (train, test))
 
 
-def innermost_config(dataset: dict) -> dict:
-    """The config of the data set within all wrappers, which repeat or augment."""
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    return dataset
+def as_prepared(images: dict, prepared: dict) -> dict:
+    """Config of one dataset's images under another one's pipeline.
+
+    Args:
+        images (dict): Config of a dataset. Wrappers, which repeat or augment, are taken
+            off; the parts of a concatenation stay joined.
+        prepared (dict): Config of the dataset whose pipeline is used; of several parts
+            that of the first.
+
+    Raises:
+        ConfigError: A dataset has no pipeline.
+    """
+    parts, others = innermost_datasets(images), innermost_datasets(prepared)
+    for part in (*parts, *others):
+        if 'pipeline' not in part:
+            raise ConfigError(
+                f'the dataset {part.get("type")} has no pipeline: give datasets with a '
+                'pipeline that ends with PackInputs.'
+            )
+    parts = [dict(part, pipeline=others[0]['pipeline']) for part in parts]
+    return dict(type='ConcatDataset', datasets=parts) if parts[1:] else parts[0]
 
 
-def _pool(features: torch.Tensor | tuple | list) -> torch.Tensor:
-    last = features[-1] if isinstance(features, (tuple, list)) else features
-    if last.ndim == 4:
-        return last.mean(dim=(2, 3))
-    if last.ndim == 2:
-        return last
+def _pool(features: torch.Tensor, kind: str) -> torch.Tensor:
+    if kind == 'vectors':
+        return features
+    positions = {'maps': (2, 3), 'channels-last maps': (1, 2)}
+    if kind in positions and features.ndim == 4:
+        return features.mean(dim=positions[kind])
     raise ConfigError(
-        f'the backbone gives features of shape {tuple(last.shape)}, neither maps '
+        f'the backbone gives features of shape {tuple(features.shape)}, neither maps '
         '(B, h, H, W) nor vectors (B, h): set its out_type or out_indices.'
     )
 

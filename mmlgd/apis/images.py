@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarr
             f'channel_order is {channel_order!r}, but must be one of {CHANNEL_ORDERS}.'
         )
     if not _is_single(images):
-        for number, image in enumerate(images):
+        for number, image in enumerate(cast(Iterable, images)):
             if isinstance(image, (list, tuple)):
                 raise ConfigError(f'image {number} is a list: give one flat list.')
             yield from _read(image, channel_order, f'image {number}')
@@ -84,6 +85,8 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
     elif isinstance(image, torch.Tensor):
         yield from _from_tensor(image, name)
     elif isinstance(image, np.ndarray):
+        # numpy crashes on a np.matrix that is given a third axis.
+        image = np.asarray(image)
         several = image.ndim == 4
         for each in image if several else [image]:
             yield _from_array(each, order, name)
@@ -116,7 +119,7 @@ def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
         yield decode(data, each)
 
 
-def _from_stream(stream: object, name: str) -> np.ndarray:
+def _from_stream(stream: Any, name: str) -> np.ndarray:
     name = str(getattr(stream, 'name', name))
     try:
         data = stream.read()
@@ -158,7 +161,11 @@ def _from_tensor(tensor: torch.Tensor, name: str) -> Iterator[np.ndarray]:
             'of 0 to 1.'
         )
     batch = tensor if tensor.dim() == 4 else tensor[None]
-    for each in batch.permute(0, 2, 3, 1).cpu().numpy():
+    try:
+        pictures = batch.permute(0, 2, 3, 1).cpu().numpy()
+    except Exception as error:  # sparse, or on the device 'meta'
+        raise DataError(f'{name} is a tensor without plain values: {error}') from error
+    for each in pictures:
         yield _from_array(each, 'rgb', name)
 
 

@@ -11,21 +11,21 @@ from torch.utils.data import DataLoader
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.models.teachers import BaseTeacher, batch_encoder
 
-from .features import innermost_config
+from .features import as_prepared
 
 
 def unlabeled_loader(cfg: Config) -> DataLoader:
     """Build a loader of a config's training images, once each, in their order.
 
-    Wrappers around the training set, which augment or pair, are taken off. The
-    images go through the pipeline of ``val_dataloader``, or ``test_dataloader``
-    where there is none, in its batches.
+    Wrappers around the training set, which augment or pair, are taken off; the parts of
+    a concatenation stay joined. The images go through the pipeline of
+    ``val_dataloader``, or ``test_dataloader`` where there is none, in its batches.
 
     Args:
         cfg (Config): With ``train_dataloader`` and one of the two others.
 
     Raises:
-        ConfigError: A loader is missing, or its data set has no pipeline.
+        ConfigError: A loader is missing, or a dataset has no pipeline.
     """
     train = cfg.get('train_dataloader')
     test = cfg.get('val_dataloader') or cfg.get('test_dataloader')
@@ -34,17 +34,10 @@ def unlabeled_loader(cfg: Config) -> DataLoader:
             'the config must have train_dataloader, whose images are embedded, and '
             'val_dataloader or test_dataloader, whose pipeline prepares them.'
         )
-    images, prepared = (innermost_config(part.dataset) for part in (train, test))
-    if 'pipeline' not in images or 'pipeline' not in prepared:
-        raise ConfigError(
-            f'{images.get("type")} or {prepared.get("type")} has no pipeline: give '
-            'train_dataloader and val_dataloader one data set each with a pipeline '
-            'that ends with PackInputs, no concatenation.'
-        )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = dict(
         test,
-        dataset=dict(images, pipeline=prepared.pipeline),
+        dataset=as_prepared(train.dataset, test.dataset),
         sampler=dict(type='DefaultSampler', shuffle=False),
         drop_last=False,
     )

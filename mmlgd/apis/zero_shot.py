@@ -102,12 +102,12 @@ class ZeroShotClassifier:
                 f'{checkpoint} was distilled without category names; pass categories.'
             )
         record.require('image_size', 'student_temperature')
-        self.temperature = record.student_temperature
+        self.temperature = float(record.student_temperature or 0)  # required above
         self._pipeline = _Pipeline(record)
         self.student = _load_student(record, state, embed_dims).to(self.device)
         if categories is None:
             record.require('category_names')
-            self.category_names = record.category_names
+            self.category_names: list[str] = list(record.category_names or ())
             _check_rows(embeddings, len(self.category_names), embed_dims, checkpoint)
         else:
             bank = TextualSemanticsBank(categories, embed_dims, templates)
@@ -207,7 +207,7 @@ class _Pipeline:
         path, scope = record.path, record.default_scope
         steps = [
             trusted_config(step, path, 'TRANSFORMS', scope)
-            for step in record.test_pipeline
+            for step in record.test_pipeline or ()
         ]
         # Trained on gray images: colours are taken out, as they never were there.
         self._gray = any('GrayToBGR' in str(step.get('type')) for step in steps)
@@ -217,7 +217,7 @@ class _Pipeline:
                 self._run(np.zeros(size, np.uint8)) for size in ((9, 14), (12, 11))
             ]
         if sizes[0].shape != sizes[1].shape:
-            size = record.image_size
+            size: Any = record.image_size
             height, width = (size, size) if isinstance(size, int) else size
             resize = dict(type='Resize', scale=(width, height), backend='pillow')
             self._steps.transforms.insert(0, TRANSFORMS.build(resize))
@@ -283,15 +283,16 @@ def _load_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.Mo
     scope = record.default_scope
     parts = {
         key: config and trusted_config(config, record.path, scope=scope)
-        for key, config in record.student.items()
+        for key, config in (record.student or {}).items()
         if key != 'backbone'
     }
     backbone, preprocessor = stored_backbone(record), normalisation(record)
+    size: Any = record.image_size
     with building(record.path, 'student', scope):
         student = Student(
             backbone,
             embed_dims,
-            image_size=record.image_size,
+            image_size=size,
             data_preprocessor=preprocessor,
             **parts,
         )
@@ -304,6 +305,7 @@ def _load_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.Mo
 
 def _teacher(record: CheckpointMeta, teacher: dict | nn.Module | None) -> nn.Module:
     """The teacher whose text tower encodes other names."""
+    model: Any = teacher
     if teacher is None:
         if record.teacher_config is None:
             raise CheckpointError(
@@ -313,18 +315,18 @@ def _teacher(record: CheckpointMeta, teacher: dict | nn.Module | None) -> nn.Mod
         config = record.teacher_config
         config = trusted_config(config, record.path, 'TEACHERS', record.default_scope)
         with building(record.path, 'teacher', record.default_scope):
-            teacher = MODELS.build(config)
+            model = MODELS.build(config)
     elif not isinstance(teacher, nn.Module):
-        teacher = MODELS.build(teacher)
+        model = MODELS.build(teacher)
     # Weights behind a name may have changed since.
-    wanted, found = record.teacher, teacher.identity
+    wanted, found = record.teacher, model.identity
     if wanted is not None and not same_identity(wanted, found):
         raise BankError(
             f'{record.path} was distilled from {wanted}, but the teacher at hand is '
             f'{found}, whose text embeddings do not belong to this student; pass '
             f'teacher=dict(...) with those weights.{explain_difference(wanted, found)}'
         )
-    return teacher
+    return model
 
 
 def _check_rows(rows: object, number: int, width: int, path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from mmlgd.apis.export import export_backbone, export_classifier
 from mmlgd.errors import ConfigError
@@ -36,7 +37,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         if form.is_graph:
             _add_graph_arguments(parser)
     args = parser.parse_args(argv)
-    args.options = {name: getattr(args, name) for name in option_names(form)}
+    names = [] if form is None else option_names(form)
+    args.options = {name: getattr(args, name) for name in names}
     return args
 
 
@@ -88,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     if wrong:
         option = wrong[0].replace('_', '-')
         raise ConfigError(f'--{option} does not go with --part {part}; omit it.')
-    export = dict(backbone=export_backbone, classifier=export_classifier)[part]
+    export: Callable = export_backbone if part == 'backbone' else export_classifier
     done = export(
         args.checkpoint,
         args.format,

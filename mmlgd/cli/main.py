@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 from mmlgd.utils.suggest import suggest
+from mmlgd.utils.tool import run_tool
 from mmlgd.version import __version__
 
 #: Subcommand: its module, which has ``main(argv)``, and what it does.
@@ -11,6 +12,25 @@ COMMANDS = {
     'train': ('mmlgd.cli.train', 'train any config'),
     'test': ('mmlgd.cli.test', 'test a checkpoint of any config'),
     'export': ('mmlgd.cli.export', 'write a student for another library or as ONNX'),
+    'knn': ('mmlgd.cli.knn', 'classify by nearest neighbours of frozen features'),
+    'align-teacher': (
+        'mmlgd.cli.align_teacher',
+        'give a teacher without text a projection into a CLIP space',
+    ),
+    'build-text-bank': (
+        'mmlgd.cli.build_text_bank',
+        'write the text embeddings of category names',
+    ),
+    'build-bags': ('mmlgd.cli.build_bags', 'write the nearest neighbours for BINGO'),
+    'build-stored-views': (
+        'mmlgd.cli.build_stored_views',
+        'store augmented views with their teacher embeddings, or verify them',
+    ),
+    'check-datasets': (
+        'mmlgd.cli.check_datasets',
+        'show which datasets are there and how to get the others',
+    ),
+    'collect-env': ('mmlgd.cli.collect_env', 'print the environment, for a report'),
 }
 
 
@@ -36,15 +56,11 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
     # For the usage lines of argparse.
     sys.argv[0] = f'mmlgd {name}'
-    command = import_module(COMMANDS[name][0])
-    # Imported late: it imports torch.
-    from mmlgd.utils.tool import run_tool
-
-    run_tool(lambda: command.main(rest))
+    run_tool(lambda: import_module(COMMANDS[name][0]).main(rest))
 
 
 def _usage() -> str:
-    rows = '\n'.join(f'  {name:<12}{what}' for name, (_, what) in COMMANDS.items())
+    rows = '\n'.join(f'  {name:<20}{what}' for name, (_, what) in COMMANDS.items())
     return (
         f'usage: mmlgd COMMAND [options]\n\n{rows}\n\n'
         'mmlgd COMMAND --help lists the options of a command.'

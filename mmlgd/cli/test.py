@@ -2,21 +2,18 @@
 
 import argparse
 import os.path as osp
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import METRICS
 
-from mmlgd.engine.hooks import StartupHook
+from mmlgd.engine.hooks import StartupHook, WholeCheckpointHook
 from mmlgd.engine.tool_runner import ToolRunner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_file, check_output_folder
 from mmlgd.utils.config_types import class_name, scope_of
-from mmlgd.utils.tool import (
-    add_common_arguments,
-    build_runner,
-    check_run,
-    load_config,
-)
+from mmlgd.utils.run_config import build_runner, check_run, load_config
+from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -77,7 +74,7 @@ def library_of(cfg: Config) -> str:
     return library
 
 
-def _name(type_: object) -> str:
+def _name(type_: Any) -> str:
     """Name of a class without its scope, and of our hook, its base's."""
     return class_name(type_).removeprefix('TrueColor')
 
@@ -142,6 +139,7 @@ def main(argv: list[str] | None = None) -> None:
     metric = dump_metric(cfg, args.out) if args.out else None
     check_run(cfg, ['test_dataloader'])
     runner = build_runner(cfg, ToolRunner)
+    runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     if metric:
         runner.test_evaluator.metrics.append(METRICS.build(metric))

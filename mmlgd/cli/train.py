@@ -9,18 +9,14 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
-from mmlgd.engine.hooks import ResumeHook, StartupHook
+from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.config_types import class_name
 from mmlgd.utils.launch import read_ranks
-from mmlgd.utils.tool import (
-    add_common_arguments,
-    build_runner,
-    check_run,
-    load_config,
-)
+from mmlgd.utils.run_config import build_runner, check_run, load_config
+from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 #: What a checkpoint needs so that a training can be resumed from it.
@@ -255,5 +251,6 @@ def main(argv: list[str] | None = None) -> None:
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
     runner.register_hook(ResumeHook())
+    runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     runner.train()

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -103,5 +103,6 @@ def image_list_digest(dataset: Sized) -> str:
     digest = hashlib.sha256()
     for name, source in list_images_of(dataset):
         # Names that are not UTF-8 reach Python as surrogates.
-        digest.update(f'{name}\0'.encode(errors='surrogateescape') if name else source)
+        item: Any = f'{name}\0'.encode(errors='surrogateescape') if name else source
+        digest.update(item)
     return digest.hexdigest()

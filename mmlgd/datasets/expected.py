@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from .caltech256 import NUM_CLASSES, NUM_IMAGES
-from .cifar10 import SPLITS as CIFAR10_SPLITS
 from .imagenet_subsets import NUM_TRAIN, SIMCLR_COUNTS
 
 _CALTECH_CLUTTER = 827
@@ -149,51 +148,5 @@ EXPECTED = {
         'leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in data/cityscapes, '
         "then write the labelTrainIds.png with mmsegmentation's "
         'tools/dataset_converters/cityscapes.py (it needs cityscapesscripts).',
-    ),
-    'cifar10': ExpectedDataset(
-        'CIFAR-10 as images',
-        'cifar10',
-        (
-            _files('train/*/?????.png', count=50_000),
-            _files('test/*/?????.png', count=10_000),
-            *(_file(f'meta/{name}.txt', n) for name, n in CIFAR10_SPLITS.items()),
-        ),
-        'Run python tools/dataset_converters/cifar10_from_npm.py data/cifar10.',
-    ),
-    'fashion_mnist': ExpectedDataset(
-        'Fashion-MNIST (whole, or the part in demo/data)',
-        'fashion_mnist',
-        tuple(
-            _file(f'{part}-ubyte')
-            for part in (
-                'train-images-idx3',
-                'train-labels-idx1',
-                't10k-images-idx3',
-                't10k-labels-idx1',
-            )
-        ),
-        'The part that the repository carries: python -c "from '
-        'mmlgd.datasets.fashion_mnist import prepare_demo_data as get; '
-        "get('data/fashion_mnist')\"; the whole set: prepare_full_data instead.",
-    ),
-    'fashion_scenes': ExpectedDataset(
-        'Scenes of Fashion-MNIST items',
-        'fashion_scenes',
-        (
-            _file('scenes.json'),
-            _file('annotations/train.json'),
-            _file('annotations/val.json'),
-            *(
-                _files(f'{folder}/*.png')
-                for folder in (
-                    'train/images',
-                    'val/images',
-                    'annotations/train',
-                    'annotations/val',
-                )
-            ),
-        ),
-        'Make them: python tools/dataset_converters/fashion_scenes.py '
-        'data/fashion_scenes.',
     ),
 }

@@ -14,15 +14,19 @@ from mmengine.logging import print_log
 from mmlgd.errors import DataError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
-#: Folders that systems and programs keep for themselves. They are hidden like those
-#: whose name starts with a dot.
+#: Folders that systems and programs keep for themselves, in lower case. They are hidden
+#: like those whose name starts with a dot.
 SYSTEM_FOLDERS = (
     '#recycle',
-    '$RECYCLE.BIN',
-    '@eaDir',
-    'System Volume Information',
-    '__MACOSX',
+    '#snapshot',
+    '$recycle.bin',
+    '@eadir',
+    '@recently-snapshot',
+    '@recycle',
+    '__macosx',
     'lost+found',
+    'system volume information',
+    '~snapshot',
 )
 
 
@@ -145,11 +149,11 @@ class _Listing:
                     continue
                 folders = [start]
                 while folders:
-                    name, *identity = folders.pop()
+                    name, real, is_hidden = folders.pop()
                     # A hidden folder may be listed after all, through a link.
-                    if tuple(identity) not in seen:
-                        seen.add(tuple(identity))
-                        found, linked = self._scan(root, name, *identity)
+                    if (real, is_hidden) not in seen:
+                        seen.add((real, is_hidden))
+                        found, linked = self._scan(root, name, real, is_hidden)
                         folders += found
                         links += linked
 
@@ -216,7 +220,7 @@ def _has_all(instance: object, names: Iterable[str]) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith('.') or name in SYSTEM_FOLDERS
+    return name.startswith('.') or name.casefold() in SYSTEM_FOLDERS
 
 
 # A link in a loop of links, or into a folder without permission, raises an error.

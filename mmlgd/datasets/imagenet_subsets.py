@@ -110,7 +110,7 @@ def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
             f'{list_file}: entry {number + 1} is {lines[number][:60]!r}, no file name '
             f'such as n01440764_10026.JPEG: {mend}.'
         )
-    names = [(match[1], match[2]) for match in matches]
+    names = [(match[1], match[2]) for match in matches if match]
     repeated = [name for (name, _), count in Counter(names).items() if count > 1]
     if len(names) != wanted or repeated:
         twice = f', {len(repeated)} of them more than once' if repeated else ''

@@ -120,7 +120,10 @@ def _decode(path: Path, data: bytes, noun: str) -> str:
     return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
-class _PlainLoader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+_Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+
+class _PlainLoader(_Loader):
     """Plain YAML whose mappings have each key once."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:

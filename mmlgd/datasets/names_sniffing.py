@@ -11,6 +11,9 @@ _BULLET = re.compile(r'[-*•] ')
 _QUOTED = re.compile(r"""(["']).*\1,?""")
 _SYNSET = re.compile(r'n\d{8}\b')
 _COMMENT = re.compile(r'#( |$)|//')
+_MARKUP = re.compile(r'<[/?!\w][^>]*>')
+_SECTION = re.compile(r'\[[^\]]+\]')
+_ASSIGNMENT = re.compile(r'[A-Za-z_]\w* *= *\S')
 _FIRST_NUMBER = re.compile(r'\(?(\d{1,9})[\s.,:;|)\]-]+(\S.*)')
 _LAST_NUMBER = re.compile(r'(.*\S)[\s,:;|=]+(\d{1,9})')
 # A delimiter of columns; prose has a blank after it.
@@ -26,6 +29,9 @@ _LINE_FORMATS: tuple[tuple[Callable[[str], object], str, str], ...] = (
     (_QUOTED.fullmatch, 'is in quotes', 'Remove quotes and commas.'),
     (_SYNSET.match, 'starts with a WordNet number', 'Leave only the names.'),
     (_COMMENT.match, 'is a comment', 'Remove it.'),
+    (_MARKUP.match, 'is markup', 'Leave only the names.'),
+    (_SECTION.fullmatch, 'is a section heading', 'Leave only the names.'),
+    (_ASSIGNMENT.match, 'is a setting', 'Leave only the names.'),
 )
 
 
@@ -52,6 +58,8 @@ def find_other_format(lines: Sequence[str]) -> str:
     for part in (lines, lines[1:]):
         if _is_numbered(part):
             return f'its lines are numbered, as {part[-1][:80]!r}. Remove the numbers.'
+    if len(lines) == 1 and '{}' not in whole and re.search('[,;|]', whole):
+        return f'it has everything on one line: {whole[:80]!r}. Write one a line.'
     counts = {len(_DELIMITER.findall(line)) for line in lines}
     if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
         return (
@@ -80,8 +88,8 @@ def _is_numbered(lines: Sequence[str]) -> bool:
     different.
     """
     for pattern, number, rest in ((_FIRST_NUMBER, 1, 2), (_LAST_NUMBER, 2, 1)):
-        found = [pattern.fullmatch(line) for line in lines]
-        if len(found) < 2 or not all(found):
+        found = [match for line in lines if (match := pattern.fullmatch(line))]
+        if len(found) < 2 or len(found) < len(lines):
             continue
         numbers = [int(match[number]) for match in found]
         texts = {match[rest] for match in found}

@@ -25,7 +25,7 @@ class PendingScalars:
             values: Names to numbers, or to tensors of one element on any device, of
                 which the values now count, as float32.
         """
-        tensors = [value for value in values.values() if torch.is_tensor(value)]
+        tensors = [each for each in values.values() if isinstance(each, Tensor)]
         if tensors:
             device = tensors[0].device
             row = [
@@ -35,7 +35,7 @@ class PendingScalars:
             self._rows.append(torch.stack(row))
         # None holds the place of what is in the row.
         numbers = {
-            name: None if torch.is_tensor(value) else float(value)
+            name: None if isinstance(value, Tensor) else float(value)
             for name, value in values.items()
         }
         self._steps.append((step, numbers))

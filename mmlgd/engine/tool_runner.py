@@ -1,11 +1,16 @@
 """The Runner of the tools: quiet at start-up, and early to find what cannot work."""
 
+from urllib.error import URLError
+
 import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from mmlgd.errors import DataError
 from mmlgd.utils.config_types import class_name
+from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
 from mmlgd.utils.quiet import log_prints, quieten
@@ -26,6 +31,24 @@ class ToolRunner(Runner):
         quieten(logger)
         log_prints(logger)
         return logger
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, *args, **kwargs) -> DataLoader:
+        """Build a data loader.
+
+        Raises:
+            DataError: Its dataset is not on disk and cannot be fetched.
+        """
+        try:
+            return Runner.build_dataloader(dataloader, *args, **kwargs)
+        except URLError as error:
+            parts = innermost_datasets(dataloader['dataset'])
+            found = ', '.join(f'{p.get("type")} in {p.get("data_root")}' for p in parts)
+            raise DataError(
+                f'The dataset is not on disk ({found}) and cannot be fetched '
+                f'({error.reason}). Put its files there, or set data_root; those of the '
+                'demo are unpacked by `make demo`.'
+            ) from error
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, on one rank of each machine first."""

@@ -79,7 +79,7 @@ def _by_counts(
             'one for each, in their order.'
         )
     low, high = shots
-    groups = dict(many=[], medium=[], few=[])
+    groups: dict[str, list[int]] = dict(many=[], medium=[], few=[])
     for place, count in enumerate(class_counts):
         groups['many' if count > high else 'few' if count < low else 'medium'].append(
             place

@@ -165,8 +165,8 @@ def check_label_range(
     """
     if labels is None or len(labels) == 0:
         return
-    labels = torch.as_tensor(labels)
-    low, high = int(labels.min()), int(labels.max())
+    numbers = torch.as_tensor(labels)
+    low, high = int(numbers.min()), int(numbers.max())
     if low < 0 or high >= num_classes:
         raise DataError(
             f'{place} has labels from {low} to {high}, but {num_classes} classes, which '

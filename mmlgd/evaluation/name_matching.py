@@ -98,7 +98,9 @@ def _check_class_names(
 
 
 def _are_numbers(classes: list[str]) -> bool:
-    return all(name.isdecimal() and len(name) < 10 for name in classes)
+    return bool(classes) and all(
+        name.isdecimal() and len(name) < 10 for name in classes
+    )
 
 
 def _match_numbers(classes: list[str], num_names: int, place: str) -> list[int]:
@@ -132,7 +134,9 @@ def _match_names(
     for each in spellings:
         for index, name in enumerate(each):
             alike.setdefault(_fold(name), {})[index] = None
-    matched, unmatched, taken = [], [], {}
+    matched: list[int] = []
+    unmatched: list[str] = []
+    taken: dict[int, str] = {}
     for name, wanted in zip(classes, translated):
         options = (
             [exact[wanted]] if wanted in exact else [*alike.get(_fold(wanted), ())]

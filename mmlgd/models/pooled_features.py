@@ -36,7 +36,7 @@ def probe_pooling(
             channels, as one for maps does with tokens.
     """
     outputs = backbone(images)
-    kind = _kind_of(outputs, images, backbone)
+    kind = kind_of(outputs, images, backbone)
     message = (
         f'{name} gives {kind} of shape {tuple(last_of(outputs).shape)} before the neck '
         f'({type(neck).__name__}), which does not make features (B, C) of them; '
@@ -70,8 +70,18 @@ def last_of(outputs: Tensor | tuple | list) -> Tensor:
     return outputs
 
 
-def _kind_of(outputs: object, images: Tensor, backbone: nn.Module) -> str:
-    """'vectors', 'tokens' (B, N, C), 'maps' (B, C, h, w) or 'channels-last maps'."""
+def kind_of(outputs: object, images: Tensor, backbone: nn.Module) -> str:
+    """Which axes of a backbone's features are channels.
+
+    Args:
+        outputs: What the backbone gave.
+        images: (B, 3, H, W), what it was given.
+        backbone: Runs again, on larger images, where the sizes do not decide.
+
+    Returns:
+        str: 'vectors' (B, C), 'tokens' (B, N, C), 'maps' (B, C, h, w) or
+        'channels-last maps' (B, h, w, C).
+    """
     shape = last_of(outputs).shape
     if len(shape) == 2:
         return 'vectors'

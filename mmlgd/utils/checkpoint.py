@@ -30,6 +30,9 @@ ORIGIN_KEYS = (
 # Entries that models fill in themselves where an older file has none.
 _OPTIONAL_KEYS = ('num_batches_tracked', 'encoded_templates')
 
+# Small tensors may repeat their memory, as buffers that were expanded do.
+_MAX_REPEATED = 2**20
+
 
 def read_checkpoint(path: str | Path) -> dict:
     """Read a training checkpoint or an exported backbone, executing nothing of it.
@@ -69,6 +72,11 @@ def read_checkpoint(path: str | Path) -> dict:
                 f'{path} cannot be used: `{key}` is a {value.layout} tensor on '
                 f'{value.device}, not a plain one; save it with .to_dense().cpu().'
             )
+        if isinstance(value, torch.Tensor) and _repeats_memory(value):
+            raise CheckpointError(
+                f'{path} cannot be used: `{key}` has {value.numel():,} values, most of '
+                'which the file does not hold; save it with .clone().'
+            )
     return dict(checkpoint, state_dict=_to_float32(state, path), meta=meta)
 
 
@@ -85,6 +93,12 @@ def _read(path: str) -> object:
 
 def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and tensor.device.type == 'cpu'
+
+
+def _repeats_memory(tensor: torch.Tensor) -> bool:
+    """Whether a stride of 0 makes a huge tensor of a small file."""
+    held = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.numel() > max(held, _MAX_REPEATED)
 
 
 def _to_float32(state: dict, path: str) -> dict:
@@ -166,6 +180,9 @@ def check_finite(state: dict, path: str | Path, prefix: str = '') -> None:
 def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None:
     """Refuse a checkpoint that would leave a part of a model as initialised.
 
+    The state is loaded for it, as the Runner does afterwards: what a model makes of
+    older keys and of other sizes is up to its own hooks.
+
     Args:
         model (nn.Module): What is about to be evaluated or resumed; wrappers do not
             matter.
@@ -173,19 +190,32 @@ def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None
         path (str | Path): Where it came from, for the message.
 
     Raises:
-        CheckpointError: Keys are missing; names the first of them.
+        CheckpointError: Keys are missing or tensors have other shapes; names the first
+            of them.
     """
     model = unwrap_model(model)
     if isinstance(model, BaseTTAModel):
         model = model.module
-    state = checkpoint.get('state_dict', checkpoint)
-    stored = {key.removeprefix('module.') for key in state}
+    stored = checkpoint.get('state_dict', checkpoint)
+    state = {key.removeprefix('module.'): value for key, value in stored.items()}
     wanted = [key for key in model.state_dict() if not key.endswith(_OPTIONAL_KEYS)]
-    missing = [key for key in wanted if key not in stored]
+    try:
+        # A copy: some hooks change the keys in place.
+        found = model.load_state_dict(dict(state), strict=False)
+    except MMLGDError:  # of a bank, which says what differs
+        raise
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:4]]
+        raise CheckpointError(
+            f'{path} does not fit this {type(model).__name__}: '
+            f'{" ".join(lines)[:600] or error}. What does not fit would stay as '
+            'initialised, that is random. Give the config it was saved from.'
+        ) from error
+    missing = [key for key in wanted if key in {*found.missing_keys}]
     if not missing:
         return
     first = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
-    is_backbone = stored and all(key.startswith('backbone.') for key in stored)
+    is_backbone = state and all(key.startswith('backbone.') for key in state)
     hint = (
         'It is an exported backbone, without projector, head and banks: give the '
         'training checkpoint (epoch_*.pth or iter_*.pth).'

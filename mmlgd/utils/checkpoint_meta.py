@@ -77,7 +77,7 @@ class CheckpointMeta:
                 found = {**_from_config(read_config_text(meta['cfg'])), **found}
             except ValueError as error:
                 note = f" Its meta['cfg'] is of no use: {error}."
-        values = {}
+        values: dict[str, Any] = {}
         for name, check in _CHECKS.items():
             if found.get(name) is None:
                 continue
@@ -94,8 +94,10 @@ class CheckpointMeta:
     @property
     def preprocessing(self) -> Preprocessing | None:
         """How images are normalised; None where the file does not say."""
-        values = (self.image_mean, self.image_std, self.to_rgb)
-        return None if None in values else Preprocessing(*values)
+        mean, std, to_rgb = self.image_mean, self.image_std, self.to_rgb
+        if mean is None or std is None or to_rgb is None:
+            return None
+        return Preprocessing(mean, std, to_rgb)
 
     def require(self, *names: str) -> None:
         """Refuse a file without some entries.
@@ -151,14 +153,14 @@ def _names(value: object) -> list[str]:
     return [_text(item) for item in value]
 
 
-def _number(value: object) -> float:
+def _number(value: Any) -> float:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or abs(value) > 1e9 or not math.isfinite(value):
         raise ValueError(f'is or holds {_short(value)}, not a finite number')
     return float(value)
 
 
-def _positive(value: object) -> float:
+def _positive(value: Any) -> float:
     if _number(value) <= 0:
         raise ValueError(f'is or holds {_short(value)}, not a number above 0')
     return float(value)
@@ -179,7 +181,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _size(value: object) -> int | tuple[int, int]:
+def _size(value: Any) -> int | tuple[int, int]:
     sides = value if isinstance(value, (list, tuple)) else (value, value)
     for side in sides:
         if type(side) is not int or not 0 < side <= _MAX_SIDE:

@@ -1,6 +1,7 @@
 """Finds misspelt types and options in a config before anything is built."""
 
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 from mmengine import registry as roots
 from mmengine.config import Config
@@ -54,6 +55,13 @@ _BUILDERS_OPTIONS = {
 _COMMON_OPTIONS = {'type', '_scope_', '_delete_'}
 #: Read by functions that take other options than the class of the type.
 _SKIPPED = ('norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'worker_init_fn')
+#: Fields without a type whose further keys nothing reads.
+_PLAIN_FIELDS = {
+    'auto_scale_lr': ('base_batch_size', 'enable'),
+    'env_cfg': ('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+    'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
+    'randomness': ('deterministic', 'diff_rank_seed', 'seed'),
+}
 #: What the Runner takes out of a data loader's config before it builds it.
 _LOADERS_OPTIONS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
 _MAX_SHOWN = 5
@@ -93,14 +101,16 @@ def check_config(
 def _built_fields() -> set[str]:
     loaders = {f'{mode}_dataloader' for mode in ('train', 'val', 'test')}
     loops = {f'{mode}_cfg' for mode in ('train', 'val', 'test')}
-    named = loaders | loops | set(_REGISTRIES) | {'log_processor'}
+    named = loaders | loops | set(_REGISTRIES) | {'log_processor', *_PLAIN_FIELDS}
     return named & runner_fields()
 
 
-def _untyped(field: str, value: object) -> Iterator[str]:
+def _untyped(field: str, value: Any) -> Iterator[str]:
     """Problems of a field whose class is known though it names none."""
     if field == 'default_hooks':
         yield from _hooks_without_type(value or {})
+    if field in _PLAIN_FIELDS:
+        yield from _unread(field, value)
     if not isinstance(value, dict) or 'type' in value:
         return
     classes = {
@@ -118,6 +128,18 @@ def _untyped(field: str, value: object) -> Iterator[str]:
     elif field == 'optim_wrapper' and 'constructor' not in value:
         wrapper = roots.OPTIM_WRAPPERS.get('OptimWrapper')
         yield from _unknown(value, wrapper, field, _BUILDERS_OPTIONS['OPTIM_WRAPPERS'])
+
+
+def _unread(field: str, value: object) -> Iterator[str]:
+    known = _PLAIN_FIELDS[field]
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if key not in known:
+            yield (
+                f'{field}.{key}: nothing reads {key!r}.'
+                f'{suggest(str(key), known) or _list(list(known))}'
+            )
+        elif f'{field}.{key}' in _PLAIN_FIELDS:
+            yield from _unread(f'{field}.{key}', inner)
 
 
 def _hooks_without_type(hooks: dict) -> Iterator[str]:
@@ -159,8 +181,8 @@ def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
         return
     problems: list[str] = []
     for each in (kind, *(other for other in _ALL if other != kind)):
-        target = each and _find(each, node['type'])
-        if target is None:
+        target = _find(each, node['type']) if each else None
+        if each is None or target is None:
             continue
         extra = _BUILDERS_OPTIONS.get(each, set())
         # The same name may stand in several registries.

@@ -93,6 +93,23 @@ def warn_of_misspelt_fields(cfg: Config) -> None:
             )
 
 
+def warn_of_compile(cfg: Config) -> None:
+    """Warn of mmengine's ``compile``, which is slow under most schedules.
+
+    Args:
+        cfg (Config): Of a training.
+    """
+    if cfg.get('compile'):
+        print_log(
+            f'compile={cfg.compile!r} compiles the whole training step, optimizer '
+            'included, and does so again whenever the learning rate changes, which may '
+            "take most of the time. Use custom_hooks=[..., dict(type='CompileHook')] "
+            'instead, which compiles the backbone once.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
 def _uses(cfg: Config, variable: str, known: set[str]) -> Iterator[str]:
     """Dotted places of the fields that hold the value of a variable."""
     value = cfg[variable]

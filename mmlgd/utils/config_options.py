@@ -126,7 +126,7 @@ def _element(text: str, depth: int) -> Any:
     if _is_quoted(text):
         return text[1:-1]
     head = _DICT.match(text)
-    if head and _spans(text[head.end() - 1 :]):
+    if head and _spans(text):
         return _dict(text[head.end() : -1], depth)
     if text[:1] in _CLOSING and _spans(text):
         values = [_element(item, depth + 1) for item in _split(text[1:-1])]
@@ -140,6 +140,8 @@ def _dict(text: str, depth: int) -> dict[str, Any]:
         name, equals, value = item.partition('=')
         if not equals or not name.strip().isidentifier():
             raise _SyntaxError(f'dict(...) takes name=value, not {item.strip()!r}')
+        if name.strip() in pairs:
+            raise _SyntaxError(f'dict(...) has {name.strip()!r} twice')
         pairs[name.strip()] = _element(value, depth + 1)
     return pairs
 

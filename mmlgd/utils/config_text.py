@@ -43,14 +43,15 @@ def _value(node: ast.expr) -> object:
             return node.value
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         operand = getattr(node.operand, 'value', None)
-        if type(operand) in (int, float):
+        if isinstance(operand, (int, float)) and type(operand) is not bool:
             return -operand
     elif isinstance(node, ast.List):
         return [_value(item) for item in node.elts]
     elif isinstance(node, ast.Tuple):
         return tuple(_value(item) for item in node.elts)
     elif isinstance(node, ast.Dict) and None not in node.keys:
-        return {_key(key): _value(item) for key, item in zip(node.keys, node.values)}
+        pairs = zip(node.keys, node.values)
+        return {_key(key): _value(item) for key, item in pairs if key}
     elif isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
         names = [keyword.arg for keyword in node.keywords]
         if not node.args and None not in names:
@@ -62,11 +63,13 @@ def _value(node: ast.expr) -> object:
 
 
 def _key(node: ast.expr) -> str | int | float | None:
-    if isinstance(node, ast.Constant) and not isinstance(node.value, (bytes, complex)):
+    if isinstance(node, ast.Constant) and (
+        node.value is None or isinstance(node.value, (str, int, float))
+    ):
         return node.value
     raise _refusal(node)
 
 
-def _refusal(node: ast.AST) -> ValueError:
+def _refusal(node: ast.expr | ast.stmt) -> ValueError:
     kind = type(node).__name__
     return ValueError(f'line {node.lineno} has code ({kind}), which is not run')

@@ -1,7 +1,7 @@
 """Work that one process does for all processes of a run."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmengine.dist import broadcast_object_list, get_rank, get_world_size
 from torch.utils.data import get_worker_info
@@ -30,18 +30,19 @@ def on_first_rank(work: Callable[[], Result]) -> Result:
     """
     if get_world_size() == 1 or get_worker_info() is not None:
         return work()
-    result, failure = None, None
+    result: Any = None
+    failure: Exception | None = None
     if get_rank() == 0:
         try:
             result = work()
-        except Exception as error:
+        except Exception as raised:
             # Raised after the broadcast: the other ranks wait for it.
-            failure = error
+            failure = raised
     # An error travels as type and text, because not every error can be pickled.
     known = isinstance(failure, MMLGDError)
     kind = type(failure) if known else RuntimeError
     text = str(failure) if known else f'{type(failure).__name__} on rank 0: {failure}'
-    outcome = [result, failure and (kind, text)]
+    outcome: list[Any] = [result, failure and (kind, text)]
     broadcast_object_list(outcome)
     result, error = outcome
     if failure is not None:

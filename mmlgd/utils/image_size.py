@@ -1,6 +1,7 @@
 """Whether the crops of a dataset are of a size that the teacher can take."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from mmlgd.errors import ConfigError
 from .rng import seeded
 
 
-def check_image_size(model: nn.Module, dataset: object, place: str) -> None:
+def check_image_size(model: nn.Module, dataset: Any, place: str) -> None:
     """Refuse crops that the teacher cannot embed, before anything expensive starts.
 
     One image is loaded, without a trace in the global random generators. A teacher that
@@ -18,7 +19,7 @@ def check_image_size(model: nn.Module, dataset: object, place: str) -> None:
 
     Args:
         model (nn.Module): With ``teacher`` and ``data_preprocessor``.
-        dataset (object): What the model will see; one without items or without tensors
+        dataset (Any): What the model will see; one without items or without tensors
             under 'inputs' is not checked, nor is one that brings stored embeddings.
         place (str): Where the dataset is configured, for the message.
 

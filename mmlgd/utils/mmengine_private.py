@@ -5,6 +5,7 @@ Tried with onedl-mmengine 0.10.12; the names are those of mmengine 0.10.0 to 0.1
 
 import io
 import os.path as osp
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import torch
@@ -39,7 +40,7 @@ def read_weights_only() -> None:
         _checkpoint._safe_torch_load = _load
 
 
-def _load(file: object, map_location: object = None, weights_only: object = None):
+def _load(file: Any, map_location: object = None, weights_only: object = None):
     return load_weights_only(file, map_location)
 
 

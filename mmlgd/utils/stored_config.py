@@ -9,11 +9,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine import registry as _roots
 from mmengine.registry import DefaultScope, Registry
 
 from mmlgd.errors import CheckpointError, MMLGDError
+
+from .tensor_budget import TensorBudget
 
 #: Libraries that a stored config may make mmengine import.
 SCOPES = ('mmlgd', 'mmpretrain', 'mmdet', 'mmseg', 'mmengine', 'mmcv')
@@ -57,9 +60,14 @@ _WEIGHTS = (
     'cache_dir',
 )
 _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
+# What may be allocated while a part is built, in elements: about a ViT-g, more than any
+# student, and twice the largest CLIP.
+_MAX_ELEMENTS, _MAX_TEACHER = 2**30, 2**33
+# Pixels, and times. Also a picture of few pixels can be made one that fills the memory.
+_MAX_SIDE, _MAX_FACTOR = 4096, 16
 
 
-def check_plain(config: object) -> object:
+def check_plain(config: object) -> Any:
     """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
 
     Raises:
@@ -154,12 +162,15 @@ def trusted_config(
 def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
     """Name the file in whatever constructors raise on a config that it brought.
 
+    What they allocate is limited, since a short config may ask for any size.
+
     Raises:
         MMLGDError: The body raised one; with the file in its message.
         CheckpointError: The body raised another error.
     """
     try:
-        with DefaultScope.overwrite_default_scope(scope or 'mmlgd'):
+        limit = TensorBudget(_MAX_TEACHER if what == 'teacher' else _MAX_ELEMENTS)
+        with DefaultScope.overwrite_default_scope(scope or 'mmlgd'), limit:
             yield
     except MMLGDError as error:
         if path in str(error):
@@ -174,7 +185,7 @@ def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def _check(value: object, kind: str, scope: str) -> object:
+def _check(value: object, kind: str, scope: str) -> Any:
     if isinstance(value, dict):
         scope = _check_scope(value.get('_scope_', scope))
         for key in ('type', 'norm_layer'):
@@ -189,6 +200,8 @@ def _check(value: object, kind: str, scope: str) -> object:
             kept['pretrained'] = own
         if kind == 'TEACHERS' and kept.keys() != value.keys():
             raise ValueError('a part of the teacher starts from weights of its own')
+        if kind == 'TRANSFORMS':
+            _check_sizes(kept)
         kinds = dict(init_cfg='WEIGHT_INITIALIZERS')
         return {
             key: _check(item, kinds.get(key, kind), scope) for key, item in kept.items()
@@ -199,6 +212,15 @@ def _check(value: object, kind: str, scope: str) -> object:
     if isinstance(value, str) and _SOURCES.search(value):
         raise ValueError(f'{value[:100]!r} is an address')
     return value
+
+
+def _check_sizes(step: dict) -> None:
+    """Refuse a step that makes very large pictures."""
+    for key, value in step.items():
+        most = _MAX_FACTOR if key == 'scale_factor' else _MAX_SIDE
+        for each in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(each, (int, float)) and abs(each) > most:
+                raise ValueError(f'{key}={each} is more than {most}')
 
 
 def _without_weights(config: dict) -> dict:
@@ -273,17 +295,19 @@ def _is_allowed(cls: type, kind: str) -> bool:
 def _name_of(step: Mapping) -> str:
     """A config's type without its scope; '' where it has none."""
     kind = step.get('type', '') if isinstance(step, Mapping) else ''
-    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+    # A class in a config of this process; whatever else a file may hold has no name.
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.split('.')[-1]
 
 
-def _innermost_pipeline(dataset: object) -> list | None:
+def _innermost_pipeline(dataset: Any) -> list | None:
     """The pipeline of a dataset, or of the first one inside of wrappers."""
     for _ in range(_MAX_DEPTH):
         if not isinstance(dataset, Mapping):
             return None
         if dataset.get('pipeline'):
             return dataset['pipeline']
-        several = dataset.get('datasets')
+        several: Any = dataset.get('datasets')
         is_several = isinstance(several, (list, tuple)) and several
         dataset = several[0] if is_several else dataset.get('dataset')
     return None

@@ -2,13 +2,14 @@
 
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
 from mmlgd.errors import MMLGDError
 
 from .atomic import replace_file
+from .weights_only import why_unreadable
 
 _File = TypeVar('_File', bound='TensorFile')
 
@@ -67,9 +68,8 @@ class TensorFile:
             found = cls(**_typed(cls, contents))
             found.validate()
         except Exception as error:  # The unpickler raises anything on broken bytes.
-            reason = str(error).split('\n')[0][:300]
             raise cls.ERROR(
-                f'{path} is not a whole {cls.KIND} ({type(error).__name__}: {reason}); '
+                f'{path} is not a whole {cls.KIND} ({why_unreadable(error)}); '
                 f'write it again with {cls.TOOL}.'
             ) from error
         return found
@@ -105,10 +105,9 @@ def _typed(cls: type, contents: object) -> dict:
             f'missing keys {sorted(missing)}, unexpected {sorted(map(str, unexpected))}'
         )
     for name, value in contents.items():
-        if not isinstance(value, wanted[name].type):
-            raise ValueError(
-                f'{name} is {type(value).__name__}, not {wanted[name].type.__name__}'
-            )
+        kind: Any = wanted[name].type
+        if not isinstance(value, kind):
+            raise ValueError(f'{name} is {type(value).__name__}, not {kind.__name__}')
         if isinstance(value, list) and not all(isinstance(each, str) for each in value):
             raise ValueError(f'{name} holds something else than strings')
     return contents

@@ -1,10 +1,13 @@
 """Reading files of weights without running anything that stands in them."""
 
 import io
+import re
 import tarfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +37,7 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype, count=1)[0]
 
 
-def _called(module: str, name: str, function: object) -> object:
+def _called(module: str, name: str, function: Callable) -> object:
     """A function under the name that torch's unpickler looks up."""
 
     def call(*args: object) -> object:
@@ -98,13 +101,22 @@ def load_weights_only(
             contents = torch.load(file, map_location=map_location, weights_only=True)
         return _restore_histories(contents)
     except Exception as error:  # The unpickler raises anything on broken bytes.
-        reason = str(error).strip().split('\n')[0][:300]
         raise CheckpointError(
-            f'{name} cannot be read as a checkpoint ({type(error).__name__}: {reason}); '
+            f'{name} cannot be read as a checkpoint ({why_unreadable(error)}); '
             'it may be truncated, a web page saved under this name, or hold objects that '
             'are more than weights, which are never unpickled. Fetch or write it again; '
             'from a source that you trust, save its state_dict alone.'
         ) from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why ``torch.load`` cannot read a file, without its advice to trust the file."""
+    text = str(error).strip()
+    found = re.search(r'GLOBAL (\S+)|instantiate (\S+)', text)
+    if found:
+        return f'it holds {found[1] or found[2]}, which is not plain data'
+    text = text.rpartition('WeightsUnpickler error:')[2].strip() or 'no message'
+    return f'{type(error).__name__}: {text.splitlines()[0][:300]}'
 
 
 def _allowing() -> AbstractContextManager:
@@ -171,7 +183,7 @@ def _restore_histories(contents: object) -> object:
     return contents
 
 
-def _history(value: object) -> HistoryBuffer:
+def _history(value: Any) -> HistoryBuffer:
     state = value.state if isinstance(value, _StoredHistory) else dict(value)
     logs, counts = (
         np.asarray(state.get(f'_{name}', state.get(name)))

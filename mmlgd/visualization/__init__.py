@@ -1,7 +1,6 @@
 """Pictures of what a distilled student has learned."""
 
 from .cost_figure import draw_costs
-from .scene_figure import draw_detections, draw_segmentations
 from .similarity_figure import draw_similarities
 
-__all__ = ['draw_costs', 'draw_detections', 'draw_segmentations', 'draw_similarities']
+__all__ = ['draw_costs', 'draw_similarities']

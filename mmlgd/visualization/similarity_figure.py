@@ -1,6 +1,7 @@
 """One picture of a distilled student beside its teacher."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +11,14 @@ from matplotlib.image import AxesImage
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
+from mmlgd.evaluation import match_dataset
+
 _TEACHER, _STUDENT = '#b0b7c3', '#0b6e99'
 
 
 @torch.no_grad()
 def draw_similarities(
-    model: nn.Module, dataset: object, path: str | Path, num_images: int = 10
+    model: nn.Module, dataset: Any, path: str | Path, num_images: int = 10
 ) -> None:
     """Draw test images with their similarities to the names, and both banks.
 
@@ -33,16 +36,19 @@ def draw_similarities(
     model.eval()
     samples = _encode(model, dataset)
     figure = Figure(figsize=(16, 10), layout='constrained')
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25, 1), hspace=0.04)
+    rows: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1), hspace=0.04)
+    upper, lower = rows
     _draw_images(upper, model, samples, num_images)
     _draw_banks(lower, model, samples)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
 
-def _encode(model: nn.Module, dataset: object, batch_size: int = 200) -> dict:
+def _encode(model: nn.Module, dataset: Any, batch_size: int = 200) -> dict:
     """Embeddings, scores, labels and pictures of the whole data set."""
-    found = dict(embeddings=[], student=[], teacher=[], labels=[], images=[])
+    found: dict[str, Any] = dict(
+        embeddings=[], student=[], teacher=[], labels=[], images=[]
+    )
     for start in range(0, len(dataset), batch_size):
         items = [
             dataset[i] for i in range(start, min(start + batch_size, len(dataset)))
@@ -55,7 +61,9 @@ def _encode(model: nn.Module, dataset: object, batch_size: int = 200) -> dict:
             found['labels'].append(int(sample.gt_label))
             found['images'].append(item['inputs'])
     found['embeddings'] = torch.cat(found['embeddings'])
-    found['labels'] = torch.tensor(found['labels'])
+    names = model.prediction_bank.category_names
+    matched = torch.tensor(match_dataset(dataset, names, 'the images'))
+    found['labels'] = matched[found['labels']]
     return found
 
 

@@ -415,6 +415,7 @@ def test_weights_of_an_unbuilt_bank_are_refused(rewrite):
         ZeroShotClassifier(rewrite(empty))
 
 
+@pytest.mark.slow
 def test_a_test_of_the_exported_backbone_is_refused(run, tmp_path):
     """Its projector would be random; a warning of missing keys was all."""
     root, work_dir, _ = run

@@ -7,7 +7,12 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmlgd.apis import build_preprocessor, evaluation_loaders, extract_features
+from mmlgd.apis import (
+    build_preprocessor,
+    evaluation_loaders,
+    extract_features,
+    unlabeled_loader,
+)
 from mmlgd.errors import CheckpointError, ConfigError, DataError
 from tests.runs import toy_run_cfg, write_images
 from tests.toys import NAMES, ToyBackbone
@@ -172,3 +177,27 @@ def test_unlabelled_training_images_are_refused(images, tmp_path, preprocessor):
         DataError, match=r'\.png has no label, .*configs/classification'
     ):
         extract_features(ToyBackbone(), train, preprocessor)
+
+
+class ChannelsLast(nn.Module):
+    """Gives maps (B, h, w, C), as Swin of timm does."""
+
+    def forward(self, inputs):
+        return inputs.permute(0, 2, 3, 1).repeat(1, 1, 1, 16)
+
+
+def test_maps_are_averaged_over_their_positions_wherever_the_channels_are(preprocessor):
+    loader = batches()
+    found, _ = extract_features(ChannelsLast(), loader, preprocessor)
+    expected, _ = extract_features(Maps(), loader, preprocessor)
+    torch.testing.assert_close(found, expected.repeat(1, 16))
+
+
+def test_the_teacher_embeds_the_images_of_a_concatenation_in_order(tmp_path):
+    cfg = toy_run_cfg(write_images(tmp_path), tmp_path / 'run')
+    val = cfg.val_dataloader.dataset
+    halves = [dict(val, indices=list(range(8))), dict(val, indices=[8, 9])]
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=halves)
+    cfg.val_dataloader.dataset = dict(type='ConcatDataset', datasets=[val, val])
+    loader = unlabeled_loader(cfg)
+    assert len(loader.dataset) == 10

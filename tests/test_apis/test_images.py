@@ -203,3 +203,24 @@ def test_wrong_arguments_are_refused():
     closed.close()
     with pytest.raises(DataError, match='cannot be read'):
         only(closed)
+
+
+def test_subclasses_of_arrays_are_read_as_arrays():
+    gray = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    for kind in (np.asmatrix, np.ma.masked_array):
+        (image,) = iter_images(kind(gray))
+        assert type(image) is np.ndarray
+        assert np.array_equal(image, np.stack([gray] * 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    'tensor',
+    [
+        torch.zeros(3, 4, 5, dtype=torch.uint8, device='meta'),
+        torch.zeros(3, 4, 5, dtype=torch.uint8).to_sparse(),
+    ],
+    ids=['meta', 'sparse'],
+)
+def test_tensors_without_plain_values_are_refused(tensor):
+    with pytest.raises(DataError, match='without plain values'):
+        list(iter_images(tensor))

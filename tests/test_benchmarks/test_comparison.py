@@ -174,6 +174,7 @@ def row(capsys, title) -> list[str]:
     return [cell.strip() for cell in found.strip('|').split('|')]
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_repeated(file, started, capsys):
     tool.main([str(file), '--methods', 'teacher', 'lgd'])
     # A teacher is the same whatever the seed.
@@ -192,6 +193,7 @@ def test_finished_runs_are_not_repeated(file, started, capsys):
     assert {'command', 'commit', 'versions', 'machine', 'date'} <= result.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('what', ['weights', 'names', 'pictures', 'setting'])
 def test_changes_under_the_same_path_are_noticed(file, started, capsys, what):
     tool.main([str(file), '--methods', 'lgd', '--seeds', '0'])
@@ -217,6 +219,7 @@ def test_changes_under_the_same_path_are_noticed(file, started, capsys, what):
     assert 'lgd_seed0: stale, so it is run again: changed' in said and named in said
 
 
+@pytest.mark.slow
 def test_other_test_pictures_need_no_training(file, started, capsys):
     tool.main([str(file), '--methods', 'lgd', '--seeds', '0'])
     kept = file.parent / 'work/runs/lgd_seed0/iter_4.pth'
@@ -229,6 +232,7 @@ def test_other_test_pictures_need_no_training(file, started, capsys):
     assert 'stale' not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_failure_is_shown_and_stops_no_other(file, started, capsys):
     bad = "dict(bad=dict(base='lgd', title='bad', options={'model.alpha': 0.125}), lgd={})"
     change(file, "['teacher', 'lgd', 'supervised']", bad)

@@ -13,7 +13,7 @@ from mmpretrain.structures import DataSample
 import mmlgd  # noqa: F401  (registers the scope before configs are read)
 from benchmarks.comparison.methods import METHODS, run_config
 from benchmarks.comparison.plan import load_benchmark
-from mmlgd.datasets import cifar10
+from demo import cifar10
 from mmlgd.registry import DATASETS, MODELS
 from tests.cifar10_source import write_package
 
@@ -42,6 +42,7 @@ def config_of(file: Path, name: str) -> Config:
     return run_config(benchmark, benchmark.methods[name], 1, Path('work'), 'prepared')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
     """And in the learning rate that suits it; BINGO gets pairs, and at one cost fewer."""

@@ -1,5 +1,7 @@
 """Evaluations of features made by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -67,3 +69,23 @@ def test_teacher_features_are_its_embeddings():
 
     features = evaluate.TeacherFeatures(Teacher())(torch.ones(3, 3, 2, 2))
     assert features.shape == (3, 2)
+
+
+def test_labels_of_all_splits_are_those_of_the_training_set():
+    def loader(*classes):
+        return SimpleNamespace(dataset=Labelled([0, 1], classes))
+
+    loaders = dict(train=loader('dog', 'cat'), test=loader('cat', 'dog'))
+    features, labels = torch.eye(2), torch.tensor([0, 1])
+    data = dict.fromkeys(loaders, (features, labels))
+    found = evaluate.count_alike(data, loaders)
+    assert found['train'][1].tolist() == [0, 1]
+    assert found['test'][1].tolist() == [1, 0]
+
+
+class Labelled(list):
+    """Two images under class names."""
+
+    def __init__(self, images, classes):
+        super().__init__(images)
+        self.metainfo = dict(classes=classes)

@@ -8,9 +8,9 @@ import pytest
 from mmengine.config import Config
 
 from benchmarks.comparison import scene_transfer
+from demo.scenes import runs
+from demo.scenes.measures import percentages
 from mmlgd.errors import ConfigError, MMLGDError
-from tools.transfer import runs
-from tools.transfer.measures import percentages
 
 ROOT = Path(__file__).parents[2]
 

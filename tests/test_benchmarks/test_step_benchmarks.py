@@ -138,6 +138,7 @@ def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
     assert needed['embeddings'] == 4 * 2 * 33
 
 
+@pytest.mark.slow
 def test_phases_add_up_to_the_iteration(load, tmp_path):
     out = tmp_path / 'profile.json'
     load('profile_step').main(

@@ -72,6 +72,7 @@ def test_random_names_guide_and_right_names_are_predicted(tmp_path, monkeypatch)
     assert len(set(guides)) == 1000 and not set(guides) & set(right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CHANGES)
 def test_two_steps_change_the_student(name, tmp_path):
     images = write_images(tmp_path / 'images')

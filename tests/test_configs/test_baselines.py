@@ -74,6 +74,7 @@ def test_config_builds_with_imagenets_names(name):
     assert not [key for key in model.state_dict() if 'teacher' in key]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BASELINES)
 def test_two_steps_change_the_student_and_are_validated(
     name, images, labelled, tmp_path

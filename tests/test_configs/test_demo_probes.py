@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmlgd.datasets.fashion_mnist import prepare_demo_data
+from demo.fashion_mnist import prepare_demo_data
 from tests.backbone_files import MBV3_SMALL, write_backbone
 from tests.test_configs.shrink import CONFIGS
 

@@ -51,6 +51,7 @@ def test_all_are_there():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONFIGS)
 def test_trains_from_the_checkpoint_and_validates(name, tmp_path):
     cfg = shrink(load('classification', name, tmp_path))

@@ -63,6 +63,7 @@ def test_all_are_there():
     assert WANTED <= set(CONFIGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONFIGS)
 def test_trains_from_the_checkpoint_and_validates(name, tmp_path):
     cfg = shrink(load('detection', name, tmp_path))

@@ -54,6 +54,7 @@ def test_all_are_there():
     assert {f'{head}_{data}' for head in HEADS for data in DATA} <= set(CONFIGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONFIGS)
 def test_trains_from_the_checkpoint_and_validates(name, tmp_path):
     cfg = shrink(load('segmentation', name, tmp_path))

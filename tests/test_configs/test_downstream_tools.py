@@ -34,6 +34,7 @@ def segmentor(root: Path, work_dir: Path) -> Config:
     return shrink_segmentor(load('segmentation', name, work_dir))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('make', 'checkpoint', 'telling'),
     [
@@ -62,6 +63,7 @@ def test_test_py_prints_what_training_logged(
     assert f'{telling}: {logged[telling]:.4f}' in printed
 
 
+@pytest.mark.slow
 def test_frozen_mobilenet_under_ddp(in_root, tmp_path):
     write_caltech256(in_root / 'data/caltech256', load_category_names('caltech256'))
     name = 'mbv2_linear_8xb32-100e_caltech256'

@@ -75,6 +75,7 @@ def test_config_names_what_its_data_set_holds(name, root):
     assert not model.predict_teacher
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['r50_r18_imagenet', 'r50_mbv3_caltech256'])
 def test_prints_the_students_accuracy(name, run):
     metrics = run(name)

@@ -57,6 +57,7 @@ def load(name: str) -> Config:
     return Config.fromfile(CONFIGS / f'lgd/{name}.py')
 
 
+@pytest.mark.slow
 def test_stock_recipe_with_mixed_precision_and_validation(images, labelled, tmp_path):
     stock = load('r50_mbv3')
     cfg = shrink(load('r50_mbv3'), images, tmp_path / 'run', labelled)
@@ -85,6 +86,7 @@ def test_gradient_accumulation(images, tmp_path):
     assert not torch.equal(after_one, after_two)
 
 
+@pytest.mark.slow
 def test_fast_recipe(images, tmp_path):
     """bfloat16, channels-last, a compiled backbone; inductor would take minutes."""
     stock = load('r50_mbv3_fast')
@@ -108,6 +110,7 @@ def test_fast_recipe(images, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_dense_recipe_learns_places_and_classifies_images(images, labelled, tmp_path):
     cfg = shrink(load('r50_mbv3_dense'), images, tmp_path / 'run', labelled)
     runner, _ = train(cfg)
@@ -117,6 +120,7 @@ def test_dense_recipe_learns_places_and_classifies_images(images, labelled, tmp_
     assert name in NAMES and 1 / 3 <= score <= 1
 
 
+@pytest.mark.slow
 def test_ema_is_saved_exported_and_resumed(images, labelled, tmp_path):
     cfg = shrink(load('r50_mbv3_ema'), images, tmp_path / 'run', labelled)
     momentum = 0.25

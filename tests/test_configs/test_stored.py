@@ -36,6 +36,7 @@ def test_it_differs_from_its_sibling_in_the_store_alone(name):
     assert stored == online
 
 
+@pytest.mark.slow
 def test_it_trains_from_a_store_of_its_sibling(tmp_path):
     images = write_images(tmp_path / 'images')
     online = shrink(read('r50_r18'), images, tmp_path / 'online')

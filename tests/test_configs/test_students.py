@@ -99,6 +99,7 @@ def segmentor(backbone: dict, channels: tuple) -> dict:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('student', MAPS)
 def test_student_trains_and_loads_downstream(student, images, tmp_path):
     backbone, state = distil(student, images, tmp_path / 'run')
@@ -123,6 +124,7 @@ def test_student_trains_and_loads_downstream(student, images, tmp_path):
         assert [IMAGE_SIZE // each.shape[3] for each in maps] == strides
 
 
+@pytest.mark.slow
 def test_tinyvit_trains_and_loads_into_a_classifier(images, tmp_path):
     backbone, state = distil('tinyvit', images, tmp_path / 'run')
     init_default_scope('mmlgd')

@@ -34,7 +34,11 @@ def warnings(monkeypatch):
     return lines
 
 
-HIDDEN = ['.ipynb_checkpoints', '.Trash-1000', '.thumbnails', '.git', *SYSTEM_FOLDERS]
+HIDDEN = [
+    *('.ipynb_checkpoints', '.Trash-1000', '.thumbnails', '.git', *SYSTEM_FOLDERS),
+    # As they are spelled by Windows, macOS, Synology and QNAP.
+    *('$Recycle.Bin', '$RECYCLE.BIN', '__MACOSX', '@eaDir', '@Recycle', '#snapshot'),
+]
 
 
 @pytest.mark.parametrize('folder', HIDDEN)
@@ -177,6 +181,7 @@ def test_root_that_is_a_file_is_named_as_one(tmp_path):
         list_images(str(tmp_path / 'null\0byte'))
 
 
+@pytest.mark.slow
 def test_ways_to_write_the_root(tmp_path, monkeypatch):
     touch(tmp_path, 'images/a.jpg')
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,8 @@ from mmlgd.datasets.transforms import FastRandomResizedCrop
 from mmlgd.errors import ConfigError, DataError, ImageReadError
 from mmlgd.registry import DATASETS
 
-LOAD = dict(type='LoadImageFromFile')
+# With the prefix, since mmcv has one of the same name.
+LOAD = dict(type='mmlgd.LoadImageFromFile')
 
 
 def write_images(folder, names, broken=()):
@@ -211,7 +212,7 @@ def test_first_reason_is_in_the_error_also_of_another_process(tmp_path):
     dataset = UnlabeledImages(str(tmp_path), max_broken=0.05, pipeline=[LOAD])
     wanted = (
         r'(?s)1 of the 10 images.*max_broken=0\.05 allows \(0 of 10\).*'
-        r'The first: .*03\.png.*failed to load'
+        r'The first: .*03\.png does not decode'
     )
     with pytest.raises(DataError, match=wanted):
         dataset[3]

@@ -2,7 +2,6 @@
 
 import json
 import math
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,19 +12,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from demo import caption_data, contrastive, train_teacher
 from mmlgd.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / 'tests/data/rn_tiny.json'
-
-
-@pytest.fixture(scope='module')
-def scripts():
-    """The modules of demo/, which is not a package."""
-    names = ('caption_data', 'contrastive', 'train_teacher')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / 'demo')
-        yield SimpleNamespace(**{name: import_module(name) for name in names})
 
 
 @pytest.fixture
@@ -44,22 +35,20 @@ def rows(count, seed):
     return F.normalize(torch.randn(count, 6, generator=generator), dim=1)
 
 
-def test_loss_of_different_captions_is_that_of_open_clip(scripts):
+def test_loss_of_different_captions_is_that_of_open_clip():
     image, text, scale = rows(5, 0), rows(5, 1), torch.tensor(7.0)
-    loss = scripts.contrastive.multi_positive_clip_loss
+    loss = contrastive.multi_positive_clip_loss
     wanted = open_clip.ClipLoss()(image, text, scale)
     torch.testing.assert_close(loss(image, text, torch.arange(5), scale), wanted)
 
 
-def test_loss_of_unequal_classes_by_hand(scripts):
+def test_loss_of_unequal_classes_by_hand():
     # Three images, the first two of one class. Logits 2, 0, 1 / 0, 2, 1 / 0, 0, 2 by
     # rows of unit vectors e1, e2, ...; targets 1/2, 1/2, 0 / 1/2, 1/2, 0 / 0, 0, 1.
     image = torch.eye(3)
     text = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0.5, 0.5, math.sqrt(0.5)]])
     keys = torch.tensor([4, 4, 1])
-    found = scripts.contrastive.multi_positive_clip_loss(
-        image, text, keys, torch.tensor(2.0)
-    )
+    found = contrastive.multi_positive_clip_loss(image, text, keys, torch.tensor(2.0))
     logits = np.array([[2, 0, 1], [0, 2, 1], [0, 0, 2 * math.sqrt(0.5)]])
     target = np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
 
@@ -72,8 +61,8 @@ def test_loss_of_unequal_classes_by_hand(scripts):
     assert found.item() == pytest.approx(wanted, abs=1e-6)
 
 
-def test_images_of_unequal_classes_get_their_own_captions(scripts, folder):
-    data = scripts.caption_data.read_classes(folder, ['a {}.', 'the {}.'])
+def test_images_of_unequal_classes_get_their_own_captions(folder):
+    data = caption_data.read_classes(folder, ['a {}.', 'the {}.'])
     assert data.texts == ['a dark blue.', 'the dark blue.', 'a red.', 'the red.']
     assert data.keys.tolist() == [0, 0, 1, 1]
     assert [path.parent.name for path in data.paths] == ['dark_blue'] * 2 + ['red'] * 5
@@ -87,7 +76,7 @@ def test_images_of_unequal_classes_get_their_own_captions(scripts, folder):
     assert images[2, :, 0, 0].tolist() == [200, 0, 0]
 
 
-def test_csv_and_json_say_the_same(scripts, folder, tmp_path):
+def test_csv_and_json_say_the_same(folder, tmp_path):
     table = tmp_path / 'captions.csv'
     table.write_text(
         'path,caption\nred/0.png,"red, square"\nred/1.png,one more\n'
@@ -98,7 +87,7 @@ def test_csv_and_json_say_the_same(scripts, folder, tmp_path):
         json.dumps({'red/0.png': ['red, square', 'one more'], 'red/1.png': 'one more'})
     )
     for file in (table, listed):
-        data = scripts.caption_data.read_captions(file, folder)
+        data = caption_data.read_captions(file, folder)
         assert data.texts == ['red, square', 'one more']
         assert dict(zip([path.name for path in data.paths], data.captions)) == {
             '0.png': [0, 1],
@@ -121,20 +110,18 @@ def test_csv_and_json_say_the_same(scripts, folder, tmp_path):
         ('c.json', '{', 'cannot be read'),
     ],
 )
-def test_captions_that_are_not_understood_are_refused(
-    scripts, tmp_path, name, text, message
-):
+def test_captions_that_are_not_understood_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
-        scripts.caption_data.read_captions(tmp_path / name)
+        caption_data.read_captions(tmp_path / name)
 
 
-def test_one_class_teaches_nothing(scripts, folder):
+def test_one_class_teaches_nothing(folder):
     with pytest.raises(DataError, match='1 class folder'):
-        scripts.caption_data.read_classes(folder.parent)
+        caption_data.read_classes(folder.parent)
 
 
-def test_a_batch_is_never_larger_than_the_images(scripts, folder):
+def test_a_batch_is_never_larger_than_the_images(folder):
     args = SimpleNamespace(
         captions=None,
         images=folder,
@@ -142,17 +129,17 @@ def test_a_batch_is_never_larger_than_the_images(scripts, folder):
         batch_size=250,
         model_config=MODEL,
     )
-    data = scripts.train_teacher.Captioned(args)
+    data = train_teacher.Captioned(args)
     (batch,) = data.batches()
     assert sorted(batch.tolist()) == [*range(7)]
 
 
 @pytest.mark.slow
-def test_a_teacher_of_unequal_classes_is_trained(scripts, folder, tmp_path, capsys):
+def test_a_teacher_of_unequal_classes_is_trained(folder, tmp_path, capsys):
     out = tmp_path / 'own/teacher.pt'
     options = f'--images {folder} --model-config {MODEL} --out {out} --threads 1'
     torch.manual_seed(0)
-    scripts.train_teacher.main(
+    train_teacher.main(
         [*options.split(), '--epochs', '6', '--batch-size', '7', '--lr', '1e-3']
     )
     losses = [

@@ -1,44 +1,31 @@
 """The teachers of demo/: their weights, their accuracy, and how they were trained."""
 
 import json
-from importlib import import_module
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from mmlgd.datasets import cifar10
-from mmlgd.datasets import fashion_mnist as fm
+from demo import cifar10, contrastive, evaluate_teacher, teacher_data, train_teacher
 from tests.cifar10_source import image, label, write_package
 
-DEMO = fm.DEMO_SOURCE.parents[1]
 TEACHERS = ('fashion_mnist', 'cifar10')
 
 
-@pytest.fixture(scope='module')
-def scripts():
-    """The modules of demo/, which is no package."""
-    names = ('contrastive', 'evaluate_teacher', 'teacher_data', 'train_teacher')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(DEMO)
-        yield SimpleNamespace(**{name: import_module(name) for name in names})
-
-
 @pytest.fixture
-def small_cifar10(scripts, tmp_path, monkeypatch):
+def small_cifar10(tmp_path, monkeypatch):
     """The reader of 40 training and 10 test images, numbered 0 to 59."""
     tarball = tmp_path / 'package.tgz'
     monkeypatch.setattr(cifar10, 'PACKAGE_SHA256', write_package(tarball))
     cifar10.prepare_cifar10(tmp_path / 'out', tarball, val_per_class=1)
-    monkeypatch.setattr(scripts.teacher_data, 'prepare_cifar10', lambda folder: folder)
-    return scripts.teacher_data.TEACHER_DATA['cifar10'], tmp_path / 'out'
+    monkeypatch.setattr(teacher_data, 'prepare_cifar10', lambda folder: folder)
+    return teacher_data.TEACHER_DATA['cifar10'], tmp_path / 'out'
 
 
 @pytest.mark.parametrize('name', TEACHERS)
-def test_weights_are_small_half_precision_and_safe_to_load(scripts, name):
-    weights = scripts.teacher_data.TEACHER_DATA[name].weights
+def test_weights_are_small_half_precision_and_safe_to_load(name):
+    weights = teacher_data.TEACHER_DATA[name].weights
     assert weights.stat().st_size <= 6e6
 
     state = torch.load(weights, weights_only=True)
@@ -53,12 +40,13 @@ def read_accuracy(data):
     return json.loads(path.read_text())['top1']
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:The given NumPy array is not writable')
-def test_zero_shot_accuracy_is_the_recorded_one(scripts, tmp_path):
-    data = scripts.teacher_data.TEACHER_DATA['fashion_mnist']
+def test_zero_shot_accuracy_is_the_recorded_one(tmp_path):
+    data = teacher_data.TEACHER_DATA['fashion_mnist']
     recorded = read_accuracy(data)
 
-    measured = scripts.evaluate_teacher.evaluate(
+    measured = evaluate_teacher.evaluate(
         data, data.weights, tmp_path, tmp_path / 'result.json'
     )
 
@@ -67,15 +55,15 @@ def test_zero_shot_accuracy_is_the_recorded_one(scripts, tmp_path):
     assert measured == pytest.approx(recorded, abs=0.1)
 
 
-def test_recorded_accuracy_of_cifar10_is_useful(scripts):
-    assert read_accuracy(scripts.teacher_data.TEACHER_DATA['cifar10']) > 60
+def test_recorded_accuracy_of_cifar10_is_useful():
+    assert read_accuracy(teacher_data.TEACHER_DATA['cifar10']) > 60
 
 
 @pytest.mark.parametrize('name', TEACHERS)
-def test_texts_of_different_categories_lie_apart(scripts, name):
-    data = scripts.teacher_data.TEACHER_DATA[name]
-    model = scripts.evaluate_teacher.create_teacher(data, data.weights).eval()
-    tokens = scripts.train_teacher.caption_tokens(data)
+def test_texts_of_different_categories_lie_apart(name):
+    data = teacher_data.TEACHER_DATA[name]
+    model = evaluate_teacher.create_teacher(data, data.weights).eval()
+    tokens = train_teacher.caption_tokens(data)
 
     with torch.no_grad():
         texts = model.encode_text(tokens[:, ::20].flatten(0, 1), normalize=True)
@@ -114,20 +102,20 @@ def test_test_images_of_cifar10_are_bgr(small_cifar10):
         assert np.array_equal(pixels, image(number))
 
 
-def test_groups_hold_every_category_once_and_an_epoch_every_image(scripts):
+def test_groups_hold_every_category_once_and_an_epoch_every_image():
     labels = torch.arange(30) % 3
-    batches = list(scripts.contrastive.grouped_batches(labels, groups=4))
+    batches = list(contrastive.grouped_batches(labels, groups=4))
 
     assert [tuple(batch.shape) for batch in batches] == [(4, 3), (4, 3), (2, 3)]
     assert all((labels[batch] == torch.arange(3)).all() for batch in batches)
     assert torch.cat(batches).flatten().sort().values.tolist() == list(range(30))
 
 
-def test_loss_is_the_symmetric_cross_entropy_of_each_group(scripts):
+def test_loss_is_the_symmetric_cross_entropy_of_each_group():
     generator = torch.Generator().manual_seed(0)
     image, text = F.normalize(torch.randn(2, 4, 3, 5, generator=generator), dim=-1)
 
-    loss = scripts.contrastive.grouped_clip_loss(image, text, torch.tensor(7.0))
+    loss = contrastive.grouped_clip_loss(image, text, torch.tensor(7.0))
 
     logits = 7 * torch.einsum('gcd,gkd->gck', image.double(), text.double())
     diagonal = logits.diagonal(dim1=1, dim2=2)
@@ -137,12 +125,12 @@ def test_loss_is_the_symmetric_cross_entropy_of_each_group(scripts):
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
 
 
-def test_views_are_crops_and_flips_within_the_image(scripts):
+def test_views_are_crops_and_flips_within_the_image():
     torch.manual_seed(0)
     # A ramp from left to right: its slope tells the crop's width, its sign a flip.
     ramp = torch.linspace(100, 150, 28).expand(400, 1, 28, 28)
 
-    views = scripts.contrastive.random_views(ramp, 64, jitter=0)
+    views = contrastive.random_views(ramp, 64, jitter=0)
 
     assert views.shape == (400, 1, 64, 64)
     assert (views.min() >= 100) and (views.max() <= 150)
@@ -156,11 +144,11 @@ def test_views_are_crops_and_flips_within_the_image(scripts):
 @pytest.mark.parametrize(
     ('name', 'word', 'place'), [('fashion_mnist', 'sneaker', 7), ('cifar10', 'frog', 6)]
 )
-def test_captions_name_their_category(scripts, name, word, place):
-    data = scripts.teacher_data.TEACHER_DATA[name]
-    tokens = scripts.train_teacher.caption_tokens(data)
+def test_captions_name_their_category(name, word, place):
+    data = teacher_data.TEACHER_DATA[name]
+    tokens = train_teacher.caption_tokens(data)
 
     assert tokens.shape == (10, 80, 77)
-    token = scripts.train_teacher.open_clip.get_tokenizer('RN50')([word])[0, 1]
+    token = train_teacher.open_clip.get_tokenizer('RN50')([word])[0, 1]
     named = (tokens == token).any(-1).all(-1)
     assert named.tolist() == [index == place for index in range(10)]

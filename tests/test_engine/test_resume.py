@@ -70,6 +70,7 @@ def toy_config(images, sampler, train_cfg, checkpoint, by_epoch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('loop', [EPOCHS, ITERATIONS], ids=['epochs', 'iterations'])
 def test_toy_resumes_bit_by_bit(tmp_path, images, loop):
     path = tmp_path / 'toy.py'

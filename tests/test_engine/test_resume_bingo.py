@@ -1,8 +1,11 @@
+import pytest
+
 from tests.bingo_runs import bingo_run_cfg, write_ring_bags
 from tests.resume_helper import assert_same_training, run_killed_and_resumed
 from tests.runs import write_images
 
 
+@pytest.mark.slow
 def test_bingo_resumes_bit_by_bit(tmp_path):
     write_ring_bags(write_images(tmp_path))
     # BatchNorm's statistics, drop path's random numbers, the queue, CutMix, mates; the

@@ -18,6 +18,7 @@ LOOPS = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('loop', LOOPS)
 def test_lgd_resumes_bit_by_bit(tmp_path, loop):
     loop = LOOPS[loop]

@@ -1,3 +1,5 @@
+import pytest
+
 from tests.resume_helper import assert_same_training, run_killed_and_resumed
 from tests.runs import toy_run_cfg, write_images
 
@@ -14,6 +16,7 @@ def small_patches(pipeline: list) -> list:
     return [load, views, pack]
 
 
+@pytest.mark.slow
 def test_seed_with_small_patches_resumes_bit_by_bit(tmp_path):
     model = dict(
         type='SEED',

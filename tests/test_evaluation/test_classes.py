@@ -101,6 +101,7 @@ def test_class_names_need_classes():
         match_dataset(Labelled([0]), NAMES, class_names=dict(a='cat'))
 
 
+@pytest.mark.slow
 def test_labels_of_a_test_set_are_those_of_the_training_set():
     train = Labelled([0, 1, 2], NAMES)
     assert match_labels(train, Labelled([0, 1], ['bird', 'dog'])) == (NAMES, [2, 1])

@@ -153,3 +153,7 @@ def test_ambiguous_official_names_are_refused_in_a_part():
         ConfigError, match="'crane' .* 'crane bird', 'construction crane'"
     ):
         match_classes(['crane', 'tench, Tinca tinca'], names)
+
+
+def test_no_class_at_all_matches_nothing():
+    assert match_classes([], ['cat', 'dog']) == []

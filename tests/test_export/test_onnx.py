@@ -18,6 +18,7 @@ from mmlgd.apis import (
     load_backbone,
 )
 from mmlgd.errors import CheckpointError, ConfigError, DependencyError
+from mmlgd.export.parity import compare
 from tests.backbone_files import (
     CLIP_MEAN,
     CLIP_STD,
@@ -65,6 +66,7 @@ def distilled(tmp_path_factory):
     return work_dir / 'epoch_2.pth'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('config', [R18, MBV3_SMALL, EFF_B0, MOBILE_ONE])
 @torch.no_grad()
 def test_backbone(tmp_path, images, config):
@@ -83,6 +85,7 @@ def test_backbone(tmp_path, images, config):
     assert metadata(tmp_path / 'out.onnx')['channel_order'] == 'RGB'
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_branches_of_mobileone_are_merged(tmp_path):
     write_backbone(tmp_path / 'in.pth', MOBILE_ONE)
@@ -181,6 +184,21 @@ def test_classifier_of_other_names_takes_pictures_of_a_phone(tmp_path, distilled
     expected = (embeddings @ text.T / 0.2).softmax(dim=1)
     (found,) = run(out, images)
     assert_close(found, expected)
+
+
+def test_a_difference_is_relative_to_the_largest_value_and_nan_is_infinite():
+    images = torch.ones(1, 3, 4, 4)
+    outputs = torch.tensor([[2.0, -4.0]])
+
+    def difference(found, **options):
+        return compare(lambda _: [outputs], lambda _: found, [images], **options)
+
+    assert difference([outputs.clone()]) == 0
+    assert difference([outputs + 0.01]) == pytest.approx(0.01 / 4)
+    assert difference([outputs + 0.01], absolute=True) == pytest.approx(0.01, rel=1e-4)
+    assert difference([outputs * float('nan')]) == float('inf')
+    assert difference([outputs[:, :1]]) == float('inf')
+    assert difference([outputs, outputs]) == float('inf')
 
 
 @pytest.fixture(scope='module')

@@ -48,6 +48,7 @@ def render(value: object, blank: str = ' ') -> str:
     return str(value)
 
 
+@pytest.mark.slow
 @given(nested)
 @example(['a photo of a {}.', "the dog's, [cat]", 'say "hi"'])
 @example(dict(a=['x, y'], b=('=',)))

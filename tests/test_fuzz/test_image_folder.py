@@ -45,7 +45,8 @@ def make(root, files, links):
 
 def is_visible_image(path):
     return path.lower().endswith(EXTENSIONS) and not any(
-        part.startswith('.') or part in SYSTEM_FOLDERS for part in path.split('/')
+        part.startswith('.') or part.casefold() in SYSTEM_FOLDERS
+        for part in path.split('/')
     )
 
 

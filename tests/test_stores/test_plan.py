@@ -155,6 +155,7 @@ def test_one_of_two_equal_images_serves_both_rows(tmp_path):
     assert places(plan.share(0, 1)) == [(1, 0, 4)]
 
 
+@pytest.mark.slow
 def test_an_unfinished_build_takes_no_other_images(tmp_path):
     root, store = tmp_path / 'images', tmp_path / 'store'
     plan = open_store(store, toy_manifest(), images(root, *'abcdefgh'), 1)

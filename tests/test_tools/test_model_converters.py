@@ -77,6 +77,7 @@ def test_export_onnx_refuses_options_that_do_not_fit(tmp_path, options, message)
         tool('export_onnx').main(['in.pth', '--out', 'out.onnx', *options])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['export_backbone', 'export_onnx'])
 def test_a_tool_ends_with_one_line_for_a_missing_file(tmp_path, name):
     script = str(TOOLS / f'{name}.py')

@@ -30,8 +30,6 @@ FILES = {
 }
 FOLDERS = {
     'build_stored_views.py': 'none.py --out {} --views 1',
-    'dataset_converters/fashion_scenes.py': '{}/scenes',
-    'dataset_converters/cifar10_from_npm.py': '{}/cifar --tarball none.tgz',
 }
 
 

@@ -43,10 +43,10 @@ def pretend(target, monkeypatch):
 
 
 def test_every_requirement_is_met_by_its_pin(tool):
-    pins = [Requirement(line) for line in tool.requirement_lines('constraints')]
+    pins = [Requirement(line) for line in tool.requirement_lines('constraints.txt')]
     pins = {canonicalize_name(pin.name): pin for pin in pins}
-    for file in ('mminstall', 'runtime', 'tests', 'optional', 'docs'):
-        for line in tool.requirement_lines(file):
+    for file in ('mminstall', 'runtime', 'tests', 'export', 'optional', 'docs'):
+        for line in tool.requirement_lines(f'requirements/{file}.txt'):
             wanted = Requirement(line)
             assert tool.normalise(line) == canonicalize_name(wanted.name)
             pinned = next(iter(pins[canonicalize_name(wanted.name)].specifier)).version
@@ -94,8 +94,9 @@ def test_stamp_changes_with_the_files_that_define_the_environment(
 ):
     monkeypatch.setattr(tool, 'ROOT', tmp_path)
     (tmp_path / 'requirements').mkdir()
-    (tmp_path / 'setup.py').write_text('')
-    for name in ('mminstall', 'runtime', 'tests'):
+    for name in ('setup.py', 'constraints.txt'):
+        (tmp_path / name).write_text('')
+    for name in tool.GROUPS:
         (tmp_path / f'requirements/{name}.txt').write_text('numpy\n')
     before = tool.current_stamp(target)
     (tmp_path / 'requirements/runtime.txt').write_text('numpy>=2\n')
@@ -127,7 +128,9 @@ def build(tool, target, pretend, monkeypatch):
     """``provide_mmcv`` with pip replaced; operators load after a good wheel only."""
     pretend(torch='2.11.0')
     did = []
-    pin = next(x for x in tool.requirement_lines('constraints') if 'onedl-mmcv' in x)
+    pin = next(
+        x for x in tool.requirement_lines('constraints.txt') if 'onedl-mmcv' in x
+    )
     name = f'onedl_mmcv-{pin.partition("==")[2]}-any.whl'
 
     def ask(code):

@@ -6,14 +6,16 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import HOOKS, VISUALIZERS, init_default_scope
 
 from mmlgd.cli import test as test_tool
-from mmlgd.errors import ConfigError
+from mmlgd.errors import CheckpointError, ConfigError
 from tests.toy_tool_run import TOOLS, run_tool
 
 
+@pytest.mark.slow
 def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):
     result = run_tool(
         *(sys.executable, TOOLS / 'test.py', toy_config, trained[0] / 'epoch_2.pth'),
@@ -31,6 +33,26 @@ def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):
     picture = cv2.imread(str(tmp_path / 'show' / 'b0.png_0.png'))
     # The corner away from the text: red is still red (last in BGR).
     assert np.argmax(picture[-4:, -4:].mean(axis=(0, 1))) == 2
+
+
+@pytest.mark.slow
+def test_a_part_of_a_checkpoint_is_refused_for_any_config(
+    trained, toy_config, tmp_path
+):
+    # The config is mmpretrain's alone, without a hook of ours.
+    whole = torch.load(trained[0] / 'epoch_2.pth', weights_only=False)
+    state = whole['state_dict']
+    part = {key: value for key, value in state.items() if 'backbone' in key}
+    other = {**state, 'head.fc.bias': torch.zeros(7)}
+    for name, wrong in (('backbone', part), ('other', other)):
+        torch.save(dict(state_dict=wrong), tmp_path / f'{name}.pth')
+        with pytest.raises(CheckpointError, match=f'{name}.pth.* head.fc'):
+            test_tool.main(
+                [
+                    *(str(toy_config), str(tmp_path / f'{name}.pth')),
+                    *('--work-dir', str(tmp_path / name)),
+                ]
+            )
 
 
 DETECTION = """

@@ -27,6 +27,7 @@ def test_trains_from_any_folder_into_work_dirs(trained):
     assert 'accuracy/top1' in result.stdout
 
 
+@pytest.mark.slow
 def test_auto_resume_works_after_the_folder_was_moved(trained, toy_config, tmp_path):
     moved = shutil.copytree(trained[0], tmp_path / 'moved')
     shutil.move(trained[0], tmp_path / 'gone')  # last_checkpoint names this place

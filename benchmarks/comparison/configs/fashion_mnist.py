@@ -5,9 +5,7 @@ _base_ = './_base_/student.py'
 
 title = 'Methods on Fashion-MNIST'
 _data_root = 'work_dirs/benchmarks/fashion_mnist/data'
-prepare = dict(
-    function='mmlgd.datasets.fashion_mnist.prepare_full_data', out_dir=_data_root
-)
+prepare = dict(function='demo.fashion_mnist.prepare_full_data', out_dir=_data_root)
 _fashion = dict(type='mmpretrain.FashionMNIST', data_root=_data_root)
 train = dict(**_fashion, split='train', indices=55000)
 val = dict(**_fashion, split='train', indices=-5000)

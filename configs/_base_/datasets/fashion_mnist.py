@@ -1,7 +1,6 @@
 # The demo's images at 64 x 64, for the distillation and for configs based on
 # mmpretrain's alike: with prefixes, the names resolve under either scope.
-# `prepare_demo_data` of mmlgd.datasets.fashion_mnist unpacks the images; tools/demo.py
-# and tools/demo_probe.py do.
+# `make demo` and `make demo-probe` unpack the images (demo/fashion_mnist.py).
 fashion_mnist = dict(type='mmpretrain.FashionMNIST', data_root='work_dirs/demo/data')
 fashion_mnist_train = dict(
     **fashion_mnist,

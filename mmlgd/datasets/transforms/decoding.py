@@ -211,7 +211,7 @@ def _check_values(image: Image.Image) -> bool:
         return False
     known = image.mode.startswith('I;16')
     if image.format == 'TIFF':
-        tags: Any = image.tag_v2
+        tags: Any = image.tag_v2  # type: ignore[attr-defined]  # of a TiffImageFile
         known &= tags.get(_BITS_PER_SAMPLE) == (16,)
         known &= tags.get(_PHOTOMETRIC) == _BLACK_IS_ZERO
     # Pillow holds 16-bit PGMs in 32 bits, and before release 11 PNGs, too.

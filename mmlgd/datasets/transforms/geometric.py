@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from numbers import Real
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -221,11 +221,11 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_size(value: object) -> bool:
+def _is_size(value: Any) -> bool:
     return _is_pair(value) and all(map(_is_count, value))
 
 
-def _is_range(value: object, most: float) -> bool:
+def _is_range(value: Any, most: float) -> bool:
     return (
         _is_pair(value)
         and all(isinstance(end, Real) and math.isfinite(end) for end in value)

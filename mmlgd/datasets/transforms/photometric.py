@@ -5,6 +5,8 @@ and in the same order, so that a seed gives the same view up to rounding. Those 
 through Pillow or float64 for each change; these stay in uint8 arrays.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from mmcv.transforms import RandomGrayscale
@@ -127,7 +129,8 @@ def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
 
 def adjust_contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Scale the distance of (H, W, 3) uint8 BGR from its mean luma by a factor."""
-    luma = cv2.mean(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))[0]
+    means: Any = cv2.mean(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    luma = means[0]
     offset = (1 - factor) * int(luma + 0.5)
     return cv2.addWeighted(image, factor, image, 0, offset + _CUT)
 

@@ -19,6 +19,7 @@ from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
 from .training_cost_hook import TrainingCostHook
 from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
+from .whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -42,4 +43,5 @@ __all__ = [
     'StatelessSeedHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
+    'WholeCheckpointHook',
 ]

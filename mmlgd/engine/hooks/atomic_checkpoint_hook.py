@@ -57,7 +57,8 @@ class AtomicLocalBackend(LocalBackend):
         Yields:
             list[str]: The files to remove; the body may take some out.
         """
-        self._removals = removals = []
+        removals: list[str] = []
+        self._removals = removals
         try:
             yield removals
         finally:

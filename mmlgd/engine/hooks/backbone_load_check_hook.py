@@ -1,5 +1,7 @@
 """Proof that a downstream run starts from the backbone it names."""
 
+from typing import Any
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -67,7 +69,7 @@ class BackboneLoadCheckHook(Hook):
         self.min_share = check_in_range(
             'BackboneLoadCheckHook.min_share', min_share, 0, 1, low_open=True
         )
-        self._stored: dict | None = None
+        self._stored: Any = None
         self._source = ''
         self._built_from: object = 'not told'
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
 from mmlgd.registry import HOOKS
-from mmlgd.utils.checkpoint import check_complete
-from mmlgd.utils.mmengine_private import is_resuming, is_training, loaded_source
 from mmlgd.utils.model import unwrap_model
 from mmlgd.utils.stored_config import check_plain, find_test_pipeline, plain_config
 from mmlgd.utils.weights_only import plain_message_hub
 
+from .whole_checkpoint_hook import WholeCheckpointHook
+
 
 @HOOKS.register_module()
-class CheckpointMetaHook(Hook):
+class CheckpointMetaHook(WholeCheckpointHook):
     """Makes a checkpoint enough by itself, and checks one that is loaded.
 
     Into ``meta`` go the model's ``checkpoint_meta`` (teacher, category names, the
@@ -46,17 +45,6 @@ class CheckpointMetaHook(Hook):
                 )
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse to test, or to resume from, a part of a checkpoint.
-
-        Raises:
-            CheckpointError: Weights of the model are missing, as those of the projector
-                in ``backbone.pth``.
-        """
-        if is_resuming(runner) or not is_training(runner):
-            source = loaded_source(runner) or 'The latest checkpoint'
-            check_complete(runner.model, checkpoint, source)
 
 
 def _configs(runner: Runner, model: nn.Module) -> Iterator[tuple[str, object]]:

@@ -4,6 +4,7 @@ import json
 import mmap
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.fileio import load
 from mmengine.hooks import Hook
@@ -48,11 +49,12 @@ class DatasetCheckHook(Hook):
                 _check_names(key, part)
             _check_size(key, dataset)
             _check_heads(key, names, model)
-        if None not in classes:
-            _check_order(*classes)
+        known = [names for names in classes if names is not None]
+        if len(known) == len(classes):
+            _check_order(*known)
 
 
-def _check_names(key: str, dataset: object) -> None:
+def _check_names(key: str, dataset: Any) -> None:
     """Compare the names with the categories of a COCO-format file."""
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     found = getattr(dataset, 'cat_ids', None)
@@ -78,7 +80,7 @@ def _check_names(key: str, dataset: object) -> None:
     )
 
 
-def _check_size(key: str, dataset: object) -> None:
+def _check_size(key: str, dataset: Any) -> None:
     if len(dataset) == 0:
         inner = innermost_datasets(dataset)[0]
         source = getattr(inner, 'ann_file', '') or getattr(inner, 'data_root', '')
@@ -101,7 +103,7 @@ def _check_order(train: list[str], val: list[str] | None = None) -> None:
         )
 
 
-def _categories(dataset: object) -> list[dict]:
+def _categories(dataset: Any) -> list[dict]:
     """The categories of a COCO-format file, without parsing the whole of it.
 
     mmdet has parsed it, 450 MB for COCO's training images, and has thrown it away.
@@ -123,7 +125,7 @@ def _categories(dataset: object) -> list[dict]:
     return load(dataset.ann_file)['categories']
 
 
-def _check_heads(key: str, classes: list[str] | None, model: object) -> None:
+def _check_heads(key: str, classes: list[str] | None, model: Any) -> None:
     if classes is None:
         return
     for name, head in _heads(model):
@@ -135,7 +137,7 @@ def _check_heads(key: str, classes: list[str] | None, model: object) -> None:
             )
 
 
-def _heads(model: object) -> Iterator[tuple[str, object]]:
+def _heads(model: Any) -> Iterator[tuple[str, Any]]:
     for name, module in model.named_modules():
         if _HEADS & set(name.split('.')) and isinstance(
             getattr(module, 'num_classes', None), int

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from datetime import timedelta
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -32,7 +33,7 @@ class ProgressBarHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self._stream = None
+        self._stream: Any = None
         self._handlers: list[logging.Handler] = []
         self._begin: tuple[float, int] | None = None
         self._last_drawn = 0.0
@@ -98,6 +99,7 @@ class ProgressBarHook(Hook):
         return last or time.monotonic() - self._last_drawn >= _MIN_PAUSE
 
     def _speed_and_eta(self, done: int, total: int) -> str:
+        assert self._begin is not None  # set when the first step begins
         begin, first = self._begin
         if done == first:
             return '  ETA ...'

@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import HOOKS
-from mmlgd.utils.dataset_configs import innermost_datasets
+from mmlgd.utils.config_types import class_name
 
 #: State of a scheduler that changes while it runs, and base values, which are the
 #: optimizer's options.
@@ -25,6 +25,8 @@ _PROGRESS = {
     '_global_step',
     '_last_value',
 }
+#: Of a dataset's description, which may list many images.
+_MAX_TEXT = 2000
 #: What a resumed run may not change, with the reason.
 _FIXED = {
     'by_epoch': 'epochs and iterations count differently',
@@ -121,12 +123,24 @@ def training_record(runner: Runner) -> dict[str, Any]:
         batch_size=loader.batch_size,
         ranks=get_world_size(),
         images=len(loader.dataset),
-        data_root=[
-            str(each['data_root'])
-            for each in innermost_datasets(dataset)
-            if isinstance(each, dict) and each.get('data_root')
-        ],
+        dataset=_describe(dataset)[:_MAX_TEXT],
     )
+
+
+def _describe(dataset: Any) -> str:
+    """A dataset's config on one line: wrappers and options, without transforms."""
+    if not isinstance(dataset, dict):
+        return type(dataset).__name__
+    options = [
+        f'{key}={value}'
+        for key, value in sorted(dataset.items())
+        if key not in ('type', 'pipeline', 'dataset', 'datasets')
+    ]
+    inner = (
+        [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', ())
+    )
+    options += [_describe(each) for each in inner]
+    return f'{class_name(dataset.get("type", ""))}({", ".join(options)})'
 
 
 def _as_list(value: Any) -> list:

@@ -4,6 +4,8 @@ import torch
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
@@ -67,16 +69,18 @@ class SemanticsBankHook(Hook):
         """
         model = unwrap_model(runner.model)
         check_image_size(model, runner.train_dataloader.dataset, 'train_dataloader')
-        if runner.val_loop is not None and model.predict_teacher:
-            check_image_size(model, runner.val_dataloader.dataset, 'val_dataloader')
+        if runner.val_loop is not None:
+            _check_predicted(model, runner.val_dataloader, 'val_dataloader')
         self._prepare(runner)
         if runner.val_loop is not None:
             match_names(model, runner.val_loop, 'val_dataloader')
 
     def before_val(self, runner: Runner) -> None:
         """Prepare the banks where a run only validates; ask the teacher only once."""
-        self._prepare(runner)
         model = unwrap_model(runner.model)
+        if not self._ready:
+            _check_predicted(model, runner.val_dataloader, 'val_dataloader')
+        self._prepare(runner)
         match_names(model, runner.val_loop, 'val_dataloader')
         self._predict_teacher = model.predict_teacher
         if teacher_is_known(runner.val_loop):
@@ -88,8 +92,10 @@ class SemanticsBankHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Prepare the banks where a run only tests."""
+        model = unwrap_model(runner.model)
+        _check_predicted(model, runner.test_dataloader, 'test_dataloader')
         self._prepare(runner)
-        match_names(unwrap_model(runner.model), runner.test_loop, 'test_dataloader')
+        match_names(model, runner.test_loop, 'test_dataloader')
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Write each class's own accuracy beside the log."""
@@ -168,7 +174,7 @@ class SemanticsBankHook(Hook):
             runner.logger.info(f'Textual semantics bank ready: {names} names.')
         model.teacher.release_text_tower()
 
-    def _fill(self, model: torch.nn.Module, runner: Runner) -> None:
+    def _fill(self, model: nn.Module, runner: Runner) -> None:
         if self.bank_file is not None:
             if not model.text_banks:
                 raise ConfigError(
@@ -181,6 +187,12 @@ class SemanticsBankHook(Hook):
                 bank.load(self.bank_file, model.teacher)
                 runner.logger.info(f'Textual bank loaded from {self.bank_file}.')
         model.build_text_banks(self.cache_dir)
+
+
+def _check_predicted(model: nn.Module, loader: DataLoader, place: str) -> None:
+    """Check the sizes of images that the teacher is to classify, if it is."""
+    if model.predict_teacher:
+        check_image_size(model, loader.dataset, place)
 
 
 def _close(first: float | list, second: float | list) -> bool:

@@ -118,5 +118,5 @@ class LVISNumpyHook(Hook):
 
         namespace = ModuleType('numpy')
         namespace.__dict__.update(np.__dict__)
-        namespace.float = float
+        namespace.__dict__['float'] = float
         lvis.eval.np = namespace

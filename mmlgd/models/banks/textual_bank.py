@@ -58,7 +58,7 @@ class TextualSemanticsBank(nn.Module):
         self,
         categories: Names,
         embed_dims: int,
-        templates: Names = 'imagenet',
+        templates: str | Path | Sequence[str] = 'imagenet',
         persistent: bool = True,
     ) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class TextualSemanticsBank(nn.Module):
             self.category_names,
             self.templates,
             self.embeddings.shape[1],
-            teacher.text_identity if has_tower else None,
+            teacher.text_identity if teacher is not None and has_tower else None,
         )
         self._set_rows(contents.embeddings, source=str(path))
 
@@ -209,7 +209,7 @@ class TextualSemanticsBank(nn.Module):
                 check_same_templates(self.templates, _decode_texts(templates), place)
             # One that was saved before it was built has zeros.
             self.built = rows is not None and bool(rows.any())
-            if self.built and rows.shape == self.embeddings.shape:
+            if rows is not None and self.built and rows.shape == self.embeddings.shape:
                 check_rows(rows, self.category_names, place)
         super()._load_from_state_dict(state_dict, prefix, *args)
 

@@ -110,7 +110,7 @@ class BINGO(BaseDistiller):
             self.queue.embeddings.clone(),
             mixing,
             self.student_temperature,
-            intra_only=self.is_warming_up,
+            intra_only=bool(self.is_warming_up),
         )
         self.queue.update(anchor_targets)
         return {

@@ -103,6 +103,7 @@ class SEED(BaseDistiller):
             teacher = [
                 self.teacher.encode_image(self._resize(each)) for each in patches
             ]
+            assert self.patch_queue is not None  # it is built for num_patches
             losses['loss_patch_similarity'] = self._distil(
                 self.patch_queue,
                 self.embed(torch.cat(patches)),

@@ -1,5 +1,7 @@
 """Spatial mimicry: the student's feature map shall be, or relate as, the teacher's."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -140,6 +142,7 @@ class SpatialMimicry(BaseDistiller):
     ) -> torch.Tensor:
         if self.global_term == 'mimicry':
             return mimicry_loss(student, teacher)
+        assert self.queue is not None  # it is built for this term
         self.queue.update(teacher)
         with torch.autocast(student.device.type, enabled=False):
             anchors = self.queue.embeddings.T
@@ -187,7 +190,7 @@ def _check_choices(form: str, global_term: str | None) -> None:
             )
 
 
-def _check_positive(**options: float) -> None:
+def _check_positive(**options: Any) -> None:
     for name, value in options.items():
         place = f'SpatialMimicry.{name}'
         check_in_range(place, value, 0, float('inf'), low_open=True)

@@ -1,5 +1,8 @@
 """Zero-shot prediction: how every distiller chooses among names."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -13,6 +16,13 @@ class ZeroShotPrediction:
     It relies on the student's ``embed``, on ``teacher``, both temperatures,
     ``zero_shot_bank`` and ``predict_teacher``.
     """
+
+    teacher: Any
+    zero_shot_bank: nn.Module | None
+    predict_teacher: bool
+    student_temperature: float
+    teacher_temperature: float
+    embed: Callable[[torch.Tensor], torch.Tensor]
 
     @property
     def text_banks(self) -> list[nn.Module]:
@@ -72,5 +82,6 @@ class ZeroShotPrediction:
         self, embeddings: torch.Tensor, temperature: float
     ) -> torch.Tensor:
         with torch.autocast(embeddings.device.type, enabled=False):
-            logits = embeddings @ self.prediction_bank.embeddings.T
+            bank: Any = self.prediction_bank
+            logits = embeddings @ bank.embeddings.T
             return (logits / temperature).softmax(dim=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmpretrain.models.necks import GlobalAveragePooling
@@ -75,7 +76,7 @@ class MMPretrainTeacher(BaseTeacher):
         self._name = f'mmpretrain/{kind}/{label}'
         self._load(checkpoint)
         self.embed_dims = self._probe()
-        meta = {}
+        meta: dict[str, Any] = {}
         if projection is not None:
             self.projection, meta = build_projection(projection, self.embed_dims)
             check_teacher(meta, self)
@@ -174,6 +175,7 @@ class MMPretrainTeacher(BaseTeacher):
         return self._project(features).shape[1]
 
     def _check_widths(self) -> None:
+        assert self.text is not None  # called where there is a text tower
         if self.embed_dims == self.text.embed_dims:
             return
         raise TeacherError(

@@ -75,8 +75,10 @@ def needs_quick_gelu(
             f'force_quick_gelu=False contradicts {model_name}, whose config says '
             "QuickGELU. Use the model without '-quickgelu'."
         )
-    if in_config or forced is not None:
-        return True if in_config else forced
+    if in_config:
+        return True
+    if forced is not None:
+        return forced
     if file is None:
         return in_tag
     return is_torchscript(file) or _guess(model_name, file, siblings)

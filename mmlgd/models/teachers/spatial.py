@@ -1,5 +1,7 @@
 """The spatial side of a teacher: one feature vector for each place of an image."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
@@ -31,6 +33,10 @@ class SpatialEncoder:
     have embeddings too :meth:`dense_features`.
     """
 
+    image_size: int
+    device: torch.device
+    in_precision: Callable[[str], AbstractContextManager]
+    _name: str
     _feature_map_dims: int | None = None
 
     def map_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,5 +108,5 @@ class SpatialEncoder:
             return SpatialFeatures(
                 embeddings=F.normalize(features.float(), dim=1),
                 feature_map=feature_map.float(),
-                dense=F.normalize(places.float(), dim=1) if dense else None,
+                dense=None if places is None else F.normalize(places.float(), dim=1),
             )

@@ -228,6 +228,7 @@ def test_broken_files_are_refused(tmp_path, checkpoint, content, message):
         runner.train()
 
 
+@pytest.mark.slow
 def test_files_of_others_are_refused_until_told_to_ignore(
     tmp_path, checkpoint, monkeypatch
 ):
@@ -249,6 +250,7 @@ def test_files_of_others_are_refused_until_told_to_ignore(
     start(config(tmp_path, init, hook=ignore), monkeypatch)
 
 
+@pytest.mark.slow
 def test_another_normalisation_stops_the_run_unless_ignored(
     tmp_path, checkpoint, monkeypatch
 ):
@@ -314,6 +316,7 @@ def test_a_changed_config_is_refused_at_test_time(tmp_path, checkpoint):
         Runner.from_cfg(cfg).test()
 
 
+@pytest.mark.slow
 def test_resume_and_load_from_are_not_compared(tmp_path, checkpoint, monkeypatch):
     cfg = config(tmp_path, pretrained(checkpoint))
     # One auto-resume that finds nothing is a fresh start, and is compared.

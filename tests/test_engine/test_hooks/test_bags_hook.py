@@ -31,6 +31,7 @@ class Listener(nn.Module):
         self.heard.append(epoch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('loop', LOOPS)
 def test_model_knows_the_pass_over_the_data(tmp_path, loop):
     write_ring_bags(write_images(tmp_path))

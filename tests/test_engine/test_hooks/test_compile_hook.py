@@ -56,6 +56,7 @@ def check(tmp_path, backend):
     assert not [key for key in saved if '_orig_mod' in key]
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_again(tmp_path):
     check(tmp_path, 'eager')
 
@@ -72,6 +73,7 @@ def test_a_model_without_backbone_is_refused(tmp_path):
         runner.train()
 
 
+@pytest.mark.slow
 def test_mmengines_own_option_beside_it_is_refused(tmp_path):
     with pytest.raises(ConfigError, match='both CompileHook and compile=True'):
         train(tmp_path, [dict(type='CompileHook')], compile=True)

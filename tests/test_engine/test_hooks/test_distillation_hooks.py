@@ -86,6 +86,7 @@ def test_exported_backbone_loads_with_plain_torch(finished):
     assert contents['meta']['backbone'] == dict(type='ToyBackbone')
 
 
+@pytest.mark.slow
 def test_resume_under_another_teacher_or_names_is_refused(finished, tmp_path):
     root, work_dir, _ = finished
     resume = dict(resume=True, load_from=str(work_dir / 'epoch_1.pth'))

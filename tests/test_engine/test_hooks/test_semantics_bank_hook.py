@@ -118,3 +118,16 @@ def test_a_run_ends_before_its_bank_is_built(tmp_path, monkeypatch, place):
     monkeypatch.setattr(runner.model, 'build_text_banks', None)
     with pytest.raises(ConfigError, match=f'{place} gives crops of 16x16 .* 64x64'):
         runner.train()
+
+
+@pytest.mark.parametrize('mode', ['val', 'test'])
+def test_a_test_ends_before_its_bank_is_built(tmp_path, monkeypatch, mode):
+    root = write_images(tmp_path / 'images')
+    model = toy_lgd_cfg(sorted(NAMES), teacher=tiny_teacher_cfg(), predict_teacher=True)
+    cfg = toy_run_cfg(root, tmp_path / 'run', model)
+    for part in ('cfg', 'dataloader', 'evaluator'):
+        cfg[f'test_{part}'] = cfg[f'val_{part}']
+    runner = Runner.from_cfg(cfg)
+    monkeypatch.setattr(runner.model, 'build_text_banks', None)
+    with pytest.raises(ConfigError, match=f'{mode}_dataloader gives crops of 16x16'):
+        getattr(runner, mode)()

@@ -39,6 +39,7 @@ def validate(cfg):
     return runner.val(), runner
 
 
+@pytest.mark.slow
 def test_folders_in_another_order_than_the_names_give_the_same_accuracy(tmp_path):
     root = write_images(tmp_path / 'images')
     wanted, _ = validate(run_cfg(root, tmp_path / 'a'))
@@ -51,6 +52,7 @@ def test_folders_in_another_order_than_the_names_give_the_same_accuracy(tmp_path
                 assert found[key] == pytest.approx(wanted[key])
 
 
+@pytest.mark.slow
 def test_numbered_folders_give_the_accuracy_of_named_ones(tmp_path):
     names = [f'kind {i:02}' for i in range(12)]
     named = write_images(tmp_path / 'named', 24, names)
@@ -72,6 +74,7 @@ def test_unknown_folders_and_empty_sets_are_refused_before_training(tmp_path):
         Runner.from_cfg(cfg).train()
 
 
+@pytest.mark.slow
 def test_a_concatenated_validation_set_is_matched(tmp_path):
     root = write_images(tmp_path / 'images')
     wanted, _ = validate(run_cfg(root, tmp_path / 'a'))

@@ -85,6 +85,7 @@ def fill_half(rank):
     ).state_dict()
 
 
+@pytest.mark.slow
 def test_two_ranks_with_half_the_batch_equal_one(tmp_path):
     torch.manual_seed(0)
     whole = fill(

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
@@ -31,6 +32,7 @@ def train_half(rank):
     return train(model, lambda step: batch(step)[rank::2])
 
 
+@pytest.mark.slow
 def test_two_ranks_with_half_the_batch_equal_one(tmp_path):
     whole = train(toy_lgd(), batch)
     halves = run_on_two_ranks(train_half, tmp_path)

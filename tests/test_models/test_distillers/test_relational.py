@@ -80,6 +80,7 @@ def one_of_two(rank):
     return losses_and_gradients(model, inputs, DistributedDataParallel(model))
 
 
+@pytest.mark.slow
 def test_two_ranks_are_one_with_the_whole_batch(tmp_path):
     first, second = run_on_two_ranks(one_of_two, tmp_path)
 
@@ -104,6 +105,7 @@ def images_of_two(rank):
     return values
 
 
+@pytest.mark.slow
 def test_the_batch_that_counts_is_that_of_all_ranks(tmp_path):
     with pytest.raises(ConfigError, match='2 images over all ranks has no .*drop_last'):
         relational()(images(2), mode='loss')

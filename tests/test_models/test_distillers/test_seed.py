@@ -225,6 +225,7 @@ def train_half(rank):
     return train(model, slice(3 * rank, 3 * rank + 3))
 
 
+@pytest.mark.slow
 def test_two_ranks_with_half_the_batch_equal_one(tmp_path):
     whole = train(toy_of_two_ranks())
     halves = run_on_two_ranks(train_half, tmp_path)

@@ -191,6 +191,7 @@ def on_each_rank(rank):
     return dict(grads=grads, queue=model.queue.embeddings)
 
 
+@pytest.mark.slow
 def test_two_ranks_are_one_with_the_whole_batch(tmp_path):
     first, second = run_on_two_ranks(on_each_rank, tmp_path)
 

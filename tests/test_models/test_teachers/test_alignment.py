@@ -212,6 +212,7 @@ def fit_half(rank: int):
     return [found.weight, found.bias, torch.tensor([*meter.means(), meter.num_images])]
 
 
+@pytest.mark.slow
 def test_two_ranks_find_what_one_finds(tmp_path):
     features, targets = pairs()
     (whole,) = streamed(features, targets, N).solve([1e-2])

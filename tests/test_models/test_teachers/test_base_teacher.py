@@ -109,6 +109,7 @@ def test_fingerprint_sees_values_names_and_shapes_but_no_layout():
     assert fingerprint([('s', torch.tensor(1.0, dtype=torch.bfloat16))])
 
 
+@pytest.mark.slow
 def test_identity_is_the_same_in_another_process(tmp_path):
     import open_clip
 

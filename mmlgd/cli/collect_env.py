@@ -1,0 +1,13 @@
+"""Print the environment: paste it into a report about a problem."""
+
+import argparse
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print a line for each fact."""
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    # Imported late: it imports torch.
+    from mmlgd.utils.collect_env import collect_env
+
+    for name, value in collect_env().items():
+        print(f'{name}: {value}')

@@ -1,0 +1,138 @@
+"""From the options of a tool to a checked config and its Runner."""
+
+import argparse
+import os.path as osp
+from collections.abc import Sequence
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmlgd.errors import ConfigError
+
+from .annotation_files import check_annotation_files
+from .atomic import check_output_folder
+from .config_check import check_config
+from .config_fields import (
+    check_option_fields,
+    warn_of_compile,
+    warn_of_misspelt_fields,
+)
+from .launch import detect_launcher, set_up_distributed
+from .loaders import use_loader_options_that_work
+from .mmengine_private import read_weights_only
+from .quiet import set_prints_aside
+
+
+def read_config(
+    path: str, options: dict, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Config:
+    """Read a config and lay the options of ``--cfg-options`` over it.
+
+    Args:
+        path (str): Config file.
+        options (dict): Dotted key to value.
+        needed (Sequence[str]): Top-level fields the tool cannot do without.
+        optional (Sequence[str]): Further fields that the tool reads and a Runner
+            does not. Defaults to none.
+
+    Raises:
+        ConfigError: No such config, a field is missing, an option would change
+            nothing, or a type or an option of a class is unknown.
+    """
+    try:
+        cfg = Config.fromfile(path)
+    except OSError as error:
+        raise ConfigError(f'Config {path!r} cannot be read: {error}') from error
+    check_option_fields(cfg, options, {*needed, *optional})
+    _lay_over(cfg, options)
+    absent = [name for name in needed if cfg.get(name) is None]
+    if absent:
+        raise ConfigError(
+            f'Config {path!r} has no {", ".join(absent)}, which this tool needs; add '
+            'it, or inherit from a file of configs/_base_/ that has it.'
+        )
+    warn_of_misspelt_fields(cfg)
+    # The tools set this scope where a config has none.
+    _check(cfg, {*needed, *optional}, 'mmlgd')
+    return cfg
+
+
+def _check(cfg: Config, *args) -> None:
+    with set_prints_aside():  # of libraries, when they are imported
+        check_config(cfg, *args)
+
+
+def _lay_over(cfg: Config, options: dict) -> None:
+    # One at a time, so that an error can name the option.
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ConfigError(
+                f'--cfg-options {key}={value!r} does not fit the config: '
+                f'{error.args[0] if error.args else error}'
+            ) from error
+
+
+def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
+    """Read ``args.config`` and apply the options of ``tool.add_common_arguments``.
+
+    ``work_dir`` is the option's, else the config's, else ``work_dirs/`` and the
+    config's name.
+
+    Args:
+        args (Namespace): Parsed options; ``launcher`` is filled in.
+        needed (Sequence[str]): As for :func:`read_config`.
+    """
+    args.launcher = args.launcher or detect_launcher()
+    cfg = read_config(args.config, args.cfg_options, needed)
+    cfg.launcher = args.launcher
+    stem = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', stem)
+    return cfg
+
+
+def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
+    """Find what would stop a run, before anything is built.
+
+    Args:
+        cfg (Config): Full config; loader options that torch would refuse are changed.
+        dataloaders (Sequence[str]): Those the tool uses.
+
+    Raises:
+        ConfigError: A type or an option is unknown, or the work dir cannot be written.
+        DataError: An annotation file is not there.
+    """
+    _check(cfg)
+    if 'train_dataloader' in dataloaders:
+        warn_of_compile(cfg)
+    check_annotation_files(cfg, dataloaders)
+    use_loader_options_that_work(cfg, dataloaders)
+    check_output_folder(cfg.work_dir, '--work-dir')
+
+
+def build_runner(cfg: Config, runner_class: type[Runner]) -> Runner:
+    """Build the Runner of a config, after :func:`set_up_distributed`.
+
+    Args:
+        cfg (Config): Full config, as checked by :func:`check_run`.
+        runner_class (type[Runner]): Used unless ``cfg.runner_type`` names another.
+
+    Raises:
+        ConfigError: A class does not take an option that it was given.
+    """
+    set_up_distributed(cfg)
+    # A config of another library may name no class of mmlgd that sees to it.
+    read_weights_only()
+    try:
+        if 'runner_type' in cfg:
+            return RUNNERS.build(cfg)
+        return runner_class.from_cfg(cfg)
+    except TypeError as error:
+        # What the check of signatures cannot see: options handed on to functions.
+        if 'unexpected keyword argument' not in str(error):
+            raise
+        raise ConfigError(
+            f'The config has an option that is not one: {error}'
+        ) from error
