@@ -259,7 +259,7 @@ def test_supported_operator_sets_work(tmp_path, checkpoint):
 
 
 def test_an_operator_that_a_set_lacks(tmp_path):
-    """Hard-swish came with 14; before, it is written by others; GELU's erf with 9."""
+    """GELU needs erf, which came with operator set 9."""
     config = dict(
         type='mmpretrain.ConvNeXt', arch=dict(depths=[1] * 4, channels=[8] * 4)
     )
