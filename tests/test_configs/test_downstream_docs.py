@@ -29,7 +29,7 @@ def test_named_configs_exist():
 
 def test_named_tools_exist():
     tools = set(re.findall(r'tools/[\w/]+\.\w+', TEXT))
-    assert len(tools) >= 8
+    assert len(tools) >= 7
     assert not [path for path in tools if not (ROOT / path).is_file()]
 
 
