@@ -111,6 +111,8 @@ class Manifest:
             if name not in content or not is_valid(content[name]):
                 raise _malformed(path, f'{name} cannot be {content.get(name)!r:.80}')
         manifest = cls(**{name: content[name] for name in _VALID})
+        if manifest.num_views and not manifest.segments:
+            raise _malformed(path, f'{manifest.num_views} views of no images')
         runs = sum(-(-images // manifest.shard_size) for images in manifest.segments)
         if runs * max(1, manifest.num_views) > _MAX_SHARDS:
             raise _malformed(path, f'it has more than {_MAX_SHARDS} shards')

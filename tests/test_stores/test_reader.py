@@ -167,6 +167,7 @@ def test_broken_manifests_are_refused(tmp_path, content):
 @pytest.mark.parametrize(
     'change',
     [
+        dict(segments=[]),
         dict(embed_dims=0),
         dict(embed_dims=2**60),
         dict(embed_dims='3'),
