@@ -39,7 +39,7 @@ PACKAGE_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9
 # Images of each list, unless another number is set apart for validation.
 SPLITS = {'train': 45_000, 'val': 5_000, 'test': 10_000}
 _STAMP = 'cifar10.json'
-# Data written in another layout are made anew.
+# Data written in another layout are made again.
 _FORMAT = 1
 _SIDE = 32
 # The package's own spelling.

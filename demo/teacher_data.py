@@ -1,4 +1,4 @@
-"""The data sets that teachers are made for: training images, test images, files."""
+"""The datasets that teachers are made for: training images, test images, files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PACK = dict(type='mmpretrain.PackInputs')
 
 @dataclass(frozen=True)
 class TeacherData:
-    """A data set, and the teacher that knows it.
+    """A dataset, and the teacher that knows it.
 
     Attributes:
         categories: Built-in set of category names.
@@ -34,7 +34,7 @@ class TeacherData:
         test_dir: Usual folder of the test images.
         read_train: Training images (N, C, H, W), RGB or gray, and labels (N,), both
             uint8, from a folder that is filled if need be.
-        read_test: Data set of the test images as a student sees them (uint8 BGR),
+        read_test: Dataset of the test images as a student sees them (uint8 BGR),
             from such a folder and the side of the teacher's input in pixels.
     """
 

@@ -94,7 +94,7 @@ class CaptionEncoder:
 
 
 class Grouped:
-    """A data set of equal classes, in groups of one image each; see ``grouped_batches``."""
+    """A dataset of equal classes, in groups of one image each; see ``grouped_batches``."""
 
     def __init__(self, data: TeacherData, args: argparse.Namespace) -> None:
         self.images, self.labels = data.read_train(args.train_dir or data.train_dir)

@@ -112,7 +112,7 @@ def check_dependencies() -> None:
 
     Raises:
         DependencyError: Naming the first that is absent or out of range, what was
-            found, what is wanted, and how to mend it.
+            found, what is wanted, and how to fix it.
     """
     for gate in GATES:
         check_gate(gate)

@@ -1,6 +1,6 @@
 """The errors that mmlgd raises on bad input.
 
-Every message names the thing, the place where it was found and the mend. All
+Every message names the thing, the place where it was found and how to fix it. All
 derive from :class:`MMLGDError`, and from the built-in error a caller would
 expect, so that ``except ValueError`` keeps working.
 """
@@ -23,7 +23,7 @@ class BankError(MMLGDError, RuntimeError):
 
 
 class DataError(MMLGDError, RuntimeError):
-    """A data set that is absent, empty or broken."""
+    """A dataset that is absent, empty or broken."""
 
 
 class ImageReadError(DataError):

@@ -147,6 +147,6 @@ def write_caltech256(root: Path, names: Sequence[str]) -> None:
 
 
 def write_folders(root: Path) -> None:
-    """Any classification data set: a folder a name."""
+    """Any classification dataset: a folder a name."""
     for index in range(COUNT):
         save(root / WORDS[index % len(WORDS)] / f'{index}.jpg', scene(index)[0])

@@ -28,9 +28,9 @@ def bingo_reference(a, b, m, ta, tb, queue, mixing, tau=0.2, intra_only=False):
     if intra_only:
         shares[:2] = [(1, 0), (0, 1)]
     losses, grads = np.zeros(3), np.zeros((3, *a.shape))
-    for which, (student, (to_anchor, to_mate)) in enumerate(zip((a, b, m), shares)):
+    for which, (student, (to_anchor, to_positive)) in enumerate(zip((a, b, m), shares)):
         for i in range(len(student)):
-            for share, target in ((to_anchor, ta[i]), (to_mate, tb[i])):
+            for share, target in ((to_anchor, ta[i]), (to_positive, tb[i])):
                 value, slope = _contrast(student[i], target, queue, tau)
                 losses[which] += share * value / len(student)
                 grads[which, i] += share * slope / len(student) / 3

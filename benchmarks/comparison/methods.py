@@ -36,7 +36,7 @@ class Method:
     labelled: bool = False  # whether it trains on the labels, without a teacher
     iterations: int | None = None  # None: the benchmark's
     teacher: dict | None = None  # None: the benchmark's
-    wrapper: dict | None = None  # data set around the images, within the views
+    wrapper: dict | None = None  # dataset around the images, within the views
     views: dict = field(default_factory=lambda: dict(type='SeededViews'))
     hooks: list = field(default_factory=list)  # beside those of the recipe
     options: dict = field(default_factory=dict)  # dotted keys laid over the config

@@ -1,4 +1,4 @@
-"""Labelled images of one's own: folder trees and lists, as data sets of mmpretrain."""
+"""Labelled images of one's own: folder trees and lists, as datasets of mmpretrain."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,7 +111,7 @@ def keep_back(labelled: Labelled) -> tuple[Labelled, Labelled]:
 
 
 def write_dataset(labelled: Labelled, path: Path) -> dict:
-    """Write the list of the images and return the config of their data set."""
+    """Write the list of the images and return the config of their dataset."""
     write_lines(path, annotation_lines(labelled.classes))
     return dict(
         type='mmpretrain.CustomDataset',

@@ -40,7 +40,7 @@ class Benchmark:
     work_dir: Path
     # Called before all else: ``function``, a dotted name, with the other entries.
     prepare: dict | None = None
-    # A path of one's own, or a config of a data set without its pipeline.
+    # A path of one's own, or a config of a dataset without its pipeline.
     images: str | dict | None = None  # None: those of `train`
     train: str | dict
     val: str | dict | None = None  # None: a tenth of `train`, not trained on
@@ -65,7 +65,7 @@ class Benchmark:
     reference: str | None = None  # None: the first method that is trained
 
     def read_data(self) -> None:
-        """Put every data set in its place and replace paths by configs of data sets.
+        """Put every dataset in its place and replace paths by configs of datasets.
 
         Raises:
             ConfigError: Names and class folders differ.

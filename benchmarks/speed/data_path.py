@@ -1,7 +1,7 @@
 """Times how fast a core makes training views of image files, ours and torchvision's.
 
 Every side reads, decodes and augments the same files, with the same augmentation. The
-sides take turns; processor time counts, so that other programs disturb little.
+sides take turns; CPU time counts, so that other programs disturb little.
 """
 
 import argparse

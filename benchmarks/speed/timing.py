@@ -10,7 +10,7 @@ import torch
 from benchmarks.provenance import dump_rows, provenance
 from mmlgd.utils.atomic import write_atomically
 
-#: Processor time hardly depends on what else a machine does, but knows nothing of a
+#: CPU time hardly depends on what else a machine does, but knows nothing of a
 #: GPU, and sums the threads of a process; wall time is what a user waits.
 CLOCKS = dict(cpu=time.process_time, wall=time.perf_counter)
 
@@ -60,7 +60,7 @@ def _wait_for_device() -> None:
 
 
 def deciding_clock(device: str) -> str:
-    """The clock whose ratios count: processor time without a GPU."""
+    """The clock whose ratios count: CPU time without a GPU."""
     return 'cpu' if torch.device(device).type == 'cpu' else 'wall'
 
 

@@ -49,7 +49,7 @@ class Pipeline:
         return value
 
     def stages(self, path: str) -> dict[str, float]:
-        """Seconds of processor time, by stage, of one image."""
+        """Seconds of CPU time, by stage, of one image."""
         value, spent, begin = path, {}, time.process_time()
         for name, step in self.steps.items():
             value = step(value)

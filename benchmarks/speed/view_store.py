@@ -100,7 +100,7 @@ def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
 
 
 def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
-    """Milliseconds of processor time an item, from a store and without one."""
+    """Milliseconds of CPU time an item, from a store and without one."""
     pictures, origin = photographs()
     write_jpegs(folder / 'images', pictures, (500, 375), quality=95)
     cfg = Config.fromfile(CONFIG)

@@ -1,4 +1,4 @@
-"""Shows that loader workers hold no copy of the data set's list.
+"""Shows that loader workers hold no copy of the dataset's list.
 
 A list of synthetic paths stands under UnlabeledImages and SeededViews. Workers, forked
 as the Runner does, read entries from its whole length; what each then holds for itself
@@ -67,7 +67,7 @@ def mean_of_workers(dataset: SeededViews, num_workers: int) -> float:
 
 
 def compare(dataset: SeededViews, num_workers: int) -> dict:
-    """What a worker holds more over this data set than over a short one."""
+    """What a worker holds more over this dataset than over a short one."""
     held = mean_of_workers(dataset, num_workers)
     held_short = mean_of_workers(SeededViews(SyntheticImages(_SHORT)), num_workers)
     return dict(

@@ -36,7 +36,7 @@ train_dataloader = dict(
     drop_last=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='ViewSampler', shuffle=True),
-    # The labels that this data set reads are used by nothing in the run.
+    # The labels that this dataset reads are used by nothing in the run.
     dataset=dict(
         type='SeededViews',
         dataset=_base_.fashion_mnist_train,

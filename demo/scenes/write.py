@@ -27,7 +27,7 @@ from .compose import MAX_ITEMS, Scene, compose_scene
 from .formats import ITEM_CLASSES, SCENE_CLASSES, coco_annotation, label_map
 from .settings import SceneSettings
 
-# Scenes of the same settings but another format are made anew.
+# Scenes of the same settings but another format are made again.
 _FORMAT = 1
 _SOURCE_SPLITS = {'train': 'train', 'val': 'test'}
 _DEFAULT = SceneSettings()

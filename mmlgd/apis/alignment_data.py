@@ -48,7 +48,7 @@ def split_indices(
     """Draw the images to fit to and those to hold out.
 
     Args:
-        total (int): Size of the data set.
+        total (int): Size of the dataset.
         held_out (float): Their share, in (0, 1); at least one image.
         num_images (int, optional): How many to draw, for both. None takes all.
         seed (int): Of the drawing.
@@ -63,12 +63,12 @@ def split_indices(
     check_in_range('held_out', held_out, 0, 1, low_open=True, high_open=True)
     if num_images is not None and not 3 <= num_images <= total:
         raise ConfigError(
-            f'num_images is {num_images}, but the data set has {total} images and a '
+            f'num_images is {num_images}, but the dataset has {total} images and a '
             'fit needs 3. Leave it out to take all.'
         )
     if total < 3:
         raise DataError(
-            f'The data set has {total} images; a fit needs at least 3, one of them held '
+            f'The dataset has {total} images; a fit needs at least 3, one of them held '
             'out. Look at data_root of the dataloader.'
         )
     generator = torch.Generator().manual_seed(seed)

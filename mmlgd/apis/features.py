@@ -59,7 +59,7 @@ def extract_features(
     for module, training in modes:
         module.training = training
     if not features:
-        raise DataError('the data loader gives no image: check its data set.')
+        raise DataError('the data loader gives no image: check its dataset.')
     return torch.cat(features), torch.tensor(labels)
 
 
@@ -108,7 +108,7 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
         cfg (Config): With ``train_dataloader`` and one of the two others.
 
     Raises:
-        ConfigError: A loader is missing, or its data set has no pipeline.
+        ConfigError: A loader is missing, or its dataset has no pipeline.
     """
     test = cfg.get('test_dataloader') or cfg.get('val_dataloader')
     train = cfg.get('train_dataloader')

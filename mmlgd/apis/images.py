@@ -102,7 +102,7 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
 def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
     path = os.fsdecode(path)
     is_address = '://' in path
-    path = path if is_address else os.path.expanduser(path)
+    path = path if is_address or '\0' in path else os.path.expanduser(path)
     if not is_address and ('\0' in path or not os.path.exists(path)):
         raise DataError(f'There is no picture {path!r}; check the path.')
     is_folder = not is_address and os.path.isdir(path)

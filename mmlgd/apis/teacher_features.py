@@ -63,5 +63,5 @@ def teacher_features(
     encode = batch_encoder(teacher, device)
     rows = [encode(batch) for batch in dataloader]
     if not rows:
-        raise DataError('the data loader gives no image: check its data set.')
+        raise DataError('the data loader gives no image: check its dataset.')
     return torch.cat(rows)

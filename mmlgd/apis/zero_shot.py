@@ -199,7 +199,7 @@ class _Pipeline:
     """What becomes of a picture (H, W, 3), uint8 and BGR, before it is normalised.
 
     The steps are those that the run was tested with. Where those leave the size as it
-    is, as for a data set of one size, pictures are resized to the student's first.
+    is, as for a dataset of one size, pictures are resized to the student's first.
     """
 
     def __init__(self, record: CheckpointMeta) -> None:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from mmlgd.errors import ConfigError
+from mmlgd.utils.paths import expand_user
 from mmlgd.utils.suggest import suggest
 
 from .names_file import Entries, read_entries
@@ -167,10 +168,7 @@ def _as_path(text: str, noun: str, folder: Path) -> Path:
     known = _stems(folder)
     if text in known:
         return folder / f'{text}.txt'
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f'the {noun}s {text!r}: {error}') from error
+    path = Path(expand_user(text, f'the {noun}s'))
     if path.suffix.lower() in _SUFFIXES or path.name != text or os.path.isfile(path):
         return path
     hint = suggest(text, known, count=3)

@@ -1,4 +1,4 @@
-"""Say what of a data set is there and what is missing."""
+"""Say what of a dataset is there and what is missing."""
 
 import os
 import re
@@ -29,7 +29,7 @@ class NeedReport:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """A data set, and what was found.
+    """A dataset, and what was found.
 
     Attributes:
         name (str): Key in ``EXPECTED``.
@@ -55,14 +55,14 @@ class DatasetReport:
 def check_dataset(
     name: str, folder: str | Path, dataset: ExpectedDataset | None = None
 ) -> DatasetReport:
-    """Look for everything that a data set needs.
+    """Look for everything that a dataset needs.
 
     Names, counts, sizes above zero and the first byte of JSON files are checked;
     images are not opened.
 
     Args:
         name: Key in ``EXPECTED``.
-        folder: The data set's folder.
+        folder: The dataset's folder.
         dataset: What to expect. Defaults to ``EXPECTED[name]``.
     """
     dataset = dataset or EXPECTED[name]

@@ -1,4 +1,4 @@
-"""What each data set looks like on disk, and how to get it, as data."""
+"""What each dataset looks like on disk, and how to get it, as data."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ _CALTECH_TRAIN = 60 * NUM_CLASSES
 
 @dataclass(frozen=True)
 class Need:
-    """Files that a data set must have.
+    """Files that a dataset must have.
 
     Attributes:
-        patterns (tuple[str, ...]): Paths relative to the data set's folder, parts
+        patterns (tuple[str, ...]): Paths relative to the dataset's folder, parts
             with ``*`` and ``?``; the files that match any are counted together.
         count (int, optional): How many files there must be. Defaults to None: at
             least one.
@@ -30,7 +30,7 @@ class Need:
 
 @dataclass(frozen=True)
 class ExpectedDataset:
-    """A data set that configs of mmlgd read.
+    """A dataset that configs of mmlgd read.
 
     Attributes:
         title (str): Its name for people.

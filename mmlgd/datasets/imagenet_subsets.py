@@ -90,7 +90,7 @@ def read_simclr_list(
     if absent:
         raise DataError(
             f'{len(absent)} of the {len(images)} images of {list_file} are not in '
-            f'{train_dir}, the first: {absent[0]}; complete the data set.'
+            f'{train_dir}, the first: {absent[0]}; complete the dataset.'
         )
     return [classes[wnid] for wnid in wnids]
 
@@ -98,17 +98,17 @@ def read_simclr_list(
 def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
     """File name and WordNet id of each line, after checking all of them."""
     wanted = SIMCLR_COUNTS[percent]
-    mend = f'fetch it again from {SIMCLR_URL.format(percent=percent)}'
+    advice = f'fetch it again from {SIMCLR_URL.format(percent=percent)}'
     try:
         lines = list_file.read_text(encoding='utf-8').split()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{list_file} cannot be read ({error}): {mend}.') from error
+        raise DataError(f'{list_file} cannot be read ({error}): {advice}.') from error
     matches = [_LINE.fullmatch(line) for line in lines]
     if None in matches:
         number = matches.index(None)
         raise DataError(
             f'{list_file}: entry {number + 1} is {lines[number][:60]!r}, no file name '
-            f'such as n01440764_10026.JPEG: {mend}.'
+            f'such as n01440764_10026.JPEG: {advice}.'
         )
     names = [(match[1], match[2]) for match in matches if match]
     repeated = [name for (name, _), count in Counter(names).items() if count > 1]
@@ -116,6 +116,6 @@ def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
         twice = f', {len(repeated)} of them more than once' if repeated else ''
         raise DataError(
             f"{list_file} lists {len(names)} images{twice}, but SimCLR's {percent} % "
-            f'are {wanted} different ones: {mend}.'
+            f'are {wanted} different ones: {advice}.'
         )
     return names

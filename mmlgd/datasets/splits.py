@@ -53,7 +53,7 @@ def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
     if len(classes[smallest]) < shots:
         raise DataError(
             f'class {smallest} has {len(classes[smallest])} images, fewer than the '
-            f'{shots} asked for: take fewer, or complete the data set.'
+            f'{shots} asked for: take fewer, or complete the dataset.'
         )
     return [images[:shots] for images in shuffled_classes(classes, seed)]
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import os.path as osp
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Real
@@ -14,6 +13,7 @@ from mmengine.logging import print_log
 from mmlgd.errors import ConfigError, DataError, ImageReadError, MMLGDError
 from mmlgd.registry import DATASETS
 from mmlgd.utils.first_rank import on_first_rank
+from mmlgd.utils.paths import expand_user
 from mmlgd.utils.printable import printable
 
 from .image_folder import EXTENSIONS, list_images, listing_backend
@@ -103,7 +103,7 @@ class UnlabeledImages(BaseDataset):
         self.backend_args = backend_args
         if isinstance(data_prefix, str):
             data_prefix = dict(img_path=data_prefix)
-        data_root = osp.expanduser(data_root)
+        data_root = expand_user(data_root, 'the images')
         # Before mmengine joins the paths, which ends in errors of its backends.
         listing_backend(data_root, backend_args)
         super().__init__(

@@ -1,1 +1,1 @@
-"""Helpers that know neither models nor data sets."""
+"""Helpers that know neither models nor datasets."""

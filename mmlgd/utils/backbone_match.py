@@ -18,7 +18,7 @@ class BackboneMatch:
         absent (list[str]): In the backbone, not in the checkpoint.
         misshapen (list[str]): In both, of different shapes, which are appended.
         different (list[str]): In both, of different values.
-        left_over (list[str]): In the checkpoint, amid layers that the backbone has:
+        unexpected (list[str]): In the checkpoint, amid layers that the backbone has:
             another depth or variant.
         beyond (list[str]): In the checkpoint, behind the backbone's last layer, as
             a backbone has them that is built without its last stage. No fault.
@@ -28,13 +28,13 @@ class BackboneMatch:
     absent: list[str] = field(default_factory=list)
     misshapen: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
-    left_over: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
         """Tensors that should have matched."""
-        faults = (self.absent, self.misshapen, self.different, self.left_over)
+        faults = (self.absent, self.misshapen, self.different, self.unexpected)
         return len(self.matched) + sum(map(len, faults))
 
     @property
@@ -43,7 +43,7 @@ class BackboneMatch:
         return len(self.matched) / max(self.total, 1)
 
     def summary(self, source: str) -> str:
-        """One sentence for the log of a run that may go on."""
+        """One sentence for the log of a run that may continue."""
         rest = f'; {len(self.beyond)} of the file belong to layers behind the last here'
         return (
             f'{len(self.matched)} of {self.total} tensors of the backbone equal those of '
@@ -56,7 +56,7 @@ class BackboneMatch:
             ('not in the checkpoint', self.absent),
             ('of another shape', self.misshapen),
             ('of other values', self.different),
-            ('of the checkpoint have no place in this backbone', self.left_over),
+            ('of the checkpoint have no place in this backbone', self.unexpected),
         )
         return '; '.join(
             f'{len(keys)} {what} ({_first(keys)})' for what, keys in kinds if keys
@@ -148,7 +148,7 @@ def match_states(live: Mapping, stored: Mapping, compare_values: bool) -> Backbo
     last = max((i for i, key in enumerate(stored) if key in live), default=-1)
     for i, key in enumerate(stored):
         if key not in live:
-            (match.left_over if i < last else match.beyond).append(key)
+            (match.unexpected if i < last else match.beyond).append(key)
     return match
 
 

@@ -60,7 +60,7 @@ def read_ranks(launcher: str) -> Ranks:
         raise ConfigError(
             f'--launcher {launcher} needs the environment variable(s) '
             f'{", ".join(absent)}, which that launcher sets; start through '
-            'tools/dist_*.sh or tools/slurm_*.sh, or leave --launcher away.'
+            'tools/dist_*.sh or tools/slurm_*.sh, or omit --launcher.'
         )
     rank, world_size, local_rank = (int(os.environ[name]) for name in required)
     return Ranks(

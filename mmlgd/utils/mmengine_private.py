@@ -17,6 +17,7 @@ from mmengine.runner import checkpoint as _checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmlgd.errors import CheckpointError
+from mmlgd.utils.paths import expand_user
 
 from .weights_only import load_weights_only
 
@@ -51,7 +52,7 @@ def load_from_local(filename: str, map_location: object = None) -> object:
     Raises:
         CheckpointError: It is not there or cannot be read.
     """
-    path = osp.expanduser(filename)
+    path = expand_user(filename, 'the checkpoint')
     if not osp.isfile(path):
         raise CheckpointError(f'There is no checkpoint {filename}; check the path.')
     return load_weights_only(path, map_location)
@@ -101,7 +102,7 @@ def is_training(runner: Runner) -> bool:
 
 
 def is_resuming(runner: Runner) -> bool:
-    """Whether a Runner goes on where a checkpoint ended."""
+    """Whether a Runner resumes a checkpoint."""
     return bool(runner._resume)
 
 

@@ -53,13 +53,13 @@ def choose_port(port: int | None = None, num_nodes: int = 1) -> int:
             raise ConfigError(
                 f'This machine has no free TCP port: {reason}.'
             ) from error
-        mend = (
+        advice = (
             'set PORT to a free one, or leave it unset to have one chosen'
             if num_nodes == 1
             else 'set PORT to a free one, the same on every node'
         )
         raise ConfigError(
-            f'Port {wanted} cannot be used for this run: {reason}; {mend}.'
+            f'Port {wanted} cannot be used for this run: {reason}; {advice}.'
         ) from error
 
 

@@ -29,7 +29,7 @@ def draw_similarities(
 
     Args:
         model (nn.Module): A distiller with textual and visual bank.
-        dataset (Dataset): A labelled mmpretrain data set with the same classes.
+        dataset (Dataset): A labelled mmpretrain dataset with the same classes.
         path (str | Path): The picture, in a format that matplotlib writes.
         num_images (int): Images above, at most one a category. Defaults to 10.
     """
@@ -45,7 +45,7 @@ def draw_similarities(
 
 
 def _encode(model: nn.Module, dataset: Any, batch_size: int = 200) -> dict:
-    """Embeddings, scores, labels and pictures of the whole data set."""
+    """Embeddings, scores, labels and pictures of the whole dataset."""
     found: dict[str, Any] = dict(
         embeddings=[], student=[], teacher=[], labels=[], images=[]
     )

@@ -163,7 +163,7 @@ def test_split_is_disjoint_and_drawn_from_everywhere():
         ((2, 0.1, None), DataError, 'has 2 images'),
         ((9, 0.0, None), ConfigError, 'held_out'),
         ((9, 1.0, None), ConfigError, 'held_out'),
-        ((9, 0.1, 10), ConfigError, 'num_images is 10, but the data set has 9'),
+        ((9, 0.1, 10), ConfigError, 'num_images is 10, but the dataset has 9'),
         ((9, 0.1, 2), ConfigError, 'num_images is 2'),
     ],
 )

@@ -384,7 +384,7 @@ def test_another_teacher_than_the_students_is_refused(run, rewrite):
 
 
 def test_a_pipeline_for_gray_data_takes_pictures(rewrite, tmp_path):
-    """As that of the demo, whose data set gives (H, W) arrays."""
+    """As that of the demo, whose dataset gives (H, W) arrays."""
     pipeline = [dict(type='mmlgd.GrayToBGR'), dict(type='mmpretrain.PackInputs')]
     path = rewrite(lambda contents: contents['meta'].update(test_pipeline=pipeline))
     classifier = ZeroShotClassifier(path)

@@ -1,4 +1,4 @@
-"""Access to the speed benchmarks by name; a data set of one's own."""
+"""Access to the speed benchmarks by name; a dataset of one's own."""
 
 import importlib
 from pathlib import Path

@@ -68,7 +68,7 @@ def test_bags_are_written_and_trained_on(tmp_path, capsys):
     runner = Runner.from_cfg(Config.fromfile(config))
     runner.train()
     assert runner.iter == 8
-    for name in ('anchor', 'mate', 'mix'):
+    for name in ('anchor', 'positive', 'mix'):
         losses = runner.message_hub.get_scalar(f'train/loss_{name}').data
         assert np.isfinite(losses[0]).all()
     assert 'val/zero_shot/student_top1' in runner.message_hub.log_scalars

@@ -1,4 +1,4 @@
-"""Distilled checkpoints classify any data set under any names, by tools/test.py."""
+"""Distilled checkpoints classify any dataset under any names, by tools/test.py."""
 
 import json
 
@@ -21,7 +21,7 @@ SMALL += ' test_dataloader.persistent_workers=False'
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A folder with the data sets on a disk."""
+    """A folder with the datasets on a disk."""
     write_imagenet(tmp_path / 'data/imagenet')
     write_caltech256(tmp_path / 'data/caltech256', load_category_names('caltech256'))
     write_folders(tmp_path / 'data/mine')

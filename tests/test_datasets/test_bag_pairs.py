@@ -53,9 +53,9 @@ def test_anchor_comes_with_a_mate_from_its_bag(bags):
     dataset = pairs(bags)
     for index in range(200):
         item = dataset[index]
-        anchor, mate = item['inputs']
+        anchor, positive = item['inputs']
         assert anchor[0] == index % 5
-        assert int(mate[0]) in NEIGHBOURS[index % 5]
+        assert int(positive[0]) in NEIGHBOURS[index % 5]
         assert item['name'] == f'{index % 5}.png'
 
 
@@ -87,17 +87,17 @@ def test_pair_depends_on_seed_view_and_image_only(bags):
 
 
 def test_mate_has_a_view_of_its_own(bags):
-    anchor, mate = pairs(bags)[7]['inputs']
-    assert anchor[1] != mate[1]
+    anchor, positive = pairs(bags)[7]['inputs']
+    assert anchor[1] != positive[1]
 
 
 def test_teacher_may_have_views_of_its_own(bags):
     shared, separate = pairs(bags), pairs(bags, separate_teacher_views=True)
     for index in range(10):
         views = separate[index]['inputs']
-        anchor, mate, teacher_anchor, teacher_mate = views
+        anchor, positive, teacher_anchor, teacher_positive = views
         assert len({float(view[1]) for view in views}) == 4
-        assert anchor[0] == teacher_anchor[0] and mate[0] == teacher_mate[0]
+        assert anchor[0] == teacher_anchor[0] and positive[0] == teacher_positive[0]
         # The student's two are the same as without.
         for one, other in zip(shared[index]['inputs'], views):
             assert torch.equal(one, other)

@@ -111,7 +111,7 @@ def test_caltech256_is_in_the_order_of_the_official_folders():
     letters = [re.sub('[^a-z0-9]', '', name.casefold()) for name in names]
     assert letters[:250] == sorted(letters[:250])
     assert letters[250:] == sorted(letters[250:])
-    # Numbers of some folders as published with the data set (256 = toad).
+    # Numbers of some folders as published with the dataset (256 = toad).
     known = {1: 'AK-47', 56: 'dog', 105: 'horse', 145: 'motorbike', 159: 'people'}
     known |= {191: 'sneaker', 232: 't-shirt', 250: 'zebra', 251: 'airplane'}
     known |= {253: 'face', 255: 'tennis shoes', 256: 'toad'}

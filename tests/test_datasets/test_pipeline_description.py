@@ -9,7 +9,7 @@ from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipe
 
 
 class Images:
-    """A data set of nothing but a pipeline."""
+    """A dataset of nothing but a pipeline."""
 
     def __init__(self, transforms):
         init_default_scope('mmlgd')

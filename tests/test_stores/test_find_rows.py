@@ -1,4 +1,4 @@
-"""Which images of a data set a store knows, and which have changed."""
+"""Which images of a dataset a store knows, and which have changed."""
 
 import numpy as np
 import pytest

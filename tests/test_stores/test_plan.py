@@ -90,7 +90,7 @@ def test_images_that_come_later_get_rows_and_shards_of_their_own(tmp_path):
     more = images(root, *'aceg')
     plan = open_store(store, toy_manifest(), more, 2)
     assert places(plan.share(0, 1)) == [(0, 3, 4), (1, 3, 4)]
-    # In the data set the seven are in order: b, d, f have rows 0, 1, 2.
+    # In the dataset the seven are in order: b, d, f have rows 0, 1, 2.
     assert plan.indices.tolist() == [1, 3, 5, 0, 2, 4, 6]
     fill(plan, plan.share(0, 1))
     assert ViewStore(store).num_images == 3

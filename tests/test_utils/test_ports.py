@@ -21,12 +21,12 @@ def test_several_nodes_share_the_default_they_all_know(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('num_nodes', 'mend'), [(1, 'leave it unset'), (2, 'every node')]
+    ('num_nodes', 'advice'), [(1, 'leave it unset'), (2, 'every node')]
 )
-def test_a_taken_port_is_named_with_the_mend(num_nodes, mend):
+def test_a_taken_port_is_named_with_advice(num_nodes, advice):
     with socket.create_server(('127.0.0.1', 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf'Port {port} .*Address.*{mend}'):
+        with pytest.raises(ConfigError, match=rf'Port {port} .*Address.*{advice}'):
             ports.choose_port(port, num_nodes)
 
 

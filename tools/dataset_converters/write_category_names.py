@@ -3,7 +3,7 @@
 ImageNet's names and the templates come from open_clip (which name of a
 colliding pair gives way, from mmpretrain's WordNet names), Fashion-MNIST's and
 CIFAR-10's from mmpretrain, COCO's and LVIS's from mmdet, Cityscapes' and
-ADE20K's from mmseg. Caltech-256's are the folder names of the data set; its file
+ADE20K's from mmseg. Caltech-256's are the folder names of the dataset; its file
 is written only when the folder is given. What is changed and why stands in
 ``mmlgd/datasets/category_names.py``.
 

@@ -44,7 +44,7 @@ class BagsHook(Hook):
         loader = runner.train_dataloader
         batches = len(loader)
         if isinstance(loader.sampler, InfiniteSampler):
-            # Its length is the whole data set's, not that of the rank's share.
+            # Its length is the whole dataset's, not that of the rank's share.
             batches //= get_world_size()
         # No whole batch in a pass: possible where passes go on without end.
         unwrap_model(runner.model).set_epoch(runner.iter // max(1, batches))

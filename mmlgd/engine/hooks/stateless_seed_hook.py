@@ -30,7 +30,7 @@ class StatelessSeedHook(Hook):
 
         Args:
             runner (Runner): Its ``seed`` and ``iter`` are used.
-            batch_idx: Unused: it starts anew in each epoch.
+            batch_idx: Unused: it restarts in each epoch.
             data_batch: Unused.
         """
         seed = mix_seed(runner.seed, get_rank(), runner.iter)

@@ -22,7 +22,7 @@ class TrainingCostHook(Hook):
     process writes both, with the number of ``iterations``, into a JSON file of the
     work folder. Counted is everything from before the other hooks prepare the run
     (textual banks, neighbours) up to the last step, validation in between included.
-    Processor time is that of this process with its threads, without worker processes;
+    CPU time is that of this process with its threads, without worker processes;
     it hardly depends on what else the machine does. A resumed run adds to what its
     checkpoint had cost.
 

@@ -14,6 +14,7 @@ from mmlgd.datasets.category_names import load_category_names, load_templates
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import MODELS
 from mmlgd.utils.identity import identity_key
+from mmlgd.utils.paths import expand_user
 
 from .bank_file import BankFile, check_same_names, check_same_templates
 from .name_collisions import check_rows, check_tokens
@@ -184,7 +185,8 @@ class TextualSemanticsBank(nn.Module):
         encoder = identity_key(teacher.text_identity)
         key = json.dumps([encoder, self.category_names, self.templates])
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
-        return Path(cache_dir).expanduser() / f'text_bank_{digest}.pth'
+        folder = Path(expand_user(cache_dir, 'the cache'))
+        return folder / f'text_bank_{digest}.pth'
 
     def _write_cache(self, path: Path, teacher: nn.Module) -> None:
         try:

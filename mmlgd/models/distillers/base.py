@@ -22,7 +22,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
 
     The student's parts stand at the root of the state dict as ``backbone.*``,
     ``neck.*`` and ``projector.*``, so a training checkpoint loads downstream
-    with ``prefix='backbone.'``. The teacher is no registered submodule: it is in
+    with ``prefix='backbone.'``. The teacher is not a registered submodule: it is in
     no state dict, optimizer, DDP bucket or EMA copy, and ``train()`` and
     ``init_weights()`` do not reach it. It follows the model across devices.
 
@@ -110,7 +110,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
 
     @property
     def checkpoint_meta(self) -> dict:
-        """What a checkpoint tells of itself: plain values for its ``meta``."""
+        """What a checkpoint records of itself: plain values for its ``meta``."""
         return dict(
             mmlgd_version=__version__,
             teacher=self.teacher.identity,

@@ -18,26 +18,26 @@ from .base import BaseDistiller
 class BINGO(BaseDistiller):
     """Distillation over pairs of images that the teacher finds alike.
 
-    An anchor, a mate from its bag and a mixture of both are each contrasted with
+    An anchor, a positive from its bag and a mixture of both are each contrasted with
     the teacher's embeddings of both images, against a queue of earlier anchors'.
     The pairs come from :class:`~mmlgd.datasets.BagPairs`; one box of CutMix is
     drawn for each batch, from torch's global generator.
 
-    The first epochs draw anchor and mate to their own targets only. Of the epoch,
+    The first epochs draw anchor and positive to their own targets only. Of the epoch,
     :class:`~mmlgd.engine.hooks.BagsHook` tells the model.
 
     Args:
         teacher (dict | nn.Module): Config of a teacher, or one.
         backbone (dict): Config of an mmpretrain backbone, the student.
         queue_size (int): K, the rows of the queue. Defaults to 65536.
-        warmup_epochs (int): Epochs without the mate's target in the losses of
-            anchor and mate. Defaults to 11, since the authors' code counts epochs from
+        warmup_epochs (int): Epochs without the positive's target in the losses of
+            anchor and positive. Defaults to 11, since the authors' code counts epochs from
             0 and warms up to and with number 10.
         **kwargs: The other options of :class:`BaseDistiller`;
             ``student_temperature`` is that of all three losses.
 
     Attributes:
-        is_warming_up (bool | None): Whether mates' targets are left out; None until
+        is_warming_up (bool | None): Whether positives' targets are left out; None until
             :meth:`set_epoch` tells.
         queue (EmbeddingQueue): Q, (K, D).
 
@@ -72,7 +72,7 @@ class BINGO(BaseDistiller):
         Args:
             epoch (int): Passes over the data before this one.
         """
-        # No number of an epoch is kept: torch.compile would compile anew for each.
+        # No number of an epoch is kept: torch.compile would compile again for each.
         self.is_warming_up = epoch < self.warmup_epochs
 
     def loss(
@@ -81,13 +81,13 @@ class BINGO(BaseDistiller):
         """The losses of one batch of pairs; then the anchors enter the queue.
 
         Args:
-            inputs (Sequence[torch.Tensor]): Normalised anchors and their mates,
+            inputs (Sequence[torch.Tensor]): Normalised anchors and their positives,
                 each (B, 3, H, W); where four, the last two are the teacher's
                 views of them.
             data_samples (list, optional): Not used: no label takes part.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_anchor``, ``loss_mate`` and
+            dict[str, torch.Tensor]: ``loss_anchor``, ``loss_positive`` and
             ``loss_mix``, a third of L_a, L_b and L_mix, scalars.
 
         Raises:
@@ -95,14 +95,14 @@ class BINGO(BaseDistiller):
         """
         _check_pairs(inputs)
         self._check_epoch()
-        anchors, mates = inputs[:2]
+        anchors, positives = inputs[:2]
         # Two batches in one pass: in eval mode the teacher's rows do not mix.
         targets = self.teacher.encode_image(torch.cat(list(inputs[-2:])))
         anchor_targets, mate_targets = targets.chunk(2)
-        mixed, mixing = cutmix(anchors, mates)
+        mixed, mixing = cutmix(anchors, positives)
         losses = bingo_loss(
             self.embed(anchors),
-            self.embed(mates),
+            self.embed(positives),
             self.embed(mixed),
             anchor_targets,
             mate_targets,
@@ -133,7 +133,7 @@ def _check_pairs(inputs: torch.Tensor | Sequence[torch.Tensor]) -> None:
     found = 'one' if isinstance(inputs, torch.Tensor) else len(inputs)
     raise ConfigError(
         f'BINGO learns from pairs, two views or four, but the batch has {found}; wrap '
-        "the data set of train_dataloader: dict(type='SeededViews', "
+        "the dataset of train_dataloader: dict(type='SeededViews', "
         "dataset=dict(type='BagPairs', bags=FILE, dataset=...)), with a file of "
         'tools/build_bags.py.'
     )

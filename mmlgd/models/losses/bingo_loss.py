@@ -12,18 +12,18 @@ class BINGOLoss(NamedTuple):
 
     Attributes:
         anchor (torch.Tensor): L_a, scalar.
-        mate (torch.Tensor): L_b, scalar.
+        positive (torch.Tensor): L_b, scalar.
         mix (torch.Tensor): L_mix, scalar.
     """
 
     anchor: torch.Tensor
-    mate: torch.Tensor
+    positive: torch.Tensor
     mix: torch.Tensor
 
 
 def bingo_loss(
     anchor: torch.Tensor,
-    mate: torch.Tensor,
+    positive: torch.Tensor,
     mixed: torch.Tensor,
     anchor_target: torch.Tensor,
     mate_target: torch.Tensor,
@@ -32,7 +32,7 @@ def bingo_loss(
     temperature: float = 0.2,
     intra_only: bool = False,
 ) -> BINGOLoss:
-    """Contrast anchor, mate and their mixture with the teacher of both images.
+    """Contrast anchor, positive and their mixture with the teacher of both images.
 
     With N of :func:`info_nce` against the queue, in the mean over the batch::
 
@@ -42,14 +42,14 @@ def bingo_loss(
 
     Args:
         anchor (torch.Tensor): a, the student's unit rows (B, D).
-        mate (torch.Tensor): b, (B, D), of images from the anchors' bags.
+        positive (torch.Tensor): b, (B, D), of images from the anchors' bags.
         mixed (torch.Tensor): m, (B, D), of both images in one.
         anchor_target (torch.Tensor): t_a, the teacher's unit rows (B, D).
         mate_target (torch.Tensor): t_b, (B, D).
         queue (torch.Tensor): Q, (K, D), earlier targets of anchors.
         mixing (float): Share of the anchor in the mixture, in [0, 1].
         temperature (float): Defaults to 0.2.
-        intra_only (bool): Whether anchor and mate learn from their own target
+        intra_only (bool): Whether anchor and positive learn from their own target
             alone, as at the start of training. Defaults to False.
 
     Returns:
@@ -59,13 +59,13 @@ def bingo_loss(
     target as in the authors' training code.
     """
     # One product with the queue for all.
-    students = torch.cat([anchor, mate, mixed])
+    students = torch.cat([anchor, positive, mixed])
     targets = torch.stack([anchor_target.repeat(3, 1), mate_target.repeat(3, 1)])
     losses = info_nce(students, targets, queue, temperature)
-    to_anchor, to_mate = losses.view(2, 3, len(anchor)).mean(dim=2)
+    to_anchor, to_positive = losses.view(2, 3, len(anchor)).mean(dim=2)
     own = 1.0 if intra_only else 0.5
     return BINGOLoss(
-        anchor=own * to_anchor[0] + (1 - own) * to_mate[0],
-        mate=own * to_mate[1] + (1 - own) * to_anchor[1],
-        mix=mixing * to_anchor[2] + (1 - mixing) * to_mate[2],
+        anchor=own * to_anchor[0] + (1 - own) * to_positive[0],
+        positive=own * to_positive[1] + (1 - own) * to_anchor[1],
+        mix=mixing * to_anchor[2] + (1 - mixing) * to_positive[2],
     )

@@ -126,7 +126,7 @@ class RidgeAlignment:
         number = self._moments[-1, -1]
         if not number:
             raise DataError(
-                'There is no image to fit a projection to. Look at the data set.'
+                'There is no image to fit a projection to. Look at the dataset.'
             )
         sums, means = self._moments[:-1, :-1], self._moments[-1, :-1] / number
         mean_in, mean_out = means[: self.in_dims], means[self.in_dims :]

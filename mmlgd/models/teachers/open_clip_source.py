@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
+from mmlgd.utils.paths import expand_user
 
 from .model_config import needs_quick_gelu, read_model_config
 from .weight_files import check_weight_file, first_lines, is_torchscript
@@ -45,7 +46,8 @@ class OpenCLIPSource:
                 'would be ignored. Remove one of the two.'
             )
         if model_config is not None:
-            _register_config(Path(model_config).expanduser().absolute(), model_name)
+            config = Path(expand_user(model_config, 'the config of the model'))
+            _register_config(config.absolute(), model_name)
         self._config = self._find_config()
         self.embed_dims: int = self._config['embed_dim']
         self._tags = self._published_tags()
@@ -100,7 +102,7 @@ class OpenCLIPSource:
         if tag in self._tags:
             self.label, self._tag_cfg = tag, self._tags[tag]
             return
-        path = Path(pretrained).expanduser()
+        path = Path(expand_user(pretrained, 'the weights'))
         is_path = len(path.parts) > 1 or path.suffix in _WEIGHT_SUFFIXES
         if not is_path and not path.is_file():
             raise ConfigError(
@@ -155,22 +157,22 @@ class OpenCLIPSource:
 
     def _explain(self, error: Exception) -> str:
         if self.model_name.startswith('local-dir:'):
-            mend = 'The folder needs open_clip_config.json and a weight file.'
+            advice = 'The folder needs open_clip_config.json and a weight file.'
         elif self.own_weights or self._tag_cfg:
-            mend = (
+            advice = (
                 'Without network, export HF_HUB_OFFLINE=1 to use the hub cache at '
                 'once, or copy the files here: pretrained takes the path of a weight '
                 "file, model_name='local-dir:path' a whole folder."
             )
         elif self._file is not None:
-            mend = (
+            advice = (
                 f'Weight file: {self._file}. If it is of another architecture, set '
                 'model_name; if it is cut off, copy it again.'
             )
         else:
-            mend = "Check the model's config."
+            advice = "Check the model's config."
         reason = first_lines(error)
-        return f'Teacher {self.model_name} ({self.label}) failed: {reason}\n{mend}'
+        return f'Teacher {self.model_name} ({self.label}) failed: {reason}\n{advice}'
 
     def preprocessing(self, model: nn.Module) -> dict:
         """open_clip's preprocessing of a model: 'mean', 'std', 'size'."""

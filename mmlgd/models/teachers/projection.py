@@ -88,7 +88,7 @@ def check_teacher(meta: Mapping, teacher: nn.Module) -> None:
             raise TeacherError(
                 f'The projection was fitted with {name}={meta[name]}, but this '
                 f'MMPretrainTeacher has {value}. Set {name} of the teacher to the '
-                'former, or fit it anew with tools/align_teacher.py.'
+                'former, or fit it again with tools/align_teacher.py.'
             )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmlgd.errors import CheckpointError, TeacherError
 from mmlgd.utils.checkpoint import read_checkpoint
+from mmlgd.utils.paths import expand_user
 
 _LFS_POINTER = b'version https://git-lfs'
 
@@ -25,7 +26,7 @@ def check_weight_file(path: str | Path) -> Path:
         TeacherError: No such file, or one that is empty, a web page, a git-lfs
             pointer, or cut off.
     """
-    file = Path(path).expanduser().absolute()
+    file = Path(expand_user(path, 'the weights')).absolute()
     if not file.is_file():
         raise TeacherError(
             f'Weight file {str(path)!r} does not exist (looked for {file}). Relative '
@@ -109,27 +110,27 @@ def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> Non
         place (str): Module and file, for the message.
 
     Raises:
-        TeacherError: A key lacks, is left over or has another shape.
+        TeacherError: A key is missing, is unexpected or has another shape.
     """
     own = module.state_dict()
     # Counters that older checkpoints lack, and that eval mode does not read.
     wanted = {key for key in own if not key.endswith('num_batches_tracked')}
     matched = {key for key in wanted & weights.keys() if _same_shape(own, weights, key)}
-    left_over = weights.keys() - own.keys()
-    if matched == wanted and not left_over:
+    unexpected = weights.keys() - own.keys()
+    if matched == wanted and not unexpected:
         module.load_state_dict(weights, strict=False)
         return
-    lacking = [f'lacks {key}' for key in sorted(wanted - weights.keys())]
+    missing = [f'missing {key}' for key in sorted(wanted - weights.keys())]
     misfits = [
         f'{key} is {tuple(weights[key].shape)}, not {tuple(own[key].shape)}'
         for key in sorted(wanted & weights.keys() - matched)
     ]
-    surplus = [f'{key} is left over' for key in sorted(left_over)]
+    surplus = [f'unexpected {key}' for key in sorted(unexpected)]
     raise TeacherError(
         f'{place}: {len(matched)} of {len(wanted)} tensors match '
-        f'({len(matched) / max(len(wanted), 1):.0%}), {len(lacking)} lack, '
-        f'{len(misfits)} have another shape, {len(surplus)} are left over: '
-        f'{"; ".join([*lacking[:3], *misfits[:3], *surplus[:3]])}. Set the '
+        f'({len(matched) / max(len(wanted), 1):.0%}), {len(missing)} are missing, '
+        f'{len(misfits)} have another shape, {len(surplus)} are unexpected: '
+        f'{"; ".join([*missing[:3], *misfits[:3], *surplus[:3]])}. Set the '
         'architecture that the file was saved from.'
     )
 

@@ -95,7 +95,7 @@ def test_blur_is_pillows_within_its_rounding(picture, bgr, sigma):
 
     difference = np.abs(levels(gaussian_blur(bgr, sigma)) - wanted)
 
-    # Pillow's three filters reach six pixels; at the edges it repeats pixels anew.
+    # Pillow's three filters reach six pixels; at the edges it repeats pixels again.
     assert difference[6:-6, 6:-6].max() <= 3
     assert difference.mean() < 0.6
 

@@ -1,7 +1,7 @@
 import errno
-import multiprocessing
 import os
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -154,24 +154,23 @@ def test_weights_of_the_moving_average_are_the_state_dict(tmp_path):
     assert torch.equal(raw, runner.model.weight.data)
 
 
-def _run_with_little_room(work_dir, queue):
-    size = (work_dir / 'iter_1.pth').stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 100, size - 100))
+@contextmanager
+def largest_file(size: int):
+    """The system refuses files beyond ``size`` bytes, as a quota or a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        run(work_dir, 2, max_keep_ckpts=1, resume=True, ballast=2**18)
-    except CheckpointError as error:
-        queue.put(str(error))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_file_size_limit_of_the_system(tmp_path):
     run(tmp_path, 1, max_keep_ckpts=1, ballast=2**18)
     before = (tmp_path / 'iter_1.pth').read_bytes()
-    context = multiprocessing.get_context('fork')
-    queue = context.Queue()
-    process = context.Process(target=_run_with_little_room, args=(tmp_path, queue))
-    process.start()
-    process.join()
-    message = queue.get(timeout=5)
+    with largest_file(len(before) - 100), pytest.raises(CheckpointError) as caught:
+        run(tmp_path, 2, max_keep_ckpts=1, resume=True, ballast=2**18)
+    message = str(caught.value)
     assert 'iter_2.pth could not be saved' in message
     assert os.strerror(errno.EFBIG) in message
     assert checkpoints(tmp_path) == ['iter_1.pth']

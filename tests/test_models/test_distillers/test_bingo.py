@@ -39,7 +39,7 @@ def expected(model, inputs, queue, intra_only=False, seed=11):
     losses, _ = bingo_reference(
         *students, *targets, queue, mixing, 0.2, intra_only=intra_only
     )
-    return dict(zip(('loss_anchor', 'loss_mate', 'loss_mix'), losses / 3))
+    return dict(zip(('loss_anchor', 'loss_positive', 'loss_mix'), losses / 3))
 
 
 def assert_same_losses(found, wanted):
@@ -95,7 +95,7 @@ def test_a_compiled_step_is_not_compiled_anew_for_each_epoch():
     counts = []
     for epoch in range(4):
         model.set_epoch(epoch)
-        torch.manual_seed(0)  # the same box to cut: another may be compiled anew
+        torch.manual_seed(0)  # the same box to cut: another may be compiled again
         loss(views())
         counts.append(compiled.frame_count)
     torch._dynamo.reset()

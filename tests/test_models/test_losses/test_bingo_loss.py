@@ -13,7 +13,7 @@ def rows(*shape, seed):
 
 
 def step(batch=6, size=11, width=8):
-    """Students (3, B, D), targets of anchor and mate, queue."""
+    """Students (3, B, D), targets of anchor and positive, queue."""
     return (
         rows(3, batch, width, seed=0),
         rows(2, batch, width, seed=1),
@@ -49,7 +49,7 @@ def test_losses_and_gradients_match_float64(mixing, intra_only):
     wanted, slopes = bingo_reference(
         *students, *targets, queue, mixing, 0.2, intra_only
     )
-    assert found._fields == ('anchor', 'mate', 'mix')
+    assert found._fields == ('anchor', 'positive', 'mix')
     for value, reference in zip(found, wanted):
         assert value.item() == pytest.approx(reference, rel=1e-5)
     (sum(found) / 3).backward()

@@ -95,7 +95,9 @@ def test_a_strength_means_the_same_at_any_scale_and_number(scale):
 
 def test_a_planted_map_is_recovered():
     features, _ = pairs()
-    planted = torch.randn(D, C).double(), torch.randn(D).double()
+    rng = torch.Generator().manual_seed(0)
+    planted = torch.randn(D, C + 1, generator=rng).double().split([C, 1], dim=1)
+    planted = planted[0], planted[1].flatten()
     targets = features @ planted[0].T + planted[1]
 
     (found,) = streamed(features, targets, N).solve([0])

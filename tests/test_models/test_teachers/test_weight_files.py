@@ -96,9 +96,9 @@ def test_load_whole_names_each_kind_of_fault():
 
     message = str(error.value)
     assert 'head of a.pth: 0 of 2 tensors match (0%)' in message
-    assert 'lacks bias' in message
+    assert 'missing bias' in message
     assert 'weight is (3, 2), not (2, 2)' in message
-    assert 'scale is left over' in message
+    assert 'unexpected scale' in message
 
 
 def test_load_whole_does_without_batch_counters():
