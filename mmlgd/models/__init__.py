@@ -6,6 +6,7 @@ from .banks import (
     TextualSemanticsBank,
     VisualSemanticsBank,
 )
+from .backbones import TIMMBackbone
 from .data_preprocessor import DistillDataPreprocessor
 from .distillers import (
     BINGO,
@@ -42,6 +43,7 @@ __all__ = [
     'SEED',
     'SpatialMimicry',
     'Student',
+    'TIMMBackbone',
     'TextualSemanticsBank',
     'VisualSemanticsBank',
 ]

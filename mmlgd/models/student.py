@@ -1,12 +1,16 @@
-"""The student: an mmpretrain backbone, its pooling and its projector."""
+"""The student: an mmpretrain or timm backbone, its pooling and its projector."""
+
+import logging
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
 from mmlgd.errors import ConfigError
-from mmlgd.models.pooled_features import pool_features, probe_pooling
+from mmlgd.models.backbones import check_timm_name
+from mmlgd.models.pooled_features import TIMM_POOLING, pool_features, probe_pooling
 from mmlgd.registry import MODELS
 
 # A neck of None means none: for backbones that give vectors.
@@ -17,7 +21,7 @@ class Student(BaseModel):
     """A lightweight backbone that embeds images in the teacher's space.
 
     Args:
-        backbone (dict): Config of an mmpretrain backbone.
+        backbone (dict): Config of a backbone of mmpretrain, or of mmlgd's for timm.
         embed_dims (int): Width D of the teacher's embeddings.
         neck (dict, optional): Pools the last feature map to (B, h). None for
             backbones that give vectors. Defaults to global average pooling.
@@ -34,8 +38,8 @@ class Student(BaseModel):
         map_dims (list[int]): Channels of each feature map that the backbone gives.
 
     Raises:
-        ConfigError: Backbone and neck give no vectors, or a projector is
-            configured for other widths.
+        ConfigError: Backbone and neck give no vectors, timm has no such model, or a
+            projector is configured for other widths.
     """
 
     def __init__(
@@ -49,9 +53,14 @@ class Student(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        if str(backbone.get('type')).endswith('TIMMBackbone'):
+            check_timm_name(backbone.get('model_name', ''))
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
-        self._probe(image_size)
+        # Most backbones that are bound to a size keep it; those of timm do not.
+        own_size = getattr(self.backbone, 'img_size', backbone.get('img_size'))
+        self._probe(own_size or image_size)
+        _warn_of_plain_maps(self.backbone)
         projector = {'type': 'Projector', **(projector or {})}
         for name, width in (
             ('in_channels', self.feature_dims),
@@ -119,9 +128,8 @@ class Student(BaseModel):
             )
         return self.embed(inputs)
 
-    def _probe(self, image_size: int) -> None:
+    def _probe(self, image_size: int | tuple[int, int]) -> None:
         """Finds the widths of features, from one black picture in eval mode."""
-        image_size = getattr(self.backbone, 'img_size', image_size)
         # Some backbones' train() and eval() return None: not to be chained.
         self.eval()
         features, self.map_dims = probe_pooling(
@@ -133,6 +141,19 @@ class Student(BaseModel):
         )
         self.train()
         self.feature_dims = features.shape[1]
+
+
+def _warn_of_plain_maps(backbone: nn.Module) -> None:
+    """A ViT of timm can be made to give maps, which are not what it was built to pool."""
+    vit = getattr(getattr(backbone, 'timm_model', None), 'model', None)
+    if hasattr(vit, 'num_prefix_tokens'):
+        print_log(
+            f'The student is a {type(vit).__name__} of timm with features_only=True: its '
+            'class token, its last norm and its own pooling are left out, and its maps '
+            f'are pooled instead. {TIMM_POOLING}.',
+            'current',
+            level=logging.WARNING,
+        )
 
 
 def _pair(size) -> tuple:

@@ -25,6 +25,7 @@ SCOPES = ('mmlgd', 'mmpretrain', 'mmdet', 'mmseg', 'mmengine', 'mmcv')
 # and import nothing. Classes of other packages are those that the user has imported.
 _MODULES = dict(
     MODELS=(
+        'mmlgd.models.backbones.',
         'mmlgd.models.necks.',
         'mmpretrain.models.backbones.',
         'mmpretrain.models.necks.',
