@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmlgd.datasets import load_category_names
 from tests.downstream_data import write_caltech256, write_imagenet
 from tests.downstream_runs import (
+    TIMM_STUDENTS,
     assert_equals_checkpoint,
     configs_of,
     load,
@@ -46,9 +47,10 @@ def shrink(cfg: Config) -> Config:
 
 def test_all_are_there():
     students = ('r18', 'mbv2', 'mbv3')
-    assert {f'{student}_{kind}' for student in students for kind in KINDS} <= set(
-        CONFIGS
-    )
+    wanted = {f'{student}_{kind}' for student in students for kind in KINDS}
+    linear = [kind for kind in KINDS if kind.startswith('linear')]
+    wanted |= {f'{student}_{kind}' for student in TIMM_STUDENTS for kind in linear}
+    assert wanted <= set(CONFIGS)
 
 
 @pytest.mark.slow
@@ -71,7 +73,7 @@ def test_trains_from_the_checkpoint_and_validates(name, tmp_path):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_protocol(name):
     cfg = stock('classification', name)
-    epochs, ann_file = KINDS[name.partition('_')[2]]
+    epochs, ann_file = KINDS[name.removeprefix(f'{student_of(name)}_')]
     assert cfg.train_dataloader.dataset.get('ann_file', '') == ann_file
     assert cfg.train_cfg.max_epochs == epochs
     (schedule,) = cfg.param_scheduler

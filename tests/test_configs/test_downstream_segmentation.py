@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmlgd.registry import MODELS
 from tests.downstream_data import write_ade20k, write_cityscapes
 from tests.downstream_runs import (
+    TIMM_STUDENTS,
     assert_equals_checkpoint,
     configs_of,
     load,
@@ -20,7 +21,7 @@ from tests.downstream_runs import (
 
 CONFIGS = configs_of('segmentation')
 HEADS = (
-    *(f'fpn_{student}' for student in ('r18', 'mbv2', 'mbv3')),
+    *(f'fpn_{student}' for student in ('r18', 'mbv2', 'mbv3', *TIMM_STUDENTS)),
     *('pspnet_r18-d8', 'deeplabv3plus_r18-d8', 'deeplabv3plus_mbv2-d8'),
     'lraspp_mbv3-d8',
 )
