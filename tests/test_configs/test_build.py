@@ -14,7 +14,10 @@ PUBLISHED = [name for name in distillation_configs() if name.startswith('lgd/r50
 RN50 = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained='openai')
 STUDENTS = (
     'mbv3 mbv2 r18 effb0 r34 mbv3_small shufflenetv2 mobileone_s0 repvgg_a0 '
-    'mobilevit_xs edgenext tinyvit poolformer_s12'
+    'mobilevit_xs edgenext tinyvit poolformer_s12 mobilenetv4_conv_small '
+    'mobilenetv4_conv_medium repvit_m1_0 fastvit_t8 fastvit_mci0 efficientvit_b0 '
+    'efficientvit_b1 efficientformerv2_s0 starnet_s1 convnext_atto ghostnetv3_100 '
+    'tiny_vit_5m vit_tiny_patch16_224'
 ).split()
 
 
