@@ -1,4 +1,7 @@
-_base_ = ['./fastvit_mci0_linear_8xb32-100e_in1k.py', '../_base_/datasets/caltech256.py']
+_base_ = [
+    './fastvit_mci0_linear_8xb32-100e_in1k.py',
+    '../_base_/datasets/caltech256.py',
+]
 
 model = dict(head=dict(num_classes=256))
 data_preprocessor = dict(num_classes=256)

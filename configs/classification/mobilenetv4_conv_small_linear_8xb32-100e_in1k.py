@@ -1,4 +1,7 @@
-_base_ = ['../_base_/downstream/linear_probe.py', '../_base_/students/mobilenetv4_conv_small.py']
+_base_ = [
+    '../_base_/downstream/linear_probe.py',
+    '../_base_/students/mobilenetv4_conv_small.py',
+]
 
 init_cfg = dict(
     type='Pretrained',

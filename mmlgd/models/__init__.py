@@ -1,12 +1,12 @@
 """Teachers, students, banks, losses and the methods that join them."""
 
+from .backbones import TIMMBackbone
 from .banks import (
     BankStatistics,
     EmbeddingQueue,
     TextualSemanticsBank,
     VisualSemanticsBank,
 )
-from .backbones import TIMMBackbone
 from .data_preprocessor import DistillDataPreprocessor
 from .distillers import (
     BINGO,

@@ -33,6 +33,7 @@ MBV3 = dict(type='mmpretrain.MobileNetV3', arch='small')
             init_cfg=[dict(type='Constant', layer=['BatchNorm2d'], val=1.0)],
         ),
         dict(type='mmpretrain.TIMMBackbone', model_name='resnet18', norm_layer='BN2d'),
+        dict(type='mmlgd.TIMMBackbone', model_name='vit_tiny_patch16_224', pooled=True),
     ],
 )
 def test_students_of_the_registries_are_taken(config):
@@ -65,6 +66,7 @@ def test_students_of_the_registries_are_taken(config):
         dict(type='mmseg.VPD', diffusion_cfg=dict(checkpoint='x')),
         dict(type='mmpretrain.TIMMBackbone', model_name='hf-hub:evil/model'),
         dict(type='mmpretrain.TIMMBackbone', model_name='hf_hub:evil/model'),
+        dict(type='mmlgd.TIMMBackbone', model_name='hf-hub:evil/model'),
         dict(type='mmpretrain.TIMMBackbone', model_name='local-dir:/tmp/evil'),
         dict(
             type='mmpretrain.TIMMBackbone', model_name='resnet18', norm_layer='os.abc'

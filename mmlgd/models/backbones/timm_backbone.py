@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor
@@ -33,7 +34,7 @@ class TIMMBackbone(BaseBackbone):
         frozen (bool): Keep all weights and statistics: nothing is trained, and the model
             stays in eval mode. Defaults to False.
         norm_eval (bool): Keep BatchNorm's statistics only. Defaults to False.
-        sync_bn (bool): Share BatchNorm's statistics among the ranks of a distributed run.
+        sync_bn (bool): Share BatchNorm's statistics among the GPUs of a distributed run.
             torch's own conversion loses the activation in timm's norm layers.
             Defaults to False.
         pretrained (bool): Start from timm's published weights. Defaults to False.
@@ -86,7 +87,8 @@ class TIMMBackbone(BaseBackbone):
         )
         if not pooled and hasattr(model, 'reset_classifier'):
             model.reset_classifier(0, '')
-        if sync_bn and is_distributed():
+        # On a CPU such layers do not run, and what reverts them loses the activation, too.
+        if sync_bn and is_distributed() and get_device() != 'cpu':
             model = convert_sync_batchnorm(model)
         self.timm_model = model
         self.frozen, self.norm_eval = frozen, norm_eval

@@ -65,7 +65,9 @@ def test_a_vit_is_pooled_as_timm_pools_it(kind):
     )
     student = Student(backbone, embed_dims=4, neck=None)
     student.eval()
-    found = student.backbone.timm_model.load_state_dict(whole.state_dict(), strict=False)
+    found = student.backbone.timm_model.load_state_dict(
+        whole.state_dict(), strict=False
+    )
     assert not found.missing_keys
     assert all(key.startswith('head') for key in found.unexpected_keys)
 
@@ -205,9 +207,12 @@ def test_synchronised_norms_keep_their_activation(monkeypatch):
     plain = randomise(ours(**MBV4, sync_bn=True))
     norms = [m for m in plain.modules() if isinstance(m, BatchNormAct2d)]
     assert norms and not any(isinstance(m, torch.nn.SyncBatchNorm) for m in norms)
-    monkeypatch.setattr(
-        'mmlgd.models.backbones.timm_backbone.is_distributed', lambda: True
-    )
+    module = 'mmlgd.models.backbones.timm_backbone'
+    monkeypatch.setattr(f'{module}.is_distributed', lambda: True)
+    monkeypatch.setattr(f'{module}.get_device', lambda: 'cpu')
+    of_cpu = ours(**MBV4, sync_bn=True)
+    assert not any(isinstance(m, torch.nn.SyncBatchNorm) for m in of_cpu.modules())
+    monkeypatch.setattr(f'{module}.get_device', lambda: 'cuda')
     shared = ours(**MBV4, sync_bn=True)
     found = [m for m in shared.modules() if isinstance(m, SyncBatchNormAct)]
     assert len(found) == len(norms)

@@ -1,4 +1,7 @@
-_base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py', '../backbones/mobilenetv4_conv_small.py']
+_base_ = [
+    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
+    '../backbones/mobilenetv4_conv_small.py',
+]
 
 model = dict(
     data_preprocessor=_base_.normalization,
