@@ -7,6 +7,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
 
+from mmlgd.apis import load_backbone
 from mmlgd.registry import MODELS
 from tests.test_configs.shrink import CONFIGS, IMAGE_SIZE, shrink, write_images
 
@@ -67,7 +68,10 @@ def distil(student: str, images, work_dir) -> tuple[dict, dict]:
     state = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith(prefix)}
     assert state.keys() == saved.keys()
     assert all(torch.equal(state[key], saved[key]) for key in state)
-    return cfg.model.backbone, {key[len(prefix) :]: v for key, v in state.items()}
+    state = {key[len(prefix) :]: value for key, value in state.items()}
+    # Built from what the file says of itself.
+    assert_loaded(load_backbone(work_dir / 'epoch_1.pth'), state)
+    return cfg.model.backbone, state
 
 
 def assert_loaded(backbone, state: dict) -> None:

@@ -1,8 +1,11 @@
 """timm's models as students: pooled as they were built, frozen, cut short, renamed."""
 
+from pathlib import Path
+
 import pytest
 import timm
 import torch
+from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner.checkpoint import load_state_dict
 from timm.layers import BatchNormAct2d, SyncBatchNormAct
@@ -13,6 +16,7 @@ from mmlgd.registry import MODELS
 from tests.backbone_files import randomise
 
 SIZE = 32
+ROOT = Path(__file__).parents[3]
 # Name, its own pooling, and options that make it small.
 VITS = {
     'class token': ('vit_tiny_patch16_224', 'token', dict(depth=1)),
@@ -116,6 +120,34 @@ def test_a_vit_that_is_made_to_give_maps_is_warned_about(monkeypatch):
     assert 'class token' in warning and 'pooled=True' in warning
     Student(dict(type='mmpretrain.TIMMBackbone', **MBV4), embed_dims=4)
     assert len(said) == 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    'name',
+    [
+        'mobilenetv4_conv_small_035',
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (
+                *('mobilenetv4_hybrid_medium', 'repvit_m0_9', 'efficientvit_m0'),
+                *('shvit_s1', 'swiftformer_xs', 'fasternet_t0', 'inception_next_atto'),
+                *('convnextv2_atto', 'hgnetv2_b0', 'resnet18', 'edgenext_xx_small'),
+            )
+        ),
+    ],
+)
+def test_any_network_with_stages_by_its_name_alone(name):
+    config = Config.fromfile(ROOT / 'configs/_base_/students/timm.py')
+    config.merge_from_dict({'student.backbone.model_name': name})
+    student = Student(**config.student, embed_dims=4)
+    student.eval()
+    images = torch.randn(1, 3, 224, 224)
+    maps = student.backbone.timm_model(images)
+    assert student.map_dims == [each.shape[1] for each in maps]
+    expected = maps[-1].mean(dim=(2, 3))
+    assert student.feature_dims == expected.shape[1]
+    torch.testing.assert_close(student.extract_feat(images), expected)
 
 
 @pytest.mark.parametrize('scope', ['mmlgd', 'mmpretrain'])
