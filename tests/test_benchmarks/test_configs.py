@@ -140,13 +140,6 @@ def test_every_method_is_in_a_benchmark():
     assert {*METHODS} - {'dense_lgd'} <= used
 
 
-@pytest.mark.parametrize(
-    ('name', 'lr'), [('lgd', 0.12), ('seed', 0.24), ('supervised', 0.06)]
-)
-def test_learning_rates_are_those_that_were_chosen(name, lr):
-    assert config_of(CONFIGS / 'cifar10.py', name).optim_wrapper.optimizer.lr == lr
-
-
 def test_the_learning_rate_follows_the_batch():
     benchmark = load_benchmark(CONFIGS / 'cifar10.py')
     benchmark.prepare, benchmark.batch_size = None, 64

@@ -155,7 +155,7 @@ def test_subset_is_balanced_seeded_and_in_order(small_full_set):
 
 
 def test_more_images_than_there_are():
-    with pytest.raises(ConfigError, match='class 1 has 1 images, 2 were asked for'):
+    with pytest.raises(ConfigError, match='class 1 has 1 images, but 2 were requested'):
         make_demo_data.balanced_indices(np.array([0, 0, 1]), 2, seed=0)
 
 

@@ -103,7 +103,7 @@ def test_csv_and_json_say_the_same(folder, tmp_path):
         ('c.csv', 'file,text\na.png,b\n', 'columns path and caption'),
         ('c.csv', 'path,caption\n', 'lists no image'),
         ('c.csv', 'path,caption\na.png,\n', "'a.png' has an empty caption"),
-        ('c.csv', 'path,caption\na.png,b\n', 'names 1 of 1 images that are not there'),
+        ('c.csv', 'path,caption\na.png,b\n', 'names 1 of 1 images that do not exist'),
         ('c.json', '["a.png"]', 'JSON object'),
         ('c.json', '{"a.png": []}', "'a.png' has no caption"),
         ('c.json', '{"a.png": [1]}', 'is not a text'),

@@ -49,7 +49,9 @@ def test_a_short_run_compares_three_backbones(tmp_path, monkeypatch, capsys):
 
 
 def test_a_missing_backbone_names_the_demo(tmp_path):
-    with pytest.raises(CheckpointError, match='none.pth is not there: run `make demo`'):
+    with pytest.raises(
+        CheckpointError, match='none.pth does not exist: run `make demo`'
+    ):
         tool.main([str(tmp_path / 'none.pth')])
 
 
