@@ -107,7 +107,7 @@ def test_images_need_exactly_one_label(preprocessor):
         extract_features(Maps(), [], preprocessor)
 
 
-def test_a_checkpoint_must_tell_its_normalisation(tmp_path):
+def test_a_checkpoint_must_record_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
     with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_std'):
         build_preprocessor(path)

@@ -39,7 +39,7 @@ def change(file, old, new):
     file.write_text(text.replace(old, new))
 
 
-def test_labels_are_places_in_the_names_not_in_the_folders(file):
+def test_labels_are_indices_into_the_names_not_the_folders(file):
     cfg = config_of(file, 'lgd')
     # Names: red, Blue green, blue; folders: blue, blue_green, red. Of each class a
     # tenth is kept back for validation, rounded down: 3 of 30, 1 of 12, none of 5.
@@ -216,11 +216,11 @@ def test_changes_under_the_same_path_are_noticed(file, started, capsys, what):
     assert len(started) == 2
     said = capsys.readouterr().out
     named = dict(weights='weights.pt', pictures='data/train').get(what, 'settings')
-    assert 'lgd_seed0: stale, so it is run again: changed' in said and named in said
+    assert 'lgd_seed0: stale, running again; changed:' in said and named in said
 
 
 @pytest.mark.slow
-def test_other_test_pictures_need_no_training(file, started, capsys):
+def test_other_test_images_need_no_training(file, started, capsys):
     tool.main([str(file), '--methods', 'lgd', '--seeds', '0'])
     kept = file.parent / 'work/runs/lgd_seed0/iter_4.pth'
     kept.write_bytes(b'')

@@ -68,7 +68,7 @@ def test_figures_follow_from_the_times(run, load, monkeypatch):
         assert 'seed' not in row['stages_ms']['torchvision']
 
 
-def test_own_images_can_be_taken(run, folder):
+def test_own_images_can_be_used(run, folder):
     told, _ = run('--images', str(folder), '--number', '1')
 
     (row,) = told['rows']
@@ -76,7 +76,7 @@ def test_own_images_can_be_taken(run, folder):
     assert (row['images'], row['median_size']) == (1, '90x70')
 
 
-def test_a_file_that_is_no_image_is_named(run, folder):
+def test_a_file_that_is_not_an_image_is_named(run, folder):
     (folder / '0.jpg').write_bytes(b'no image')
 
     with pytest.raises(DataError, match=r'0\.jpg.*--images'):
@@ -84,12 +84,12 @@ def test_a_file_that_is_no_image_is_named(run, folder):
 
 
 @pytest.mark.parametrize('size', ['500', '500x', '0x4', 'axb', '1x2x3'])
-def test_what_is_no_size_is_refused(run, size):
+def test_invalid_sizes_are_refused(run, size):
     with pytest.raises(ConfigError, match=f'--sizes.*500x375.*{size}'):
         run('--sizes', size)
 
 
-def test_every_side_makes_a_view_of_the_same_kind(load, folder):
+def test_all_variants_make_views_of_the_same_kind(load, folder):
     made = load('view_pipelines').pipelines()
     assert set(made) == SIDES
     for pipeline in made.values():
@@ -112,7 +112,7 @@ def test_ours_are_the_views_of_training(load, folder):
         assert torch.equal(ours, dataset[view * len(dataset)]['inputs'])
 
 
-def test_large_pictures_are_mosaics_of_their_own_scale(load, tmp_path):
+def test_large_images_are_mosaics_of_their_own_scale(load, tmp_path):
     module = load('pictures')
     colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 0, 0)]
     pictures = [Image.new('RGB', (700, 400), colour) for colour in colours]

@@ -84,11 +84,11 @@ def test_published_tables_are_those_of_their_json(stem):
     assert (DOCS.parents[1] / config).is_file()
 
 
-def test_there_are_published_tables():
+def test_all_published_tables_are_checked():
     assert len(PUBLISHED) == 6
 
 
-def test_the_figure_takes_what_is_missing(tmp_path):
+def test_the_plot_handles_missing_values(tmp_path):
     whole = dict(a=[80.0, 82.0], b='not run', cost=[100.0, 120.0])
     rows = [
         dict(title='LGD', values=whole),

@@ -80,15 +80,13 @@ def test_settings_that_fit_no_config_are_refused(transfer, trained, tmp_path):
         ({'coco/bbox_mAP': math.nan, 'coco/segm_mAP': 0.1}, r'box AP \(.*: nan\)'),
     ],
 )
-def test_what_was_not_measured_is_no_zero(
-    transfer, tmp_path, monkeypatch, logged, told
-):
+def test_missing_metrics_are_not_zero(transfer, tmp_path, monkeypatch, logged, told):
     monkeypatch.setattr(transfer, 'train', lambda *args: dict(logged, seconds=1.0))
     with pytest.raises(MMLGDError, match=f'{told}.*lgd_seed1_detection/output.txt'):
         measure(transfer, tmp_path)
 
 
-def test_an_ap_of_zero_is_one():
+def test_an_ap_of_zero_is_valid():
     found = percentages(
         'detection', {'coco/bbox_mAP': 0.0, 'coco/segm_mAP': 0.25}, Path('run')
     )

@@ -207,7 +207,7 @@ def test_two_ranks_on_each_of_two_machines_share_the_work(
 
 
 @pytest.mark.parametrize('part', ['0/2', '3/2', '2', 'a/b', '1/0'])
-def test_parts_that_cannot_be_are_refused(tmp_path, part):
+def test_invalid_parts_are_refused(tmp_path, part):
     with pytest.raises(ConfigError, match=f"must be I/N .* but is '{part}'"):
         build(write_config(tmp_path), tmp_path / 'store', '--views', 1, '--part', part)
 

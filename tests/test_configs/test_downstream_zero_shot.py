@@ -58,7 +58,7 @@ def run(root, monkeypatch):
 
 
 @pytest.mark.parametrize('name', configs_of('zero_shot'))
-def test_config_names_what_its_data_set_holds(name, root):
+def test_config_uses_the_names_of_its_dataset(name, root):
     cfg = with_tiny_teacher(Config.fromfile(CONFIGS / f'zero_shot/{name}.py'))
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)

@@ -70,7 +70,7 @@ def test_a_longer_run_ends_at_the_end_of_the_cosine():
         dict(max_epochs=5, warmup_epochs=1, by_epoch=False),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(options):
+def test_an_invalid_schedule_is_refused(options):
     with pytest.raises(ConfigError, match='EpochCosineLR'):
         rates(dict(type='EpochCosineLR', **options), 1)
 

@@ -110,13 +110,13 @@ def test_csv_and_json_say_the_same(folder, tmp_path):
         ('c.json', '{', 'cannot be read'),
     ],
 )
-def test_captions_that_are_not_understood_are_refused(tmp_path, name, text, message):
+def test_invalid_captions_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         caption_data.read_captions(tmp_path / name)
 
 
-def test_one_class_teaches_nothing(folder):
+def test_a_single_class_is_refused(folder):
     with pytest.raises(DataError, match='1 class folder'):
         caption_data.read_classes(folder.parent)
 

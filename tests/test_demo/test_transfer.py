@@ -23,7 +23,7 @@ def backbone(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_short_run_writes_table_summary_and_pictures(
+def test_a_short_run_writes_table_summary_and_images(
     backbone, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(ROOT)
@@ -65,7 +65,7 @@ def test_starts_differ_in_the_weights_alone(tmp_path):
         assert distilled.to_dict() == scratch.to_dict()
 
 
-def test_means_over_seeds_and_who_wins(capsys):
+def test_means_over_seeds_and_the_better_start(capsys):
     args = Namespace(checkpoint='b.pth', work_dir='w', short=False, seeds=2)
     runs = {}
     for start, ap in (('distilled', 30.0), ('scratch', 20.0)):

@@ -173,7 +173,7 @@ def test_refusals_and_arguments_have_a_reason(config, build):
     assert found.shape != expected.shape or (found - expected).abs().max() > 1e-3
 
 
-def test_a_checkpoint_that_tells_no_backbone_needs_one(tmp_path):
+def test_a_checkpoint_without_backbone_config_needs_one(tmp_path):
     write_backbone(tmp_path / 'in.pth', R18, image_size=64)
     contents = torch.load(tmp_path / 'in.pth')
     torch.save(dict(contents, meta={}), tmp_path / 'in.pth')

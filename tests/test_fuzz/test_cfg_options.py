@@ -52,7 +52,7 @@ def render(value: object, blank: str = ' ') -> str:
 @given(nested)
 @example(['a photo of a {}.', "the dog's, [cat]", 'say "hi"'])
 @example(dict(a=['x, y'], b=('=',)))
-def test_what_is_rendered_is_read_again(value):
+def test_rendered_options_are_parsed_back(value):
     text = render(value)
     # Quotes around a whole list are those of a shell.
     assume(not isinstance(value, str) or value.strip()[:1] not in ('[', '('))

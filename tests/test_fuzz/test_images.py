@@ -88,5 +88,5 @@ def test_pillow_modes(mode):
         max_leaves=4,
     )
 )
-def test_anything(value):
+def test_any_input(value):
     read(value)

@@ -51,7 +51,7 @@ def test_stored_embeddings_go_along():
     assert 'teacher_embeddings' not in preprocessor()(dict(inputs=batch(6, 0)))
 
 
-def test_nothing_waits_for_images_to_reach_the_device(monkeypatch):
+def test_images_are_copied_asynchronously(monkeypatch):
     # Tests mostly have no GPU; what the copies are asked for says the same.
     asked = []
     to = torch.Tensor.to

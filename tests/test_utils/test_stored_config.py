@@ -191,7 +191,7 @@ def test_classes_of_new_style_configs_become_names():
     assert MODELS.get('mmlgd.ToyBackbone') is ToyBackbone
 
 
-def test_the_test_pipeline_is_found_inside_of_wrappers():
+def test_the_test_pipeline_is_found_inside_wrappers():
     steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     inner = dict(type='A', pipeline=steps)
     wrapped = dict(type='ConcatDataset', datasets=[dict(type='Repeat', dataset=inner)])
@@ -246,6 +246,6 @@ def test_a_student_of_usual_size_may_be_built():
     'option',
     [dict(scale=(10**5, 10**5)), dict(scale=10**5), dict(scale_factor=1000.0)],
 )
-def test_a_stored_pipeline_makes_no_huge_pictures(option):
+def test_a_stored_pipeline_makes_no_huge_images(option):
     with pytest.raises(CheckpointError, match='f.pth.*is more than'):
         trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')

@@ -168,7 +168,9 @@ def test_a_backbone_without_its_last_stage_matches(tmp_path, checkpoint, monkeyp
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, checkpoint, backbone, prefix, message):
+def test_mismatched_checkpoints_are_refused(
+    tmp_path, checkpoint, backbone, prefix, message
+):
     runner = Runner.from_cfg(config(tmp_path, pretrained(checkpoint, prefix), backbone))
     with pytest.raises(CheckpointError, match=message):
         runner.train()
@@ -202,7 +204,7 @@ def test_weights_that_change_after_loading_are_found(tmp_path, checkpoint, monke
     assert runner.iter == 0
 
 
-def test_min_share_allows_for_layers_of_ones_own(tmp_path, checkpoint, monkeypatch):
+def test_min_share_allows_for_additional_layers(tmp_path, checkpoint, monkeypatch):
     deeper = dict(SMALL, depth=34)
     hook = dict(min_share=0.3)
     runner = start(config(tmp_path, pretrained(checkpoint), deeper, hook), monkeypatch)
@@ -299,7 +301,7 @@ def test_take_normalises_alike_in_training_test_and_the_saved_config(
     )
 
 
-def test_take_refuses_to_test_what_tells_nothing(tmp_path, checkpoint):
+def test_take_refuses_to_test_checkpoints_without_normalisation(tmp_path, checkpoint):
     cfg = config(tmp_path, pretrained(checkpoint), hook=dict(preprocessing='take'))
     contents = torch.load(checkpoint)
     contents['meta'] = {}

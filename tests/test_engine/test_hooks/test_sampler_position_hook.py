@@ -144,7 +144,7 @@ def train(folder, batch_size, iterations, sampler='ViewSampler', **kwargs):
     return model.images
 
 
-def test_mmengines_loop_goes_on_where_it_stopped(tmp_path):
+def test_mmengines_loop_resumes_where_it_stopped(tmp_path):
     first = train(tmp_path, 2, 5)
     rest = train(tmp_path, 4, 9, resume=True)
     order = list(

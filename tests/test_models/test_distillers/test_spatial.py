@@ -222,7 +222,7 @@ def test_no_prediction_by_an_untrained_projector():
         spatial(global_term=None, zero_shot_bank=BANK)
 
 
-def test_one_place_has_no_relations():
+def test_a_single_location_has_no_relations():
     model = spatial(teacher=dict(type='MapTeacher', stride=16))
 
     with pytest.raises(ConfigError, match="16 pixels is a single place.*form='mse'"):
