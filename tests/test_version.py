@@ -17,7 +17,7 @@ GATE = Gate('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A dictionary that plays the set of installed distributions."""
+    """A dictionary in place of the installed distributions."""
     found = {}
     monkeypatch.setattr(dependencies, 'installed_version', found.get)
     return found

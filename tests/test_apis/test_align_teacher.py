@@ -17,7 +17,7 @@ IMAGES = 40
 
 @DATASETS.register_module(force=True)
 class NoiseImages:
-    """uint8 crops that depend on their index only; remembers which were asked for."""
+    """uint8 crops that depend on their index only; records the requested ones."""
 
     asked: list[int] = []
 

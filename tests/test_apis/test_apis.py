@@ -53,7 +53,7 @@ def test_files_that_are_not_checkpoints_are_refused(run, tmp_path):
     (tmp_path / 'page.pth').write_text('<!DOCTYPE html><html></html>')
     with pytest.raises(CheckpointError, match='web page saved under this name'):
         load_backbone(tmp_path / 'page.pth')
-    # Unpickling it would run code; mmengine's own loader would do so after a warning.
+    # Unpickling it would run code; mmengine's loader would do so after a warning.
     write_trap(tmp_path / 'trap.pth', tmp_path / 'it_ran')
     with pytest.raises(CheckpointError, match='more than weights'):
         load_backbone(tmp_path / 'trap.pth')
@@ -87,7 +87,7 @@ def test_classifier_agrees_with_the_model(run):
 def test_classifier_preprocesses_as_validation_does(run):
     _, work_dir, model = run
     classifier = ZeroShotClassifier(work_dir / 'epoch_2.pth')
-    # 16 x 16 already: neither resized nor cropped, so normalisation is all there is.
+    # Already 16 x 16: neither resized nor cropped, only normalised.
     bgr = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
     rgb = torch.tensor(bgr[..., ::-1].copy()).permute(2, 0, 1).float()
     mean = torch.tensor(ToyTeacher.image_mean).view(3, 1, 1)
@@ -179,7 +179,7 @@ def test_the_checkpoint_is_enough_without_its_config_text(run, classifier, rewri
 
 @pytest.mark.parametrize('evil', [False, True])
 def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
-    """Its configs are in the text alone, its histories are objects of mmengine."""
+    """Its configs are only in the text, its histories are objects of mmengine."""
     sign = tmp_path / 'it_ran'
 
     def age(contents):
@@ -198,7 +198,7 @@ def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
         ):
             ZeroShotClassifier(path)
         assert not sign.exists()
-        # All that is needed for the backbone is there.
+        # All data needed for the backbone are present.
         assert load_backbone(path) is not None
     else:
         found = ZeroShotClassifier(path).scores(picture())
@@ -384,7 +384,7 @@ def test_another_teacher_than_the_students_is_refused(run, rewrite):
 
 
 def test_a_pipeline_for_gray_data_takes_images(rewrite, tmp_path):
-    """As that of the demo, whose dataset gives (H, W) arrays."""
+    """Like that of the demo, whose dataset returns (H, W) arrays."""
     pipeline = [dict(type='mmlgd.GrayToBGR'), dict(type='mmpretrain.PackInputs')]
     path = rewrite(lambda contents: contents['meta'].update(test_pipeline=pipeline))
     classifier = ZeroShotClassifier(path)
@@ -417,7 +417,7 @@ def test_weights_of_an_unbuilt_bank_are_refused(rewrite):
 
 @pytest.mark.slow
 def test_a_test_of_the_exported_backbone_is_refused(run, tmp_path):
-    """Its projector would be random; a warning of missing keys was all."""
+    """Its projector would be random, with only a warning about missing keys."""
     root, work_dir, _ = run
     cfg = toy_run_cfg(root, tmp_path / 'test')
     cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator

@@ -10,7 +10,7 @@ from PIL import Image
 from mmlgd.apis.images import iter_images
 from mmlgd.errors import ConfigError, DataError, MMLGDError
 
-# A picture with three different channels, and the same in BGR.
+# An image with three different channels, and the same in BGR.
 RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 BGR = RGB[..., ::-1]
 
@@ -50,7 +50,7 @@ def test_every_kind_of_one_image_gives_the_same_pixels(png, tmp_path):
     with png.open('rb') as file:
         assert np.array_equal(only(file), BGR)
     assert np.array_equal(only(RGB, channel_order='rgb'), BGR)
-    # The order of arrays alone: a PIL image is RGB by definition.
+    # Only applies to arrays: a PIL image is RGB by definition.
     assert np.array_equal(only(Image.fromarray(RGB), channel_order='rgb'), BGR)
 
 
@@ -103,7 +103,7 @@ def test_images_are_read_one_at_a_time(png):
 
 def test_orientation_is_that_of_the_file_read_by_opencv(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
+    exif[0x0112] = 6  # to be rotated by 90 degrees
     Image.fromarray(RGB).save(tmp_path / 'turned.jpg', exif=exif, quality=95)
     from_file = only(tmp_path / 'turned.jpg')
     from_pillow = only(Image.open(tmp_path / 'turned.jpg'))

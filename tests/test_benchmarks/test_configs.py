@@ -1,4 +1,4 @@
-"""The benchmarks' methods: alike in all but the method, on splits that share no image."""
+"""Methods of the benchmarks only differ in the method; splits are disjoint."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ CONFIGS = ROOT / 'benchmarks/comparison/configs'
 FILES = sorted(CONFIGS.glob('*.py'))
 METHODS_OF = [(file, name) for file in FILES for name in load_benchmark(file).methods]
 COMPARISONS = [file for file in FILES if file.stem != 'stored_views']
-# Another learning rate makes no other step; a store has to be built first.
+# Other learning rates need no separate test; stored views need a store.
 STEPPED = [
     (file, name)
     for file, name in METHODS_OF
@@ -45,7 +45,8 @@ def config_of(file: Path, name: str) -> Config:
 @pytest.mark.slow
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
-    """And in the learning rate that suits it; BINGO gets pairs, and at one cost fewer."""
+    """Also in the learning rate. BINGO gets pairs, and fewer iterations at equal
+    cost."""
     compared = []
     for name in load_benchmark(file).methods:
         if file.stem.endswith('_equal_cost') and name == 'bingo':

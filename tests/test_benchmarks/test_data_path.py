@@ -1,4 +1,4 @@
-"""The benchmark of the input path, in runs of a second."""
+"""The benchmark of the input pipeline, in runs of a second."""
 
 import json
 import statistics
@@ -23,7 +23,7 @@ QUICK = ['--rounds', '2', '--views', '1', '--warm-up', '0']
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two JPEGs of one colour each, of which one is turned by EXIF."""
+    """Two single-colour JPEGs, one of them rotated by EXIF."""
     folder = tmp_path / 'images'
     folder.mkdir()
     for number, size in enumerate([(90, 70), (70, 90)]):
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def run(load, tmp_path, capsys):
-    """Run the tool; gives its JSON and what it prints."""
+    """Run the tool; returns its JSON and its output."""
 
     def run_it(*options):
         out = tmp_path / 'out.json'
@@ -136,5 +136,6 @@ def test_noise_stands_in_for_photographs(load, monkeypatch):
     assert 'noise' in origin
     assert {picture.size for picture in pictures} == {(500, 375)}
     pixels = np.asarray(pictures[0]).astype(float)
-    # As in photographs, neighbours are alike: of white noise, it is 1.1 times.
+    # As in photographs, neighbouring pixels are similar; for white noise it is 1.1
+    # times.
     assert np.abs(np.diff(pixels, axis=1)).mean() < pixels.std() / 2

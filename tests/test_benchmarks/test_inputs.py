@@ -1,4 +1,4 @@
-"""What changes under the same path is noticed."""
+"""Changes of inputs under the same path are detected."""
 
 import hashlib
 import os

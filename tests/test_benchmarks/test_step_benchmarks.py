@@ -111,7 +111,7 @@ def test_a_step_of_every_variant(load, tmp_path):
     assert found['time of online LGD / (teacher + stored LGD)'] == pytest.approx(
         cpu['online'] / (cpu['teacher'] + cpu['stored'])
     )
-    # The teacher is no part of a stored step, nor of a supervised one.
+    # The teacher is not part of a stored or a supervised step.
     gflop = {name: side['gflop_per_image'] for name, side in row['sides'].items()}
     assert gflop['stored'] == gflop['supervised']
     assert gflop['online'] == pytest.approx(gflop['stored'] + gflop['teacher'])
@@ -160,15 +160,15 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
 @pytest.mark.slow
 def test_workers_hold_no_copy_of_the_list(load, tmp_path):
     tool, out = load('worker_memory'), tmp_path / 'memory.json'
-    # In a process of its own: of the hundreds of MiB that the tests have left in this one,
-    # workers come to hold some by chance, where garbage is collected.
+    # In a separate process: garbage collection would make workers copy some of the
+    # hundreds of MiB that earlier tests have left in this one.
     options = ['--images', '400000', '--workers', '2', '--out', str(out)]
     subprocess.run([sys.executable, '-m', tool.__name__, *options], check=True)
     told = json.loads(out.read_text())
     (row,) = told['rows']
     grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
     assert told['list_mib'] > 30 and grown < 10
-    # What the measurement would say of a list of dicts, which reading copies.
+    # For comparison: a list of dicts, which is copied when read.
     plain = tool.SeededViews(tool.SyntheticImages(400000, serialize_data=False))
     assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 20
 

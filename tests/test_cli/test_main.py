@@ -1,4 +1,4 @@
-"""The `mmlgd` command finds its subcommands, and imports only the one it needs."""
+"""The `mmlgd` command finds its subcommands and only imports the one it runs."""
 
 import subprocess
 import sys

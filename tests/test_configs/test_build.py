@@ -22,9 +22,9 @@ def test_every_student_has_a_config():
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_teacher_is_openais_rn50(name):
     teacher = Config.fromfile(CONFIGS / name).model.teacher
-    # A StoredTeacher tells whose embeddings it expects.
+    # A StoredTeacher contains the config of the teacher of its embeddings.
     teacher = dict(teacher.get('teacher', teacher))
-    # The strict configs ask for another arithmetic, not for another teacher.
+    # The strict configs change the precision, not the teacher.
     teacher.pop('precision', None)
     assert teacher == RN50
 

@@ -1,4 +1,4 @@
-"""The stock recipe, and each option that a config may add to it, on a CPU."""
+"""The default recipe, and each option that a config may add to it, on a CPU."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A user's own category names and templates, and what bad ones get."""
+"""Category names and templates of users, valid and invalid."""
 
 from pathlib import Path
 

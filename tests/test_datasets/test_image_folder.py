@@ -1,4 +1,4 @@
-"""What is listed of trees with everything that file systems can hold."""
+"""Listing of folder trees with all kinds of files."""
 
 import os
 import socket

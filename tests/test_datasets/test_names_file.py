@@ -1,4 +1,4 @@
-"""Which files of names are read, and what those of another format get."""
+"""Formats of names files that are read, and errors for others."""
 
 import json
 import os

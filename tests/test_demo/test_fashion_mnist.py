@@ -1,4 +1,4 @@
-"""The embedded part of Fashion-MNIST, and how it is unpacked and made."""
+"""The embedded subset of Fashion-MNIST, its unpacking and its creation."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def test_mmpretrain_reads_the_same_images(demo_data):
 
 
 def test_images_are_not_transposed(demo_data):
-    """Trousers are taller than wide, boots wider at the sole: no transposition."""
+    """Trousers are taller than wide, and boots wider at the sole."""
     images, labels = fm.read_split(demo_data, 'train')
     trouser = images[labels == 1].astype(float).mean(0)
     boot = images[labels == 9].astype(float).mean(0)

@@ -1,4 +1,4 @@
-"""A teacher trained on images and captions of one's own."""
+"""A teacher trained on user images and captions."""
 
 import json
 import math
@@ -21,7 +21,7 @@ MODEL = ROOT / 'tests/data/rn_tiny.json'
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five red squares and two blue ones, a folder a class."""
+    """Five red and two blue squares, one folder per class."""
     for name, colour, count in (('red', (200, 0, 0), 5), ('dark_blue', (0, 0, 99), 2)):
         (tmp_path / 'images' / name).mkdir(parents=True)
         for index in range(count):
@@ -93,7 +93,7 @@ def test_csv_and_json_say_the_same(folder, tmp_path):
             '0.png': [0, 1],
             '1.png': [1],
         }
-        # The same caption is the same thing; different ones are not.
+        # Equal captions share a key; different ones do not.
         assert data.keys.tolist() == [0, 1]
 
 

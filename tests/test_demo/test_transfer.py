@@ -1,4 +1,4 @@
-"""`make demo-transfer --short`, and its table on numbers made by hand."""
+"""`make demo-transfer --short`, and its table for given values."""
 
 import json
 from argparse import Namespace
@@ -47,7 +47,7 @@ def test_a_short_run_writes_table_summary_and_images(
                 assert 0 <= part[start][key] <= 100
                 assert f'{part[start][key]:.2f}' in table
             assert part[start]['seconds'][0] > 0
-        # Scene, truth and two models, one under another.
+        # Rows of scene, ground truth and two models.
         picture = cv2.imread(str(out / f'predictions_{task}.png'))
         assert picture.shape[0] > 600 and picture.std() > 10
 
@@ -85,7 +85,7 @@ def test_means_over_seeds_and_the_better_start(capsys):
     distilled = summary['detection']['distilled']
     assert distilled['box_ap'] == 35 and distilled['box_ap_by_seed'] == [30, 40]
     assert summary['segmentation']['scratch']['mIoU'] == 25
-    # Equal mask APs win nothing.
+    # With equal mask AP, no start is better.
     assert not summary['detection']['distilled_wins']
     assert summary['segmentation']['distilled_wins']
 

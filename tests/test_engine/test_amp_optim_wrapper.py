@@ -1,4 +1,4 @@
-"""AmpOptimWrapper on the CPU, and what it asks of the loss scaler on a GPU."""
+"""AmpOptimWrapper on the CPU, and its use of the loss scaler on a GPU."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Which name a class stands for; every expected index is counted by hand."""
+"""Matching of classes and names; expected indices are counted by hand."""
 
 import unicodedata
 

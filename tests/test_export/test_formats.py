@@ -1,4 +1,4 @@
-"""A format is one file, is checked whatever it is, and keeps what is wrong out."""
+"""A format is one file, and every format is checked; wrong files are not kept."""
 
 import sys
 
@@ -54,7 +54,7 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def scaled(tmp_path, monkeypatch):
-    """A format of one further file, which no other file names."""
+    """A format in one additional file that no other file refers to."""
     (tmp_path / 'more').mkdir()
     (tmp_path / 'more/scaled.py').write_text(PLUGIN)
     monkeypatch.setattr(

@@ -203,7 +203,7 @@ def test_a_difference_is_relative_to_the_largest_value_and_nan_is_infinite():
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """A backbone of the smallest ResNet that there is."""
+    """The backbone of a very small ResNet."""
     path = tmp_path_factory.mktemp('backbone') / 'in.pth'
     write_backbone(path, dict(R18, base_channels=8, stem_channels=8), image_size=32)
     return path
@@ -237,7 +237,7 @@ def checkpoint(tmp_path_factory):
 def test_invalid_options_are_refused(
     tmp_path, checkpoint, monkeypatch, options, message
 ):
-    """Each is refused before anything of the real model is exported."""
+    """Each is refused before the model is exported."""
     written = []
     original = torch.onnx.export
 

@@ -1,4 +1,4 @@
-"""Students of timm leave as timm's own models, and fused where they can be."""
+"""timm students are exported as timm models, fused where possible."""
 
 import onnx
 import onnxruntime
@@ -32,7 +32,7 @@ def images():
 
 
 def exported(tmp_path, config, **options):
-    """The student, and what its export to timm holds."""
+    """The student and its timm export."""
     student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
     done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'o.pth', **options)
     return student, done, torch.load(tmp_path / 'o.pth', weights_only=True)
@@ -79,7 +79,7 @@ def test_stages_and_channels_are_passed_on(tmp_path):
 @torch.no_grad()
 @pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'beit_tiny'])
 def test_complete_models(tmp_path, images, monkeypatch, name):
-    """BEiT keeps another norm if built without classifier than if it loses it."""
+    """BEiT built without classifier has a different norm than after removing it."""
     options = {}
     if name == 'beit_tiny':
         name = 'beit_base_patch16_224'

@@ -52,7 +52,7 @@ def test_stored_embeddings_go_along():
 
 
 def test_images_are_copied_asynchronously(monkeypatch):
-    # Tests mostly have no GPU; what the copies are asked for says the same.
+    # Most machines that run the tests have no GPU, so the arguments are checked.
     asked = []
     to = torch.Tensor.to
 

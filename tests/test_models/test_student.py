@@ -27,7 +27,7 @@ SWIN = dict(
 
 @MODELS.register_module(force=True)
 class Gives(nn.Module):
-    """Gives a tensor of a form: channels, and places of stride 8."""
+    """Returns a tensor with a given layout: channels, and locations at stride 8."""
 
     def __init__(self, form: str, channels: int = 6) -> None:
         super().__init__()

@@ -168,14 +168,14 @@ def test_other_transforms_are_refused_by_option(root):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A store of its own for a test that spoils its images."""
+    """A separate store for tests that change its images."""
     write_images(tmp_path)
     write_store(toy_run_cfg(tmp_path, tmp_path / 'online'), tmp_path / 'store')
     return tmp_path
 
 
 def paint_over(root, number):
-    """Another picture in a file of the same size, as far as sizes tell."""
+    """Replace an image by another one with the same file size."""
     path = root / 'train' / f'{number:03}.png'
     size = path.stat().st_size
     cv2.imwrite(str(path), np.full((20, 24, 3), 40, np.uint8))

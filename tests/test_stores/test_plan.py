@@ -1,4 +1,4 @@
-"""Beginning, continuing, sharing out and extending a store, without a teacher."""
+"""Starting, resuming, distributing and extending a store, without a teacher."""
 
 import io
 import os
@@ -75,7 +75,7 @@ def test_more_views_do_not_change_the_old_ones(tmp_path):
     before = old.stat().st_mtime_ns
     plan = open_store(store, toy_manifest(), dataset, 3)
     assert places(plan.share(0, 1)) == [(1, 0, 4), (1, 4, 1), (2, 0, 4), (2, 4, 1)]
-    # Until all is there, readers see what was.
+    # Until the build is complete, readers see the previous state.
     assert ViewStore(store).num_views == 1
     fill(plan, plan.share(0, 1))
     assert plan.seal() and ViewStore(store).num_views == 3
@@ -248,7 +248,7 @@ def test_two_writers_of_a_shard_leave_it_whole(tmp_path):
 
 
 def test_opening_touches_a_sample_of_the_files_only(tmp_path, monkeypatch):
-    """With a million images, a look at each by each rank takes minutes."""
+    """With a million images, checking each one on each rank takes minutes."""
     names = [f'{number:04}' for number in range(1000)]
     dataset, store = images(tmp_path / 'images', *names), tmp_path / 'store'
     dataset.full_init()

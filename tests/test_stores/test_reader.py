@@ -120,7 +120,7 @@ def test_further_columns_do_not_matter(tmp_path):
 
 
 def test_a_reader_written_from_the_description_of_the_format(tmp_path):
-    """As docs/stored_views.md has it, without this package."""
+    """As described in docs/stored_views.md, without using mmlgd."""
     pixels, embeddings = write_toy_store(tmp_path, 2, [9, 2], embedding_dtype='int8')
     manifest = json.loads((tmp_path / 'manifest.json').read_text())
     assert (manifest['format'], manifest['format_version']) == ('mmlgd stored views', 2)

@@ -47,7 +47,7 @@ def trained(cfg):
     ids=['LGD', 'SEED'],
 )
 def test_student_is_that_of_the_online_run(root, store, tmp_path, method):
-    """Two epochs, two views: every view is met as the online teacher meets it."""
+    """Two epochs, two views: every view is used as with the online teacher."""
     model = dict(method, teacher=dict(type='ToyTeacher'))
     online = toy_run_cfg(root, tmp_path / 'online', dict(model))
     stored = stored_run_cfg(root, store, tmp_path / 'stored', model=dict(model))

@@ -1,4 +1,4 @@
-"""What --verify finds, and what a build refuses to add to."""
+"""Faults found by --verify, and stores that a build refuses to extend."""
 
 import cv2
 import numpy as np

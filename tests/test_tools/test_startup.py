@@ -1,4 +1,4 @@
-"""What a run shows at its start, and what it leaves to the log file."""
+"""Output of a run at its start, in the terminal and in the log file."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What a config that a checkpoint brings may make the libraries do: nothing else."""
+"""Configs in checkpoints can only build students, transforms and teachers."""
 
 import sys
 
@@ -55,7 +55,7 @@ def test_students_of_the_registries_are_taken(config):
         dict(type=''),
         dict(type=3),
         dict(type=['ToyBackbone']),
-        # Of a registry, but not parts of a student: they read files or fetch.
+        # Registered, but not parts of a student: they read or download files.
         dict(type='mmlgd.OpenCLIPTeacher', model_name='RN50', pretrained='openai'),
         dict(type='mmpretrain.ImageClassifier', backbone=MBV3),
         dict(type='mmpretrain.Blip2Caption'),

@@ -1,4 +1,4 @@
-"""What the tools share: config, work dir, last words."""
+"""Common functions of the tools: config, work dir, error messages."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What a header tells, and what decoding makes of it."""
+"""Image headers, and the decoded images."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A downstream run starts from the backbone it names, or does not start."""
+"""A downstream run either starts from the given backbone or does not start."""
 
 from pathlib import Path
 
@@ -291,7 +291,7 @@ def test_take_normalises_alike_in_training_test_and_the_saved_config(
     (dumped,) = (tmp_path / 'run').glob('*.py')
     assert Config.fromfile(dumped).data_preprocessor.mean == told.mean
 
-    checkpoint.unlink()  # A test needs the finished checkpoint alone.
+    checkpoint.unlink()  # A test only needs the finished checkpoint.
     cfg.load_from = str(saved)
     tester = Runner.from_cfg(cfg)
     assert tester.model.data_preprocessor.mean[0].item() == pytest.approx(123.675)
@@ -381,7 +381,7 @@ def test_preprocessors_of_mmdet_and_mmseg_take_a_normalisation(build, turned):
     clip.give_to(module)
     clip.write_to(config, module)
     assert clip.equals(Preprocessing.from_module(module))
-    # What the saved config says builds the same.
+    # The saved config builds the same.
     assert set(config) == {'mean', 'std', 'bgr_to_rgb'}
     image = torch.randint(0, 255, (3, 8, 8), dtype=torch.uint8)
     told = build(**config)

@@ -18,7 +18,7 @@ NAN, INF = math.nan, math.inf
 
 
 class Steady(OneWeight):
-    """A model whose weight no fault can reach, as under AMP's loss scaler."""
+    """A model whose weight stays finite, as with AMP's loss scaler."""
 
     def train_step(self, data, optim_wrapper):
         data = self.data_preprocessor(data, True)
@@ -203,7 +203,7 @@ def test_nothing_is_read_between_two_checks():
     hook = NonFiniteLossHook(patience=3, interval=5)
     bad, good = dict(loss=torch.tensor(NAN)), dict(loss=torch.tensor(1.0))
     with device_reads() as found:
-        # A streak that is over when the hook looks was one all the same.
+        # A streak that has ended before the check still counts.
         for iteration, outputs in enumerate([bad, bad, bad, good]):
             hook.after_train_iter(runner_at(iteration), 0, outputs=outputs)
     assert found == []
@@ -214,7 +214,7 @@ def test_nothing_is_read_between_two_checks():
 def test_later_hooks_find_tensors():
     outputs = dict(loss=torch.tensor(2.0, dtype=torch.float64), loss_a=0.5)
     NonFiniteLossHook().after_train_iter(runner_at(0), 0, outputs=outputs)
-    # As mmdet's CheckInvalidLossHook asks.
+    # As expected by mmdet's CheckInvalidLossHook.
     assert torch.isfinite(outputs['loss']) and outputs['loss'].item() == 2
     assert outputs['loss_a'] == 0.5
 

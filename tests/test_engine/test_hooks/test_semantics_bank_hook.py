@@ -1,4 +1,4 @@
-"""Which checkpoints and which crops a teacher is refused for."""
+"""Checkpoints and crop sizes that do not match a teacher are refused."""
 
 from types import SimpleNamespace
 
@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_teacher_is_refused(meta, message):
 
 
 def small_lgd(**overrides):
-    """An LGD whose teacher takes 64 pixels and nothing else."""
+    """An LGD whose teacher only accepts 64 pixels."""
     return MODELS.build(toy_lgd_cfg(teacher=tiny_teacher(), **overrides))
 
 

@@ -7,7 +7,7 @@ from tests.two_ranks import run_on_two_ranks
 
 
 def numbered(start, count):
-    """Rows that tell their number: (number, -number)."""
+    """Rows that contain their number: (number, -number)."""
     numbers = torch.arange(start, start + count).float()
     return torch.stack([numbers, -numbers], dim=1)
 
@@ -19,7 +19,7 @@ def fill(queue, batches):
 
 
 def ring(queue, size, batches):
-    """What a queue of ``size`` rows holds, pushed row by row into a plain list."""
+    """Content of a queue of ``size`` rows, pushed row by row into a list."""
     rows, position = [row.tolist() for row in queue], 0
     for batch in batches:
         for row in batch.tolist():

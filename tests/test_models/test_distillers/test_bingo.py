@@ -31,7 +31,7 @@ def step(model, inputs, seed=11):
 
 
 def expected(model, inputs, queue, intra_only=False, seed=11):
-    """A third of the three losses, of what the model would see."""
+    """A third of each of the three losses, for the model's inputs."""
     torch.manual_seed(seed)
     mixed, mixing = cutmix(*inputs[:2])
     students = [model(images).detach() for images in (*inputs[:2], mixed)]
@@ -56,7 +56,7 @@ def test_losses_and_queue_match_float64_over_several_steps():
         inputs = views(seed=number)
         wanted = expected(model, inputs, queue, seed=number)
         assert_same_losses(step(model, inputs, seed=number), wanted)
-        # The anchors' targets enter after the loss, the mates' never.
+        # The targets of anchors are enqueued after the loss, those of positives never.
         for row in model.teacher.encode_image(inputs[0]).numpy():
             queue[place % 7], place = row, place + 1
         np.testing.assert_allclose(model.queue.embeddings, queue, atol=1e-6)

@@ -13,7 +13,7 @@ from tests.toys import NAMES, D, ToyTeacher, order_of_passes, toy_lgd, toy_lgd_c
 
 
 class MapTeacher(ToyTeacher):
-    """The toy with its 8 x 8 thumbnail as feature map, each place embedded."""
+    """The toy with its 8 x 8 thumbnail as feature map, every location embedded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def double(tensor: torch.Tensor) -> np.ndarray:
 
 
 def dense_reference(student_map, places, text, tau_s=0.2, tau_t=0.01):
-    """Mean cross-entropy over images and places, one at a time."""
+    """Mean cross-entropy over images and locations, one at a time."""
     losses = []
     for b in range(len(student_map)):
         for y in range(student_map.shape[2]):

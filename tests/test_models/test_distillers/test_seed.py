@@ -57,7 +57,7 @@ def step(model, inputs, rate=0.5):
 def test_steps_and_queue_match_float64():
     model = toy_seed(student_temperature=0.3, teacher_temperature=0.05)
     queue = QueueReference(model.queue.embeddings)
-    for number in range(6):  # 30 rows through 12 places.
+    for number in range(6):  # 30 rows through a queue of 12.
         inputs = images(seed=number)
         student, teacher = model(inputs), model.teacher.encode_image(inputs)
         wanted, wanted_grad = seed_reference(

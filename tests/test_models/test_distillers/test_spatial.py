@@ -55,7 +55,7 @@ def reference_losses(model, inputs, stage, tau):
         mimicry=reference.mimicry(student, teacher),
     )
     if model.queue is not None:
-        # The batch takes the first places before its own loss.
+        # The batch is enqueued at the start before its own loss.
         queue = arrays(model.queue.embeddings)[0].copy()
         queue[: len(teacher)] = teacher
         wanted['queue'] = reference.queue_term(student, teacher, queue, tau)

@@ -105,7 +105,7 @@ def test_fingerprint_sees_values_names_and_shapes_but_no_layout():
     assert fingerprint([('a', tensor[0]), ('b', tensor[1])]) == fingerprint(
         [('b', tensor[1]), ('a', tensor[0])]
     )
-    # A scalar and a type that numpy lacks.
+    # A scalar, and a dtype that is missing in numpy.
     assert fingerprint([('s', torch.tensor(1.0, dtype=torch.bfloat16))])
 
 

@@ -1,4 +1,4 @@
-"""Feature maps and the embeddings of places, against numpy and by hand."""
+"""Feature maps and dense embeddings, against numpy and by hand."""
 
 import json
 
@@ -27,7 +27,7 @@ def mmpretrain_teacher(**overrides):
 
 
 def clip_teacher(tmp_path, vision, **overrides):
-    """A CLIP with an image tower of one's own."""
+    """A CLIP with a custom image tower."""
     file = tmp_path / f'{tmp_path.name}.json'
     config = dict(embed_dim=24, vision_cfg=vision, text_cfg=TEXT, **overrides)
     file.write_text(json.dumps(config))
@@ -116,7 +116,7 @@ def test_dense_embedding_is_that_of_attention_to_one_location(resnet):
                 pool.k_proj.bias.zero_()
                 pool.q_proj.weight.zero_()
                 pool.q_proj.bias.fill_(1e4)
-                # Differs from the mean of all, and from the other places.
+                # Differs from the mean of all, and from the other locations.
                 others = torch.stack([flat[image].mean(1), *flat[image].T])
                 direction = chosen - others.mean(0)
                 assert (others @ direction).argmax() == place + 1

@@ -17,7 +17,7 @@ def build(**overrides):
 
 
 def save_checkpoint(file, backbone=RESNET, edit=lambda state_dict: None):
-    """Writes what an mmpretrain classifier's checkpoint holds."""
+    """Writes a checkpoint like that of an mmpretrain classifier."""
     torch.manual_seed(3)
     module = MODELS.build(backbone)
     for part in module.modules():
