@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from numbers import Real
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -12,6 +11,7 @@ from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError, DataError, ImageReadError, MMLGDError
 from mmlgd.registry import DATASETS
+from mmlgd.utils.checks import check_in_range
 from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.paths import expand_user
 from mmlgd.utils.printable import printable
@@ -81,10 +81,7 @@ class UnlabeledImages(BaseDataset):
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ) -> None:
-        if not isinstance(max_broken, Real) or not 0 <= max_broken <= 1:
-            raise ConfigError(
-                f'UnlabeledImages.max_broken must be in [0, 1], but is {max_broken!r}.'
-            )
+        check_in_range('UnlabeledImages.max_broken', max_broken, 0, 1)
         if not isinstance(data_root, str | os.PathLike):
             raise ConfigError(
                 f'UnlabeledImages.data_root must be a folder, but is {data_root!r}.'

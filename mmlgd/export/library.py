@@ -108,7 +108,7 @@ class LibraryFormat(ExportFormat):
         raise NotImplementedError
 
     def check(self, model: ExportModel) -> None:
-        if model.config is None or model.input_type is not None:
+        if not model.config or model.input_type is not None:
             raise ConfigError(
                 f'A file for {self.library} holds the weights of a backbone, so neither a '
                 'classifier nor the preprocessing can be in it; export a backbone without '

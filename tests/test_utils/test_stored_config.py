@@ -3,19 +3,10 @@
 import sys
 
 import pytest
-from mmengine.config import Config
-from torch import nn
 
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import MODELS, TRANSFORMS
-from mmlgd.utils.stored_config import (
-    building,
-    check_plain,
-    find_test_pipeline,
-    plain_config,
-    trusted_config,
-)
-from tests.toys import ToyBackbone
+from mmlgd.utils.stored_config import building, trusted_config
 
 MBV3 = dict(type='mmpretrain.MobileNetV3', arch='small')
 
@@ -165,40 +156,6 @@ def test_teachers_of_a_tag_or_a_local_file_are_taken():
     for pretrained in ('openai', 'weights/RN50.pt', None):
         config = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained=pretrained)
         assert trusted_config(config, 'f.pth', 'TEACHERS') == config
-
-
-def test_only_plain_data_counts_as_a_config():
-    good = dict(a=[1, 2.5, (None, True)], b={'c': 'd', 3: 'e'})
-    assert check_plain(good) == good
-    endless = []
-    endless.append(endless)
-    for bad in (
-        dict(a=object()),
-        dict(a=nn.ReLU),
-        {(1, 2): 3},
-        dict(a=float('nan')),
-        dict(a='x' * 20_000),
-        [0] * 100_000,
-        dict(a=b'x'),
-        endless,
-    ):
-        with pytest.raises(ValueError):
-            check_plain(dict(bad=bad))
-
-
-def test_classes_of_new_style_configs_become_names():
-    assert plain_config(dict(type=ToyBackbone)) == dict(type='mmlgd.ToyBackbone')
-    assert MODELS.get('mmlgd.ToyBackbone') is ToyBackbone
-
-
-def test_the_test_pipeline_is_found_inside_wrappers():
-    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
-    inner = dict(type='A', pipeline=steps)
-    wrapped = dict(type='ConcatDataset', datasets=[dict(type='Repeat', dataset=inner)])
-    config = Config(dict(val_dataloader=dict(dataset=wrapped)))
-    assert find_test_pipeline(config) == [dict(type='PackInputs')]
-    for dataset in (dict(type='A'), 'x', None, dict(datasets=[])):
-        assert find_test_pipeline(dict(test_dataloader=dict(dataset=dataset))) is None
 
 
 def test_errors_of_foreign_constructors_name_the_file():

@@ -16,6 +16,7 @@ from mmpretrain.datasets.transforms import RandomResizedCrop
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import TRANSFORMS
+from mmlgd.utils.checks import check_in_range
 
 from .decoding import REDUCTIONS, decode, jpeg_size, read_file
 
@@ -173,9 +174,7 @@ class FastRandomFlip(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.5) -> None:
-        if not isinstance(prob, Real) or not 0 <= prob <= 1:
-            raise ConfigError(f'FastRandomFlip.prob must be in [0, 1], not {prob!r}.')
-        self.prob = prob
+        self.prob = check_in_range('FastRandomFlip.prob', prob, 0, 1)
 
     def transform(self, results: dict) -> dict:
         """Mirror ``results['img']`` at times and return ``results``."""

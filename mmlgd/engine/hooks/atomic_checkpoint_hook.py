@@ -99,6 +99,7 @@ class AtomicCheckpointHook(CheckpointHook):
             and free, and the previous checkpoint.
     """
 
+    backend_args: dict | None
     # The iteration, or the epoch, whose checkpoint is still to be saved.
     _put_off_at: int | None = None
 
