@@ -3,7 +3,7 @@
     mmlgd check-datasets            # all of them
     mmlgd check-datasets coco lvis_v1
 
-The exit code is 1 when a set that was asked for by name is not ready. The same
+The exit code is 1 when a dataset requested by name is not ready. The same
 goes to a JSON file.
 """
 

@@ -81,7 +81,7 @@ def test_many_images_in_their_order(png, tmp_path):
     (folder / 'sub').mkdir(parents=True)
     for number, name in enumerate(['b.png', 'a.png', 'sub/c.png']):
         cv2.imwrite(str(folder / name), np.full((2, 2, 3), number, np.uint8))
-    (folder / 'notes.txt').write_text('no picture')
+    (folder / 'notes.txt').write_text('not an image')
     values = [image[0, 0, 0] for image in iter_images(folder)]
     assert values == [1, 0, 2]
     mixed = [BGR, folder, png, Image.fromarray(RGB)]
@@ -97,7 +97,7 @@ def test_many_images_in_their_order(png, tmp_path):
 def test_images_are_read_one_at_a_time(png):
     images = iter_images([png, 'absent.png'])
     assert np.array_equal(next(images), BGR)
-    with pytest.raises(DataError, match="There is no picture 'absent.png'"):
+    with pytest.raises(DataError, match="There is no image file 'absent.png'"):
         next(images)
 
 
@@ -173,7 +173,7 @@ def test_an_address_is_fetched_with_a_clear_error(png, monkeypatch):
 @pytest.mark.parametrize(
     ('image', 'reason'),
     [
-        (BGR / 255, r"float64; pictures are uint8.*astype\('uint8'\)"),
+        (BGR / 255, r"float64; images are uint8.*astype\('uint8'\)"),
         (BGR.astype(np.float32), 'float32'),
         (BGR.astype(np.int64), 'int64'),
         (BGR > 3, 'bool'),

@@ -64,7 +64,7 @@ def test_too_many_files(tmp_path):
     [
         ('meta.txt', 'a 0\n', 1, '1 too few'),
         ('meta.txt', '', 1, 'empty file'),
-        ('truth.json', '<html>', 2, "no JSON object, it starts with b'<html>'"),
+        ('truth.json', '<html>', 2, "not a JSON object: it starts with b'<html>'"),
         ('truth.json', '', 2, 'empty file'),
         ('images/0.jpg', '', 0, 'empty file'),
     ],

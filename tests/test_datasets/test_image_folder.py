@@ -75,7 +75,7 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path, warnings):
     (tmp_path / 'outside/deep/back').symlink_to(tmp_path / 'outside')
     assert names_in(root) == ['a/b/1.jpg', 'linked/deep/2.jpg']
     (line,) = warnings
-    assert 'skipped 3 links to folders that are listed already' in line
+    assert 'skipped 3 links to folders that were already listed' in line
 
 
 def test_a_folder_is_listed_once_under_its_own_path_or_the_first_link(
@@ -121,7 +121,7 @@ def test_non_regular_files_are_skipped(tmp_path, warnings):
     listener.close()
     assert names_in(tmp_path) == ['folder.jpg/inside.png', 'ok.jpg']
     (line,) = warnings
-    assert 'skipped 3 entries that are no files' in line and 'broken.jpg' in line
+    assert 'skipped 3 entries that are not files' in line and 'broken.jpg' in line
 
 
 def test_unreadable_folder_is_an_error_unless_hidden(tmp_path, monkeypatch, warnings):

@@ -68,7 +68,7 @@ def check_only(name: str, library: str, options: dict, known: Iterable[str]) -> 
 
 
 class PublishedModel(NamedTuple):
-    """What tells the published models of a family apart.
+    """Options in which the published models of a family differ.
 
     Attributes:
         variant (object): The depth of a ResNet, 'small' or 'large', 'b0' to 'b4'; None
