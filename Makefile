@@ -56,5 +56,5 @@ demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmen
 	$(RUN) -m demo.transfer $(TRANSFER_ARGS)
 
 clean:  ## Remove build and test files; keep the environment and work_dirs
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage
 	find mmlgd benchmarks configs demo tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -1,12 +1,14 @@
 """The initial state of every test module, independent of the tests before it."""
 
 import functools
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
+from yapf.yapflib import yapf_api
 
 # Processes started by tests import mmlgd from this clone, in any working directory.
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -16,11 +18,32 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
 
 
 @pytest.fixture(scope='session', autouse=True)
-def metafiles_read_once():
-    """For each base of a config in mmdet, mmengine reads all of mmdet's metafiles."""
+def repeated_work_of_mmengine_done_once():
+    """What takes most of the time of a short run, and gives the same each time.
+
+    For each base of a config in mmdet, mmengine reads all of mmdet's metafiles. For
+    each checkpoint it lays out the config's text again.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config_utils, 'load', functools.cache(config_utils.load))
+        patch.setattr(yapf_api, 'FormatCode', _once_a_text(yapf_api.FormatCode))
         yield
+
+
+def _once_a_text(function):
+    results = {}
+
+    def call(text, **style):
+        if text not in results:
+            results[text] = function(text, **style)
+        return results[text]
+
+    return call
+
+
+def pytest_collection_finish():
+    """mmengine collects garbage for each dataset: not among all imported modules."""
+    gc.freeze()
 
 
 @pytest.fixture(scope='module', autouse=True)

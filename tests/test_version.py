@@ -1,7 +1,9 @@
 """Version gates, light import and config packages."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -119,3 +121,11 @@ def test_every_registry_has_a_location():
     children = [each for each in vars(registry).values() if isinstance(each, Registry)]
     assert children
     assert all(isinstance(child, Registry) and child._locations for child in children)
+
+
+def test_the_hooks_before_a_commit_are_the_releases_of_make_lint():
+    root = Path(__file__).parents[1]
+    hooks = (root / '.pre-commit-config.yaml').read_text()
+    pinned = (root / 'constraints.txt').read_text().splitlines()
+    for package, found in (('ruff', r'rev: v([\d.]+)'), ('mypy', r'mypy==([\d.]+)')):
+        assert f'{package}=={re.search(found, hooks)[1]}' in pinned

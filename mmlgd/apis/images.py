@@ -86,9 +86,8 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
         yield from _from_tensor(image, name)
     elif isinstance(image, np.ndarray):
         # numpy crashes on a np.matrix that is given a third axis.
-        image = np.asarray(image)
-        several = image.ndim == 4
-        for each in image if several else [image]:
+        array: np.ndarray = np.asarray(image)
+        for each in array if array.ndim == 4 else [array]:
             yield _from_array(each, order, name)
     elif hasattr(image, 'read'):
         yield _from_stream(image, name)

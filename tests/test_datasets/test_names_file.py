@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -213,8 +214,9 @@ def test_names_path_that_is_not_a_file(tmp_path):
         load_category_names(tmp_path / 'pipe.txt')
     with pytest.raises(ConfigError, match='not a regular file'):
         load_category_names('/dev/zero')
-    with pytest.raises(ConfigError, match='null character'):
-        load_category_names('a\0.txt')
+    for path in ('a\0.txt', Path('a\0.txt')):
+        with pytest.raises(ConfigError, match='null character'):
+            load_category_names(path)
     with pytest.raises(ConfigError, match='~nobody_of_this_name'):
         load_category_names('~nobody_of_this_name/names.txt')
     with pytest.raises(ConfigError, match='No such file'):

@@ -27,6 +27,8 @@ EFF_B1 = dict(EFF_B0, arch='b1')
 EFF_B0_EVEN = dict(EFF_B0, conv_cfg=None)
 MBV2_HALF = dict(MBV2, widen_factor=0.5)
 R18_THIN = dict(R18, base_channels=16, stem_channels=16)
+# Deeper ones of families that are there: their keys are in the names of the others.
+_DEEP = (R34, R50, EFF_B1)
 PAIRS = [
     *(
         (config, 'mmdet')
@@ -78,7 +80,12 @@ def last_of(config, library):
 
 
 @pytest.mark.parametrize(
-    'config, library', PAIRS, ids=lambda v: v if isinstance(v, str) else str(v)[14:-1]
+    'config, library',
+    [
+        pytest.param(*pair, marks=[pytest.mark.slow] if pair[0] in _DEEP else [])
+        for pair in PAIRS
+    ],
+    ids=lambda v: v if isinstance(v, str) else str(v)[14:-1],
 )
 @torch.no_grad()
 def test_features_are_equal(tmp_path, config, library):

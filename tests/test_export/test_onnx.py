@@ -120,7 +120,8 @@ def test_several_feature_maps_of_a_wide_image(tmp_path):
 @pytest.mark.parametrize('dtype', ['uint8', 'float32'])
 @torch.no_grad()
 def test_normalisation_within_the_graph(tmp_path, images, dtype):
-    backbone = write_backbone(tmp_path / 'in.pth', R18)
+    thin = dict(R18, base_channels=8, stem_channels=8)
+    backbone = write_backbone(tmp_path / 'in.pth', thin)
     out = tmp_path / 'out.onnx'
     export_backbone_onnx(
         tmp_path / 'in.pth', out, image_size=64, fold_preprocessing=dtype

@@ -13,6 +13,8 @@ from mmlgd.registry import MODELS
 from tests.backbone_files import R18, write_backbone
 
 MOBILE_ONE = dict(type='mmpretrain.MobileOne', arch='s0')
+# Others of their kind are among the fast tests.
+SLOW = pytest.mark.slow
 REP_VGG = dict(type='mmpretrain.RepVGG', arch='A0')
 
 
@@ -46,7 +48,9 @@ def assert_equal(found, expected):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'repvit_m0_9'])
+@pytest.mark.parametrize(
+    'name', ['mobilenetv4_conv_small', pytest.param('repvit_m0_9', marks=SLOW)]
+)
 def test_feature_maps(tmp_path, images, name):
     student, _, contents = exported(tmp_path, of_timm(name, features_only=True))
     model = timm.create_model(name, features_only=True).eval()
@@ -97,7 +101,14 @@ def test_complete_models(tmp_path, images, monkeypatch, name):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('name', ['repvit_m0_9', 'fastvit_t8', 'mobileone_s0'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'repvit_m0_9',
+        pytest.param('fastvit_t8', marks=SLOW),
+        pytest.param('mobileone_s0', marks=SLOW),
+    ],
+)
 def test_fused(tmp_path, images, name):
     config = of_timm(name, features_only=True)
     student, done, contents = exported(tmp_path, config, fuse=True)
@@ -126,7 +137,11 @@ def test_fused_of_mmpretrain(tmp_path, images, config):
 @torch.no_grad()
 @pytest.mark.parametrize(
     'config',
-    [of_timm('repvit_m0_9', features_only=True), of_timm('mobileone_s0'), REP_VGG],
+    [
+        pytest.param(of_timm('repvit_m0_9', features_only=True), marks=SLOW),
+        pytest.param(of_timm('mobileone_s0'), marks=SLOW),
+        REP_VGG,
+    ],
     ids=['repvit', 'mobileone', 'repvgg'],
 )
 def test_onnx_is_fused(tmp_path, images, config):

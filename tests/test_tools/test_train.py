@@ -17,6 +17,7 @@ def toy(**changes) -> Config:
     return Config(dict(work_dir='w', optim_wrapper=dict(optimizer={}), **changes))
 
 
+@pytest.mark.slow
 def test_trains_from_any_folder_into_work_dirs(trained):
     work_dir, result = trained
     assert result.returncode == 0, result.stderr
