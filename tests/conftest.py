@@ -1,4 +1,4 @@
-"""What every test module starts from, whichever worker ran others before it."""
+"""The initial state of every test module, independent of the tests before it."""
 
 import functools
 import gc
@@ -10,8 +10,7 @@ from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
 from yapf.yapflib import yapf_api
 
-# The processes that tests start find this checkout, wherever they run: the scripts of
-# tools/ import an mmlgd that is installed, or on the path.
+# Processes started by tests import mmlgd from this clone, in any working directory.
 _ROOT = str(Path(__file__).resolve().parents[1])
 os.environ['PYTHONPATH'] = os.pathsep.join(
     [_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]
@@ -49,7 +48,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope='module', autouse=True)
 def scope_of_others_forgotten():
-    """Runs set mmengine's default scope for their process: not beyond their module."""
+    """Reset mmengine's default scope, which runs set for the whole process."""
     before = DefaultScope._instance_dict.copy()
     yield
     DefaultScope._instance_dict.clear()

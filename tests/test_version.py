@@ -19,7 +19,7 @@ GATE = Gate('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A dictionary that plays the set of installed distributions."""
+    """A dictionary in place of the installed distributions."""
     found = {}
     monkeypatch.setattr(dependencies, 'installed_version', found.get)
     return found
@@ -54,7 +54,7 @@ def test_either_distribution_name_passes(installed, name):
     check_gate(GATE)
 
 
-def test_error_names_package_version_range_and_mend(installed):
+def test_error_names_package_version_range_and_how_to_fix_it(installed):
     installed['somelib'] = '0.8.1'
     with pytest.raises(DependencyError) as caught:
         check_gate(GATE)
@@ -64,7 +64,7 @@ def test_error_names_package_version_range_and_mend(installed):
     assert isinstance(caught.value, (MMLGDError, ImportError))
 
 
-def test_absent_library_is_refused_only_if_required(installed):
+def test_missing_library_is_refused_only_if_required(installed):
     with pytest.raises(DependencyError, match='make env'):
         check_gate(GATE)
     check_gate(GATE._replace(required=False))

@@ -41,7 +41,7 @@ def test_ready(tmp_path):
     assert faults(tmp_path) == ('ready', [''] * 4)
 
 
-def test_absent_folder(tmp_path):
+def test_missing_folder(tmp_path):
     assert faults(tmp_path / 'none') == ('absent', ['missing'] * 4)
 
 
@@ -70,7 +70,7 @@ def test_too_many_files(tmp_path):
         ('images/0.jpg', '', 0, 'empty file'),
     ],
 )
-def test_content_that_cannot_be_right(tmp_path, name, content, place, fault):
+def test_invalid_content_is_reported(tmp_path, name, content, place, fault):
     complete(tmp_path)
     fill(tmp_path, name, content=content)
     status, found = faults(tmp_path)
@@ -78,7 +78,7 @@ def test_content_that_cannot_be_right(tmp_path, name, content, place, fault):
     assert found[place] == fault
 
 
-def test_folder_is_no_file_and_file_is_no_folder(tmp_path):
+def test_folder_is_not_a_file_and_file_is_not_a_folder(tmp_path):
     complete(tmp_path)
     (tmp_path / 'truth.json').unlink()
     (tmp_path / 'truth.json').mkdir()

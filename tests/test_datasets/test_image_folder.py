@@ -1,4 +1,4 @@
-"""What is listed of trees with everything that file systems can hold."""
+"""Listing of folder trees with all kinds of files."""
 
 import os
 import socket
@@ -109,7 +109,7 @@ def test_many_links_between_folders_do_not_multiply(tmp_path, warnings):
     assert len(names_in(tmp_path)) == 25
 
 
-def test_what_is_no_file_is_skipped(tmp_path, warnings):
+def test_non_regular_files_are_skipped(tmp_path, warnings):
     touch(tmp_path, 'ok.jpg', 'folder.jpg/inside.png')
     (tmp_path / 'broken.jpg').symlink_to('nowhere')
     os.mkfifo(tmp_path / 'pipe.jpg')
@@ -182,7 +182,7 @@ def test_root_that_is_a_file_is_named_as_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_ways_to_write_the_root(tmp_path, monkeypatch):
+def test_notations_of_the_root(tmp_path, monkeypatch):
     touch(tmp_path, 'images/a.jpg')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HOME', str(tmp_path))
@@ -208,7 +208,7 @@ def test_names_are_kept_and_sorted_by_code_points(tmp_path):
     assert expected.index('a-b/1.jpg') < expected.index('a.jpg')
 
 
-def test_no_file_is_looked_at(tmp_path, monkeypatch):
+def test_no_file_is_opened(tmp_path, monkeypatch):
     touch(tmp_path, *(f'{folder}/{n}.jpg' for folder in 'ab' for n in range(50)))
     calls = []
     for name in ('stat', 'lstat'):

@@ -1,4 +1,4 @@
-"""Which files of names are read, and what those of another format get."""
+"""Formats of names files that are read, and errors for others."""
 
 import json
 import os
@@ -208,7 +208,7 @@ def test_templates_are_read_and_refused_alike(tmp_path):
         load_templates(write(tmp_path / 'c.txt', 'a {}.\n# odd {}\n'))
 
 
-def test_what_is_not_a_file(tmp_path):
+def test_names_path_that_is_not_a_file(tmp_path):
     os.mkfifo(tmp_path / 'pipe.txt')
     with pytest.raises(ConfigError, match='not a regular file'):
         load_category_names(tmp_path / 'pipe.txt')

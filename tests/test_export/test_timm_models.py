@@ -1,4 +1,4 @@
-"""Students of timm leave as timm's own models, and fused where they can be."""
+"""timm students are exported as timm models, fused where possible."""
 
 import onnx
 import onnxruntime
@@ -34,7 +34,7 @@ def images():
 
 
 def exported(tmp_path, config, **options):
-    """The student, and what its export to timm holds."""
+    """The student and its timm export."""
     student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
     done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'o.pth', **options)
     return student, done, torch.load(tmp_path / 'o.pth', weights_only=True)
@@ -82,8 +82,8 @@ def test_stages_and_channels_are_passed_on(tmp_path):
 
 @torch.no_grad()
 @pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'beit_tiny'])
-def test_whole_models(tmp_path, images, monkeypatch, name):
-    """BEiT keeps another norm if built without classifier than if it loses it."""
+def test_complete_models(tmp_path, images, monkeypatch, name):
+    """BEiT built without classifier has a different norm than after removing it."""
     options = {}
     if name == 'beit_tiny':
         name = 'beit_base_patch16_224'
@@ -164,7 +164,7 @@ def test_nothing_to_fuse(tmp_path, format):
         export_backbone(tmp_path / 'in.pth', format, tmp_path / 'o.pth', fuse=True)
 
 
-def test_what_a_config_of_mmpretrain_cannot_say_is_refused(tmp_path):
+def test_models_without_an_mmpretrain_config_are_refused(tmp_path):
     config = of_timm('mobileone_s0', features_only=True)
     write_backbone(tmp_path / 'in.pth', config, image_size=64)
     with pytest.raises(ConfigError, match='no option deploy'):

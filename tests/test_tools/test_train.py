@@ -132,7 +132,7 @@ def resuming(tmp_path, checkpoint: dict, **train_cfg) -> Config:
         (dict(by_epoch=False, max_iters=31), False),
     ],
 )
-def test_a_finished_run_is_said_to_be_so(tmp_path, capsys, train_cfg, finished):
+def test_a_finished_run_is_reported(tmp_path, capsys, train_cfg, finished):
     cfg = resuming(tmp_path, training_state(), **train_cfg)
     assert resume.is_finished(cfg) is finished
     assert ('already finished' in capsys.readouterr().out) is finished

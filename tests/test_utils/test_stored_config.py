@@ -1,4 +1,4 @@
-"""What a config that a checkpoint brings may make the libraries do: nothing else."""
+"""Configs in checkpoints can only build students, transforms and teachers."""
 
 import sys
 
@@ -46,7 +46,7 @@ def test_students_of_the_registries_are_taken(config):
         dict(type=''),
         dict(type=3),
         dict(type=['ToyBackbone']),
-        # Of a registry, but not parts of a student: they read files or fetch.
+        # Registered, but not parts of a student: they read or download files.
         dict(type='mmlgd.OpenCLIPTeacher', model_name='RN50', pretrained='openai'),
         dict(type='mmpretrain.ImageClassifier', backbone=MBV3),
         dict(type='mmpretrain.Blip2Caption'),
@@ -207,6 +207,6 @@ def test_a_student_of_usual_size_may_be_built():
     'option',
     [dict(scale=(10**5, 10**5)), dict(scale=10**5), dict(scale_factor=1000.0)],
 )
-def test_a_stored_pipeline_makes_no_huge_pictures(option):
+def test_a_stored_pipeline_makes_no_huge_images(option):
     with pytest.raises(CheckpointError, match='f.pth.*is more than'):
         trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')
