@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mmlgd.datasets.check import DatasetReport, check_dataset
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, folder in folders(args).items():
         reports.append(check_dataset(name, folder))
         print_report(reports[-1])
-    content = json.dumps([report.as_dict() for report in reports], indent=2)
+    content = json.dumps([asdict(report) for report in reports], indent=2)
     write_atomically(args.out, content + '\n')
     print(f'written to {args.out}')
     if args.names and any(report.status != 'ready' for report in reports):

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
 
@@ -46,10 +46,6 @@ class DatasetReport:
     status: str
     needs: list[NeedReport]
     get: str
-
-    def as_dict(self) -> dict:
-        """As plain data for JSON."""
-        return asdict(self)
 
 
 def check_dataset(

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_folder_is_not_a_file_and_file_is_not_a_folder(tmp_path):
 def test_report_goes_to_json(tmp_path):
     complete(tmp_path)
     report = check_dataset('toy', tmp_path, TOY)
-    content = json.loads(json.dumps(report.as_dict()))
+    content = json.loads(json.dumps(asdict(report)))
     assert content['status'] == 'ready'
     assert content['get'] == 'Draw it.'
     assert content['needs'][0] == dict(
