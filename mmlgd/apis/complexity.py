@@ -17,7 +17,7 @@ def measure_student(config: Config, image_size: int = 224) -> dict:
     """Count what one image costs in the student of a config.
 
     The counts are those of ``mmengine.analysis`` for the backbone, without neck and
-    projector: as it is trained, and with its branches merged as it is deployed.
+    projector: as it is trained, and with its branches fused as it is deployed.
 
     Args:
         config (Config): Of a distillation, with ``model.backbone``.

@@ -4,7 +4,7 @@
     python tools/analysis_tools/get_flops.py configs/lgd/r50_mbv3.py [more configs]
 
 Counted by mmengine.analysis for the backbone and one image: as it is trained, and with
-its branches merged as it is deployed. Prints a table and writes a JSON.
+its branches fused as it is deployed. Prints a table and writes a JSON.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     from mmlgd.utils.run_config import read_config
 
     results = {}
-    print(f'{"config":32} {"width":>5} {"M params":>9} {"M MACs":>8}  merged')
+    print(f'{"config":32} {"width":>5} {"M params":>9} {"M MACs":>8}  fused')
     for path in args.configs:
         cfg = read_config(path, args.cfg_options, ['model'])
         init_default_scope(cfg.get('default_scope', 'mmlgd'))

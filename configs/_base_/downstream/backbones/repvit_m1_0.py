@@ -1,5 +1,5 @@
 # RepViT-M1.0 for dense prediction: maps of stride 4, 8, 16, 32. Its
-# training-time branches stay; `mmlgd export --fuse` merges them.
+# training-time branches stay; `mmlgd export --fuse` fuses them.
 _base_ = '../normalization.py'
 
 backbone = dict(
