@@ -1,20 +1,8 @@
-# FastViT-MCi0 for dense prediction: maps of stride 4, 8, 16, 32. Its
-# training-time branches stay; `mmlgd export --fuse` fuses them.
-_base_ = '../normalization.py'
+# FastViT-MCi0.
+_base_ = './timm.py'
 
 backbone = dict(
-    type='mmlgd.TIMMBackbone',
     model_name='fastvit_mci0',
-    features_only=True,
-    out_indices=(0, 1, 2, 3),
-    # Not frozen, statistics over all GPUs: see r18.py.
-    frozen=False,
-    norm_eval=False,
-    sync_bn=True,
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='work_dirs/r50_fastvit_mci0/backbone.pth',
-        prefix='backbone.',
-    ),
+    init_cfg=dict(checkpoint='work_dirs/r50_fastvit_mci0/backbone.pth'),
 )
 channels = [64, 128, 256, 512]
