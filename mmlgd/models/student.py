@@ -9,7 +9,7 @@ from mmlgd.errors import ConfigError
 from mmlgd.models.pooled_features import pool_features, probe_pooling
 from mmlgd.registry import MODELS
 
-# A neck of None means none: for backbones that give vectors.
+# Use neck=None for backbones that return vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
 
 
@@ -20,7 +20,7 @@ class Student(BaseModel):
         backbone (dict): Config of an mmpretrain backbone.
         embed_dims (int): Width D of the teacher's embeddings.
         neck (dict, optional): Pools the last feature map to (B, h). None for
-            backbones that give vectors. Defaults to global average pooling.
+            backbones that return vectors. Defaults to global average pooling.
         projector (dict, optional): Its widths are filled in: h is found by a
             forward pass, D is the teacher's. Defaults to ``Projector``.
         image_size (int): Side of the pictures that find h, in pixels; a
@@ -31,10 +31,10 @@ class Student(BaseModel):
 
     Attributes:
         feature_dims (int): h, the width of the pooled features.
-        map_dims (list[int]): Channels of each feature map that the backbone gives.
+        map_dims (list[int]): Channels of each feature map that the backbone returns.
 
     Raises:
-        ConfigError: Backbone and neck give no vectors, or a projector is
+        ConfigError: Backbone and neck do not return vectors, or the projector is
             configured for other widths.
     """
 
@@ -60,8 +60,8 @@ class Student(BaseModel):
             if projector.setdefault(name, width) != width:
                 raise ConfigError(
                     f'projector.{name} is {projector[name]}, but must be {width} '
-                    f'(features {self.feature_dims}, teacher {embed_dims}); leave it out '
-                    'of the config.'
+                    f'(features {self.feature_dims}, teacher {embed_dims}); omit it from '
+                    'the config.'
                 )
         self.projector = MODELS.build(projector)
 
@@ -81,25 +81,25 @@ class Student(BaseModel):
         return self.project(self.extract_feat(inputs))
 
     def pool(self, outputs: torch.Tensor | tuple) -> torch.Tensor:
-        """Pooled features (B, h) of what the backbone gave, the last of several."""
+        """Pool the output of the backbone, the last of several, to features (B, h)."""
         return pool_features(self.neck, outputs)
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, D), float32 unit rows, of pooled features (B, h)."""
+        """Project pooled features (B, h) to embeddings (B, D), float32 unit rows."""
         embeddings = self.projector(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.normalize(embeddings.float(), dim=1)
 
     def check_gives_maps(self) -> None:
-        """Refuse a backbone without feature maps, for a method that needs them.
+        """Check that the backbone returns feature maps.
 
         Raises:
-            ConfigError: It gives vectors only.
+            ConfigError: The backbone returns vectors only.
         """
         if not self.map_dims:
             raise ConfigError(
-                f'The student gives vectors, but {type(self).__name__} needs its feature '
-                'maps; set out_indices or out_type of model.backbone so that it gives them.'
+                f'The student returns vectors, but {type(self).__name__} needs its feature '
+                'maps; set out_indices or out_type of model.backbone to return them.'
             )
 
     def forward(
@@ -111,7 +111,7 @@ class Student(BaseModel):
         """Embeddings of the images; ``tensor`` is the only mode of a bare student.
 
         Raises:
-            ConfigError: Another mode is asked for.
+            ConfigError: The mode is another one.
         """
         if mode != 'tensor':
             raise ConfigError(
@@ -120,9 +120,9 @@ class Student(BaseModel):
         return self.embed(inputs)
 
     def _probe(self, image_size: int) -> None:
-        """Finds the widths of features, from one black picture in eval mode."""
+        """Find the widths of the features with one black image, in eval mode."""
         image_size = getattr(self.backbone, 'img_size', image_size)
-        # Some backbones' train() and eval() return None: not to be chained.
+        # Not chained, since train() and eval() of some backbones return None.
         self.eval()
         features, self.map_dims = probe_pooling(
             self.backbone,
