@@ -1,4 +1,4 @@
-"""Teachers, students, banks, losses and the methods that join them."""
+"""Teachers, students, banks, losses and the distillation methods."""
 
 from .backbones import TIMMBackbone
 from .banks import (

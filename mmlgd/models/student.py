@@ -13,7 +13,7 @@ from mmlgd.models.backbones import check_timm_name
 from mmlgd.models.pooled_features import TIMM_POOLING, pool_features, probe_pooling
 from mmlgd.registry import MODELS
 
-# A neck of None means none: for backbones that give vectors.
+# Use neck=None for backbones that return vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
 
 
@@ -24,10 +24,10 @@ class Student(BaseModel):
         backbone (dict): Config of a backbone of mmpretrain, or of mmlgd's for timm.
         embed_dims (int): Width D of the teacher's embeddings.
         neck (dict, optional): Pools the last feature map to (B, h). None for
-            backbones that give vectors. Defaults to global average pooling.
+            backbones that return vectors. Defaults to global average pooling.
         projector (dict, optional): Its widths are filled in: h is found by a
             forward pass, D is the teacher's. Defaults to ``Projector``.
-        image_size (int): Side of the pictures that find h, in pixels; a
+        image_size (int): Side of the images that find h, in pixels; a
             backbone bound to its own ``img_size`` keeps that. Defaults to 224.
         data_preprocessor (dict | nn.Module, optional): Defaults to None: images
             are taken as they come.
@@ -35,11 +35,11 @@ class Student(BaseModel):
 
     Attributes:
         feature_dims (int): h, the width of the pooled features.
-        map_dims (list[int]): Channels of each feature map that the backbone gives.
+        map_dims (list[int]): Channels of each feature map that the backbone returns.
 
     Raises:
-        ConfigError: Backbone and neck give no vectors, timm has no such model, or a
-            projector is configured for other widths.
+        ConfigError: Backbone and neck do not return vectors, timm has no such model, or
+            the projector is configured for other widths.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Student(BaseModel):
             if projector.setdefault(name, width) != width:
                 raise ConfigError(
                     f'projector.{name} is {projector[name]}, but must be {width} '
-                    f'(features {self.feature_dims}, teacher {embed_dims}); leave it out '
-                    'of the config.'
+                    f'(features {self.feature_dims}, teacher {embed_dims}); omit it from '
+                    'the config.'
                 )
         self.projector = MODELS.build(projector)
 
@@ -90,25 +90,25 @@ class Student(BaseModel):
         return self.project(self.extract_feat(inputs))
 
     def pool(self, outputs: torch.Tensor | tuple) -> torch.Tensor:
-        """Pooled features (B, h) of what the backbone gave, the last of several."""
+        """Pool the output of the backbone, the last of several, to features (B, h)."""
         return pool_features(self.neck, outputs)
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, D), float32 unit rows, of pooled features (B, h)."""
+        """Project pooled features (B, h) to embeddings (B, D), float32 unit rows."""
         embeddings = self.projector(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.normalize(embeddings.float(), dim=1)
 
     def check_gives_maps(self) -> None:
-        """Refuse a backbone without feature maps, for a method that needs them.
+        """Check that the backbone returns feature maps.
 
         Raises:
-            ConfigError: It gives vectors only.
+            ConfigError: The backbone returns vectors only.
         """
         if not self.map_dims:
             raise ConfigError(
-                f'The student gives vectors, but {type(self).__name__} needs its feature '
-                'maps; set out_indices or out_type of model.backbone so that it gives them.'
+                f'The student returns vectors, but {type(self).__name__} needs its feature '
+                'maps; set out_indices or out_type of model.backbone to return them.'
             )
 
     def forward(
@@ -120,7 +120,7 @@ class Student(BaseModel):
         """Embeddings of the images; ``tensor`` is the only mode of a bare student.
 
         Raises:
-            ConfigError: Another mode is asked for.
+            ConfigError: The mode is another one.
         """
         if mode != 'tensor':
             raise ConfigError(
@@ -129,8 +129,8 @@ class Student(BaseModel):
         return self.embed(inputs)
 
     def _probe(self, image_size: int | tuple[int, int]) -> None:
-        """Finds the widths of features, from one black picture in eval mode."""
-        # Some backbones' train() and eval() return None: not to be chained.
+        """Find the widths of the features with one black image, in eval mode."""
+        # Not chained, since train() and eval() of some backbones return None.
         self.eval()
         features, self.map_dims = probe_pooling(
             self.backbone,

@@ -1,4 +1,4 @@
-"""What all distillers share: one frozen teacher beside one student."""
+"""Base class of the distillers: one frozen teacher and one student."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
@@ -20,17 +20,17 @@ from .zero_shot_prediction import ZeroShotPrediction
 class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     """A student that learns from one frozen teacher.
 
-    The student's parts stand at the root of the state dict as ``backbone.*``,
+    The student's parts are at the root of the state dict as ``backbone.*``,
     ``neck.*`` and ``projector.*``, so a training checkpoint loads downstream
-    with ``prefix='backbone.'``. The teacher is not a registered submodule: it is in
-    no state dict, optimizer, DDP bucket or EMA copy, and ``train()`` and
-    ``init_weights()`` do not reach it. It follows the model across devices.
+    with ``prefix='backbone.'``. The teacher is not a registered submodule: state dict,
+    optimizer, DDP and EMA do not contain it, and ``train()`` and ``init_weights()``
+    do not affect it. It moves across devices with the model.
 
-    Student and teacher share one embedding space, so every method classifies
-    zero-shot as soon as ``zero_shot_bank`` names the categories.
+    Student and teacher share one embedding space, so every method can classify
+    zero-shot with the category names of a ``zero_shot_bank``.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher, or one.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone.
         neck (dict, optional): See :class:`~mmlgd.models.Student`.
         projector (dict, optional): See :class:`~mmlgd.models.Student`.
@@ -50,8 +50,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Attributes:
-        learns_from_store (bool): Whether embeddings of whole views are all that the
-            method asks of its teacher, so that stored ones will do.
+        learns_from_store (bool): Whether the method needs only embeddings of whole
+            views from its teacher, so that stored ones suffice.
         takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
@@ -97,7 +97,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        # Past nn.Module.__setattr__, which would register it.
+        # nn.Module.__setattr__ would register it as a submodule.
         object.__setattr__(self, 'teacher', teacher)
         self.student_temperature = student_temperature
         self.teacher_temperature = teacher_temperature
@@ -127,16 +127,16 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         mode: str = 'tensor',
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict | list | torch.Tensor:
-        """Losses, predictions or embeddings, by ``mode``.
+        """Compute losses, predictions or embeddings, depending on ``mode``.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): mmpretrain's samples; labels are
                 never used by ``loss``. Defaults to None.
             mode (str): ``loss``, ``predict`` or ``tensor``.
-            teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) that
-                :class:`~mmlgd.stores.StoredViews` has kept of these very
-                pixels; the teacher is not asked then. Defaults to None.
+            teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) of these
+                views from :class:`~mmlgd.stores.StoredViews`; the teacher is then not
+                run. Defaults to None.
 
         Returns:
             dict | list | torch.Tensor: A dict of scalar losses whose sum is
@@ -144,8 +144,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             embeddings (B, D).
 
         Raises:
-            ConfigError: Another mode is asked for, the method needs more of the
-                teacher than stored embeddings, or takes one view of each image only.
+            ConfigError: The mode is unknown, or the method needs more than stored
+                embeddings or accepts only one view of each image.
         """
         if mode == 'loss':
             self._check_single_view(inputs)
@@ -164,21 +164,20 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """Losses of one batch, by name, already weighted.
+        """Compute the weighted losses of one batch, by name.
 
-        A method for which ``learns_from_store`` does not hold leaves
-        ``teacher_embeddings`` out.
+        Methods without ``learns_from_store`` omit ``teacher_embeddings``.
         """
 
     def targets(
         self, inputs: torch.Tensor, teacher_embeddings: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the student learns from: stored rows, or else the teacher's.
+        """The teacher's embeddings: stored ones if given, otherwise computed.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            teacher_embeddings (torch.Tensor, optional): (B, D) of any float
-                type; what was lost in storing them makes them no unit rows.
+            teacher_embeddings (torch.Tensor, optional): (B, D) of any float type;
+                normalised again, since stored rows are rounded.
 
         Returns:
             torch.Tensor: t, (B, D) float32 unit rows.
@@ -188,7 +187,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         return F.normalize(teacher_embeddings.float(), dim=1)
 
     def check_learns_from_store(self) -> None:
-        """Refuse stored embeddings where they are not enough.
+        """Check that stored embeddings suffice for the method.
 
         Raises:
             ConfigError: The method needs the teacher itself.
@@ -198,7 +197,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 f'{type(self).__name__} needs the teacher itself (for mixed images, '
                 'patches or maps), not only the embeddings of StoredViews and a '
                 'StoredTeacher; use its online config: SeededViews in '
-                'train_dataloader.dataset, and the teacher that made the store as '
+                'train_dataloader.dataset, and the teacher that built the store as '
                 'model.teacher.'
             )
 
@@ -207,17 +206,16 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             return
         raise ConfigError(
             f'{type(self).__name__} learns from one view of each image, but the batch has '
-            f'{len(inputs)}; take BagPairs out of train_dataloader.dataset and MultiView '
-            'out of its pipeline.'
+            f'{len(inputs)}; remove BagPairs from train_dataloader.dataset and MultiView '
+            'from its pipeline.'
         )
 
     def statistics(self) -> dict[str, float]:
-        """What is worth logging of the steps since the last call, over all ranks."""
+        """Values to log, over the steps since the last call and all ranks."""
         return {}
 
     def _apply(self, fn: Callable, *args, **kwargs) -> nn.Module:
-        # Called once from nn.Module.__init__'s descendants through ``to``, when
-        # the teacher is there; a half-built model has none yet.
+        # The model may be moved before __init__ has set the teacher.
         if 'teacher' in self.__dict__:
             self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
