@@ -23,6 +23,7 @@ from .teachers import (
     BaseTeacher,
     MMPretrainTeacher,
     OpenCLIPTeacher,
+    TIMMTeacher,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     'SEED',
     'SpatialMimicry',
     'Student',
+    'TIMMTeacher',
     'TextualSemanticsBank',
     'VisualSemanticsBank',
 ]
