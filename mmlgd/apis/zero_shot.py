@@ -293,6 +293,7 @@ def _load_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.Mo
             backbone,
             embed_dims,
             image_size=size,
+            student_size=record.student_size,
             data_preprocessor=preprocessor,
             **parts,
         )

@@ -6,6 +6,7 @@ from .mmpretrain_teacher import MMPretrainTeacher
 from .open_clip_teacher import OpenCLIPTeacher
 from .projected import ProjectedTeacher
 from .spatial import SpatialFeatures
+from .temperature import learned_temperature
 from .timm_teacher import TIMMTeacher
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     'SpatialFeatures',
     'TIMMTeacher',
     'batch_encoder',
+    'learned_temperature',
 ]

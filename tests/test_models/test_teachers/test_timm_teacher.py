@@ -263,9 +263,7 @@ def test_aligned_teacher_guides_a_student(tmp_path):
     )
     fitted.save(tmp_path / 'map.pth')
     clip_cfg.pop('type')
-    aligned = dict(
-        config, projection=str(tmp_path / 'map.pth'), text_encoder=clip_cfg
-    )
+    aligned = dict(config, projection=str(tmp_path / 'map.pth'), text_encoder=clip_cfg)
     teacher = MODELS.build(aligned)
 
     weight, bias = fitted.projection
