@@ -196,7 +196,8 @@ def _size(value: Any) -> int | tuple[int, int]:
 def _side(value: Any) -> int:
     if type(value) is not int:
         raise ValueError(f'is {_short(value)}, not a whole number of pixels')
-    return int(_size(value))
+    _size(value)
+    return value
 
 
 def _short(value: object) -> str:

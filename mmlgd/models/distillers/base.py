@@ -87,7 +87,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
         place = f'{type(self).__name__}.teacher_temperature'
-        temperatures = {
+        temperatures: dict[str, float | str] = {
             f'{type(self).__name__}.student_temperature': student_temperature
         }
         if teacher_temperature != 'auto':

@@ -215,6 +215,9 @@ class OpenCLIPSource:
             str(self._tokenizer_folder),
             context_length=config.get('context_length', 77),
             tokenizer_mode=config.get('tokenizer_mode'),
+            # Nothing of the folder is executed, and nothing is fetched for it.
+            trust_remote_code=False,
+            local_files_only=True,
             **config.get('tokenizer_kwargs', {}),
         )
         found, most = len(tokenizer.tokenizer), config.get('vocab_size')
