@@ -2,10 +2,10 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import nn
 
 from mmlgd.errors import ConfigError
@@ -86,26 +86,21 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         init_cfg: dict | None = None,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
-        place = f'{type(self).__name__}.teacher_temperature'
-        temperatures: dict[str, float | str] = {
-            f'{type(self).__name__}.student_temperature': student_temperature
-        }
+        method = type(self).__name__
+        temperatures: dict[str, Any] = dict(student_temperature=student_temperature)
         if teacher_temperature != 'auto':
-            temperatures[place] = teacher_temperature
+            temperatures['teacher_temperature'] = teacher_temperature
         for name, value in temperatures.items():
-            check_in_range(name, value, 0, float('inf'), low_open=True)
+            check_in_range(f'{method}.{name}', value, 0, float('inf'), low_open=True)
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not teacher.has_image_tower:
             self.check_learns_from_store()
         elif student_size is not None:
-            _check_student_size(type(self).__name__, student_size, teacher.image_size)
+            _check_student_size(method, student_size, teacher.image_size)
         if teacher_temperature == 'auto':
-            teacher_temperature = learned_temperature(teacher, place)
-            print_log(
-                f"{place}='auto' is {teacher_temperature:.6g}, 1 / exp(logit_scale) of "
-                f'the teacher.',
-                'current',
+            teacher_temperature = learned_temperature(
+                teacher, f'{method}.teacher_temperature'
             )
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = normalise_like(teacher, data_preprocessor or {})

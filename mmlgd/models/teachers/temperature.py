@@ -2,13 +2,15 @@
 
 import math
 
+from mmengine.logging import print_log
+
 from mmlgd.errors import ConfigError, TeacherError
 
 from .base import BaseTeacher
 
 
 def learned_temperature(teacher: BaseTeacher, place: str) -> float:
-    """1 / exp(logit_scale), for a softmax over the teacher's similarities.
+    """1 / exp(logit_scale), for a softmax over the teacher's similarities; logged.
 
     A CLIP was trained with softmax(exp(logit_scale) x) over similarities x. SigLIP was
     trained with sigmoid(exp(logit_scale) x + logit_bias); one bias for all names leaves
@@ -34,4 +36,9 @@ def learned_temperature(teacher: BaseTeacher, place: str) -> float:
             f'{teacher.logit_scale}, which no training gives: its weight file is broken. '
             f'Copy it again, or set {place} to a number.'
         )
-    return math.exp(-teacher.logit_scale)
+    temperature = math.exp(-teacher.logit_scale)
+    print_log(
+        f"{place}='auto' is {temperature:.6g}, 1 / exp(logit_scale) of the teacher.",
+        'current',
+    )
+    return temperature

@@ -29,7 +29,8 @@ def clip_file(tmp_path, scale: float) -> str:
 def test_auto_is_the_inverse_of_the_learned_scale(tmp_path, scale, wanted, monkeypatch):
     said = []
     monkeypatch.setattr(
-        'mmlgd.models.distillers.base.print_log', lambda text, *_: said.append(text)
+        'mmlgd.models.teachers.temperature.print_log',
+        lambda text, *_: said.append(text),
     )
     teacher = tiny_teacher_cfg() | dict(pretrained=clip_file(tmp_path, math.log(scale)))
 
