@@ -1,7 +1,9 @@
 """Version gates, light import and config packages."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -17,7 +19,7 @@ GATE = Gate('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A dictionary that plays the set of installed distributions."""
+    """A dictionary in place of the installed distributions."""
     found = {}
     monkeypatch.setattr(dependencies, 'installed_version', found.get)
     return found
@@ -52,7 +54,7 @@ def test_either_distribution_name_passes(installed, name):
     check_gate(GATE)
 
 
-def test_error_names_package_version_range_and_mend(installed):
+def test_error_names_package_version_range_and_how_to_fix_it(installed):
     installed['somelib'] = '0.8.1'
     with pytest.raises(DependencyError) as caught:
         check_gate(GATE)
@@ -62,7 +64,7 @@ def test_error_names_package_version_range_and_mend(installed):
     assert isinstance(caught.value, (MMLGDError, ImportError))
 
 
-def test_absent_library_is_refused_only_if_required(installed):
+def test_missing_library_is_refused_only_if_required(installed):
     with pytest.raises(DependencyError, match='make env'):
         check_gate(GATE)
     check_gate(GATE._replace(required=False))
@@ -119,3 +121,11 @@ def test_every_registry_has_a_location():
     children = [each for each in vars(registry).values() if isinstance(each, Registry)]
     assert children
     assert all(isinstance(child, Registry) and child._locations for child in children)
+
+
+def test_the_hooks_before_a_commit_are_the_releases_of_make_lint():
+    root = Path(__file__).parents[1]
+    hooks = (root / '.pre-commit-config.yaml').read_text()
+    pinned = (root / 'constraints.txt').read_text().splitlines()
+    for package, found in (('ruff', r'rev: v([\d.]+)'), ('mypy', r'mypy==([\d.]+)')):
+        assert f'{package}=={re.search(found, hooks)[1]}' in pinned

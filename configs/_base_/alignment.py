@@ -1,7 +1,7 @@
-# What tools/align_teacher.py fits a teacher's projection to, and on which images:
-# CLIP's ResNet-50, on 100,000 images of ImageNet-1k without their labels. A config adds
-# `teacher` (`_base_/teachers`). The crops are those of distillation, without the change
-# of colours; each view is the same in both passes over the data.
+# Target and images of tools/align_teacher.py: CLIP's ResNet-50, and 100,000 images of
+# ImageNet-1k without labels. A config adds `teacher` (`_base_/teachers`). Crops are
+# those of the distillation, without colour jitter. Both passes over the data see the
+# same views.
 target = dict(type='OpenCLIPTeacher', model_name='RN50', pretrained='openai')
 
 dataloader = dict(
@@ -13,7 +13,8 @@ dataloader = dict(
         dataset=dict(
             type='UnlabeledImages',
             data_root='data/imagenet/train',
-            # No image may be replaced by another one: it might be a held-out one.
+            # A broken image must not be replaced: the replacement might be a held-out
+            # image.
             test_mode=True,
             pipeline=[
                 dict(type='LoadImageFromFile'),

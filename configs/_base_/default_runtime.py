@@ -28,8 +28,9 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 
-# mmengine looks a wrapper up among its roots, hence the prefix. Banks are equal on
-# every rank and BatchNorm's statistics are each rank's own: nothing to broadcast.
+# mmengine looks the wrapper up in its root registry, so the prefix is needed. No
+# buffers are broadcast: banks are equal on all ranks, and BatchNorm statistics are kept
+# per rank.
 model_wrapper_cfg = dict(
     type='mmlgd.AnyDeviceDDP', find_unused_parameters=False, broadcast_buffers=False
 )
@@ -40,7 +41,7 @@ visualizer = dict(type='mmpretrain.UniversalVisualizer', vis_backends=vis_backen
 log_processor = dict(by_epoch=True, window_size=50)
 log_level = 'INFO'
 
-# ViewSampler, SeededViews and StatelessSeedHook need a fixed seed for resuming.
+# ViewSampler, SeededViews and StatelessSeedHook need a fixed seed to resume.
 randomness = dict(seed=0, deterministic=False)
 
 load_from = None

@@ -1,4 +1,4 @@
-# A visual bank that remembers some ten batches.
+# A visual bank that averages over about ten batches.
 _base_ = '../lgd/r50_r18_90e.py'
 
 model = dict(visual_bank=dict(momentum=0.9))

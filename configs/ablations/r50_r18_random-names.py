@@ -1,5 +1,5 @@
-# A thousand words that mean nothing instead of the categories' names. Validation
-# predicts the right names (tools/dataset_converters/write_random_names.py wrote these).
+# A thousand random words instead of the category names, written by
+# tools/dataset_converters/write_random_names.py. Validation uses the true names.
 _base_ = '../lgd/r50_r18_90e.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# Images are shared out among categories, at the temperature of the
-# teacher's targets, instead of going to the most similar one.
+# Images are assigned to categories softly, with the temperature of the teacher's
+# targets, instead of to the most similar one.
 _base_ = '../lgd/r50_r18_90e.py'
 
 model = dict(visual_bank=dict(soft_temperature=0.01))

@@ -1,4 +1,4 @@
-# Without the visual semantics bank: language alone.
+# Without the visual semantics bank.
 _base_ = '../lgd/r50_r18_90e.py'
 
 model = dict(alpha=0.0)

@@ -1,4 +1,5 @@
-# Needs data/imagenet/bags_rn50.pth of tools/build_bags.py, see imagenet_bags.py.
+# Needs data/imagenet/bags_rn50.pth, written by tools/build_bags.py; see
+# imagenet_bags.py.
 _base_ = [
     '../_base_/models/bingo.py',
     '../_base_/teachers/clip_rn50.py',

@@ -1,6 +1,6 @@
 # SEED's variant with six small patches of each image, cropped and resized as for its
-# SwAV teachers. CLIP's RN50 takes 224 x 224 only, so that it sees each patch
-# enlarged, while the student sees 96 x 96.
+# SwAV teachers. CLIP's RN50 only accepts 224 x 224, so it sees each patch enlarged,
+# while the student sees 96 x 96.
 _base_ = ['seed_r50_r18.py']
 
 num_patches = 6
@@ -10,7 +10,7 @@ crop, *augment, pack = _base_.train_pipeline
 full_view = [dict(crop, crop_ratio_range=(0.14, 1.0)), *augment]
 small_patch = [dict(crop, scale=96, crop_ratio_range=(0.05, 0.14)), *augment]
 train_pipeline = [
-    # Once for all crops, which otherwise would read the file themselves.
+    # Read once for all crops; otherwise each would read the file.
     dict(type='LoadImageFromFile'),
     dict(
         type='mmpretrain.MultiView',

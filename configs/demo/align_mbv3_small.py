@@ -1,6 +1,7 @@
 # The demo's student as a teacher without text: its 576 features are mapped into the
-# space of the demo's CLIP, on the demo's 8,000 images. `make demo` makes its backbone.
-# python tools/align_teacher.py configs/demo/align_mbv3_small.py
+# embedding space of the demo's CLIP, on the demo's 8,000 images. Run `make demo` first,
+# which writes the backbone. python tools/align_teacher.py
+# configs/demo/align_mbv3_small.py
 image_size = 64
 
 teacher = dict(
@@ -12,7 +13,7 @@ teacher = dict(
     ),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
     checkpoint='work_dirs/demo/backbone.pth',
-    # It was distilled under CLIP's.
+    # It was distilled with CLIP's.
     image_mean=[122.7709383, 116.7460125, 104.09373615],
     image_std=[68.5005327, 66.6321579, 70.32316305],
     image_size=image_size,

@@ -1,6 +1,6 @@
-# LGD on the 8,000 unlabeled Fashion-MNIST images of the repository: a CLIP of 3 M
-# parameters teaches MobileNetV3-small in minutes on two CPU cores (`make demo`).
-# What differs from the stock config is what small pictures and a short run need.
+# LGD on the 8,000 unlabeled Fashion-MNIST images of the repository: a CLIP with 3 M
+# parameters teaches MobileNetV3-small in minutes on two CPU cores (`make demo`). It
+# differs from the default config where small images and a short run require it.
 _base_ = [
     '../_base_/models/lgd.py',
     '../_base_/students/mbv3_small.py',
@@ -15,8 +15,8 @@ model = dict(
         model_config='demo/teacher/fashion-clip.json',
         pretrained='demo/teacher/fashion-clip.pt',
     ),
-    # The backbone's own BatchNorm momentum, 0.01, leaves its running statistics
-    # near their start in a run of some thousand iterations.
+    # With the backbone's default BatchNorm momentum of 0.01, the running statistics
+    # stay close to their initial values in runs of up to a few thousand iterations.
     backbone=dict(
         **{
             **_base_.student.backbone,
@@ -25,7 +25,7 @@ model = dict(
     ),
     neck=_base_.student.neck,
     textual_bank=dict(categories='fashion_mnist'),
-    # 0.999 averages over a thousand batches, more than this run has.
+    # 0.999 averages over a thousand batches, more than in this run.
     visual_bank=dict(momentum=0.99),
 )
 
@@ -36,7 +36,7 @@ train_dataloader = dict(
     drop_last=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='ViewSampler', shuffle=True),
-    # The labels that this dataset reads are used by nothing in the run.
+    # This dataset also reads the labels, but training does not use them.
     dataset=dict(
         type='SeededViews',
         dataset=_base_.fashion_mnist_train,
@@ -80,5 +80,5 @@ val_cfg = dict()
 test_cfg = dict()
 
 default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=1))
-# Convolutions of two CPU cores are nearly twice as fast in this memory format.
+# Convolutions on two CPU cores are nearly twice as fast in this memory format.
 custom_hooks = [*_base_.custom_hooks, dict(type='ChannelsLastHook')]

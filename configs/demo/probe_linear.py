@@ -1,6 +1,7 @@
 # A linear probe of the demo's distilled backbone with all labels and with augmentation:
 #     python tools/train.py configs/demo/probe_linear.py
-# `make demo-probe` fits its probes on features computed once, which takes seconds.
+# `make demo-probe` instead fits its probes on precomputed features, which takes
+# seconds.
 _base_ = [
     '../_base_/downstream/linear_probe.py',
     '../_base_/datasets/fashion_mnist.py',
@@ -35,7 +36,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# Not the published 30: fitted without augmentation on 1,200 training images, with the
+# Not the published 30. Fitted without augmentation on 1,200 training images, with the
 # features of an early checkpoint, 30 reached 81.5 % of 2,000 held-out training images
-# and 0.3 reached 84.1 %. It was not tuned on this run.
+# and 0.3 reached 84.1 %. It was not tuned for this run.
 optim_wrapper = dict(optimizer=dict(lr=0.3))

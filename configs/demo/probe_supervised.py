@@ -1,8 +1,8 @@
 # The demo's student trained from scratch with all 8,000 labels: the upper bound for the
-# probes of the distilled one (`make demo-probe`). Views and batch are the distillation's;
-# optimizer and schedule suit supervised training: of AdamW with 2e-3 and 4e-3 for 10 and
-# 20 epochs, this was the best on 1,600 held-out training images (89.4 % against 85.2 to
-# 88.8 %).
+# probes of the distilled one (`make demo-probe`). Views and batch size are those of the
+# distillation. Optimizer and schedule were chosen for supervised training: among AdamW
+# with 2e-3 and 4e-3 for 10 and 20 epochs, this was the best on 1,600 held-out training
+# images (89.4 % against 85.2 to 88.8 %).
 _base_ = [
     '../_base_/downstream/classifier.py',
     '../_base_/datasets/fashion_mnist.py',
@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 model = dict(
-    # BatchNorm's momentum as in the distillation, for the same short schedule.
+    # BatchNorm momentum as in the distillation, since the schedule is as short.
     backbone=dict(
         **_base_.student.backbone,
         norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1),
@@ -57,5 +57,5 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=20, val_interval=20)
 default_hooks = dict(checkpoint=dict(interval=20, max_keep_ckpts=1))
-# Nothing is loaded, so there is nothing to check.
+# No weights are loaded, so there is nothing to check.
 custom_hooks = [dict(type='mmlgd.ChannelsLastHook')]

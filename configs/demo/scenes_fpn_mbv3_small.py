@@ -1,6 +1,6 @@
-# Semantic FPN on scenes of 160 pixels, from the backbone of `make demo`. What differs
-# from the stock model is what small scenes and two CPU cores need: narrow heads;
-# and a run of minutes: BatchNorm in the FPN, a low weight of the ground.
+# Semantic FPN on scenes of 160 pixels, from the backbone of `make demo`. It differs
+# from mmseg's model where small scenes and two CPU cores (narrow heads) or a run of
+# minutes (BatchNorm in the FPN, a low weight for the background) require it.
 _base_ = [
     'mmseg::_base_/models/fpn_r50.py',
     'mmseg::_base_/default_runtime.py',
@@ -21,8 +21,8 @@ model = dict(
         channels=width,
         num_classes=len(_base_.scene_classes),
         norm_cfg=dict(type='BN'),
-        # Four fifths of the pixels are ground: with equal weights, all of them become
-        # ground before the items are told apart.
+        # Four fifths of the pixels are background: with equal weights, the model
+        # predicts background everywhere before it learns to distinguish the items.
         loss_decode=dict(class_weight=[1.0] * 10 + [0.2]),
     ),
 )
@@ -81,6 +81,6 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False, window_size=20)
 
-# Faster on a CPU. Not for the detector: mmcv's RoIAlign
-# misreads this memory format.
+# Faster on a CPU. Not used for the detector: mmcv's RoIAlign does not support this
+# memory format.
 custom_hooks = [*_base_.custom_hooks, dict(type='mmlgd.ChannelsLastHook')]

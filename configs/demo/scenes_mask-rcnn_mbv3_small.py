@@ -1,7 +1,7 @@
-# Mask R-CNN on scenes of 160 pixels, from the backbone of `make demo`. What differs
-# from the stock model is what small scenes and two CPU cores need: narrow heads, small
-# anchors, few proposals; and a run of minutes: BatchNorm in the FPN, boxes and masks
-# that all categories learn together.
+# Mask R-CNN on scenes of 160 pixels, from the backbone of `make demo`. It differs from
+# mmdet's model where small scenes and two CPU cores (narrow heads, small anchors, few
+# proposals) or a run of minutes (BatchNorm in the FPN, class-agnostic boxes and masks)
+# require it.
 _base_ = [
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
     'mmdet::_base_/default_runtime.py',
@@ -14,7 +14,7 @@ roi_extractor = dict(
     roi_layer=dict(sampling_ratio=2),
     out_channels=width,
     featmap_strides=strides,
-    # RoIs below 56 pixels look at stride 4, below 112 at stride 8.
+    # RoIs below 56 pixels use stride 4, those below 112 stride 8.
     finest_scale=28,
 )
 model = dict(
@@ -56,7 +56,7 @@ model = dict(
     ),
     test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100), rcnn=dict(max_per_img=30)),
 )
-# Better for both starts than 1e-3 everywhere.
+# Better than a uniform 1e-3, from distilled and from random weights.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.5)}))
 
 train_pipeline = [
@@ -67,7 +67,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # As large as it is: only for the scale factor that results are mapped back with.
+    # Keeps the image size; needed for the scale factor that maps results back.
     dict(type='Resize', scale_factor=1.0),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/downstream/detection.py',
 ]
 
-# The FPN starts at stride 8 and passes over the first map.
+# The FPN starts at stride 8 and does not use the first map.
 model = dict(
     data_preprocessor=_base_.normalization,
     backbone=dict(_delete_=True, **_base_.backbone),

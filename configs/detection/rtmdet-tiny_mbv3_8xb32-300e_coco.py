@@ -3,19 +3,20 @@ _base_ = [
     '../_base_/downstream/backbones/mbv3.py',
 ]
 
-# RTMDet-tiny as published, on maps of stride 8, 16, 32. (mmdet's SSDLite would suit
-# as well, but its head cannot predict since mmdet 3.2: issues 11063 and 11780.)
+# RTMDet-tiny as published, on feature maps of stride 8, 16, 32. (mmdet's SSDLite would
+# also be suitable, but its head cannot predict since mmdet 3.2: mmdet issues 11063 and
+# 11780.)
 model = dict(
-    # The stock config normalises BGR.
+    # mmdet's config normalises BGR images.
     data_preprocessor=dict(**_base_.normalization, bgr_to_rgb=True),
     backbone=dict(_delete_=True, **{**_base_.backbone, 'out_indices': (6, 12, 15)}),
     neck=dict(in_channels=_base_.channels[1:]),
 )
 
-# Its own recipe, with the rate of the backbone that suits distilled weights. A rate by
-# name brings the weight decay back to the backbone's norms, at a tenth.
+# RTMDet's recipe, with a lower learning rate for the distilled backbone. This custom
+# key also applies weight decay to the backbone's norms, at a tenth.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}))
-# 8 GPUs x 32; the stock config still says 16.
+# 8 GPUs x 32; mmdet's config still has 16.
 auto_scale_lr = dict(base_batch_size=256)
 
 custom_hooks = [

@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# Text reaches this teacher through a projection into CLIP's space, to be made first:
+# This teacher needs a projection into CLIP's embedding space, which is fitted first:
 # python tools/align_teacher.py configs/alignment/mocov3-r50.py
 model = dict(
     teacher=dict(

@@ -1,5 +1,5 @@
-# MobileNetV2 exactly as the authors' code trains it. `r50_mbv2.py` differs in what
-# docs/methods.md lists under "What differs from the authors' training".
+# MobileNetV2 trained as in the authors' code. docs/methods.md lists how `r50_mbv2.py`
+# differs, under "What differs from the authors' training".
 _base_ = [
     '../_base_/models/lgd.py',
     '../_base_/teachers/clip_rn50.py',
@@ -11,7 +11,7 @@ _base_ = [
 
 model = dict(
     teacher=dict(precision='fp16', **_base_.teacher),
-    # torchvision's dropout before, and start of, the last layer of a MobileNetV2.
+    # Dropout and initialisation of the last layer as in torchvision's MobileNetV2.
     projector=dict(dropout=0.2, last_std=0.01),
     half_similarities=True,
     **_base_.student,

@@ -1,7 +1,7 @@
 _base_ = './r50_mbv3.py'
 
-# For GPUs that have bfloat16: no loss scale, convolutions in channels-last, and a
-# compiled backbone (its first iterations take minutes).
+# For GPUs with bfloat16 support: no loss scaling, channels-last convolutions, and a
+# compiled backbone (the first iterations take minutes).
 optim_wrapper = dict(dtype='bfloat16')
 custom_hooks = [
     *_base_.custom_hooks,

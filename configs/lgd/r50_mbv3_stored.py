@@ -1,9 +1,9 @@
-# r50_mbv3.py from views that the teacher has embedded once. Before training:
+# r50_mbv3.py with stored teacher embeddings. Before training:
 #
 #     python tools/build_stored_views.py configs/lgd/r50_mbv3.py --views 10 \
 #         --out data/imagenet/views_rn50
 #
-# The store serves every student that sees the same views.
+# All students trained on the same views can use the store.
 _base_ = './r50_mbv3.py'
 
 store = 'data/imagenet/views_rn50'

@@ -8,5 +8,5 @@ _base_ = [
 ]
 
 model = dict(teacher=_base_.teacher, **_base_.student)
-# The norms of the maps that are not distilled get no gradient.
+# The norms of output maps that are not distilled get no gradient.
 model_wrapper_cfg = dict(find_unused_parameters=True)

@@ -1,5 +1,5 @@
-# r50_r18.py with a term for places: for backbones that go into detection and
-# segmentation. What it brings was measured at small scale only: docs/methods.md.
+# r50_r18.py with a dense loss term, for detection and segmentation backbones. It was
+# only evaluated at small scale: docs/methods.md.
 _base_ = './r50_r18.py'
 
 model = dict(type='DenseLGD')

@@ -1,5 +1,5 @@
-# ResNet-18 exactly as the authors' code trains it. `r50_r18.py` differs in what
-# docs/methods.md lists under "What differs from the authors' training".
+# ResNet-18 trained as in the authors' code. docs/methods.md lists how `r50_r18.py`
+# differs, under "What differs from the authors' training".
 _base_ = [
     '../_base_/models/lgd.py',
     '../_base_/teachers/clip_rn50.py',
@@ -11,7 +11,8 @@ _base_ = [
 
 model = dict(
     teacher=dict(precision='fp16', **_base_.teacher),
-    # torchvision's start: the last BatchNorm of a block is 1 like all others.
+    # torchvision's initialisation: the last BatchNorm of a block has weight 1, like all
+    # others.
     backbone=dict(zero_init_residual=False, **_base_.student.backbone),
     neck=_base_.student.neck,
     half_similarities=True,

@@ -66,7 +66,7 @@ def align_teacher(
             projection.
         target (OpenCLIPTeacher): Its unit image embeddings are the targets.
         dataloader (dict): Config of a data loader of uint8 BGR crops of one size, as
-            large as the larger model wants. ``sampler`` and ``drop_last`` are set here.
+            large as the larger model requires. ``sampler`` and ``drop_last`` are set here.
         strengths (Sequence[float]): Candidates. Defaults to :data:`STRENGTHS`.
         held_out (float): Share of the images to hold out, in (0, 1). Defaults to 0.05.
         num_images (int, optional): How many images to draw, held-out ones included.

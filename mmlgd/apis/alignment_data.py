@@ -1,4 +1,4 @@
-"""The images that a projection is fitted to, as each of two models wants them."""
+"""The images that a projection is fitted to, preprocessed for each of two models."""
 
 from collections.abc import Sequence
 

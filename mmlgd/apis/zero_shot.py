@@ -2,28 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from mmengine.dataset import Compose
-from mmengine.logging import print_log
 from torch import nn
 
-from mmlgd.errors import BankError, CheckpointError, ConfigError, DataError, MMLGDError
-from mmlgd.models import Student, TextualSemanticsBank
-from mmlgd.registry import MODELS, TRANSFORMS
-from mmlgd.utils.checkpoint import check_finite, load_exactly, read_checkpoint
+from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.models import TextualSemanticsBank
+from mmlgd.utils.checkpoint import check_finite, read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
-from mmlgd.utils.identity import explain_difference, same_identity
-from mmlgd.utils.stored_config import building, trusted_config
+from mmlgd.utils.checks import check_count
 
-from .features import normalisation
 from .images import iter_images
-from .load_backbone import stored_backbone
+from .stored_pipeline import StoredPipeline
+from .stored_student import projected_width, stored_student, stored_teacher
 
 
 class ZeroShotClassifier:
@@ -89,7 +83,7 @@ class ZeroShotClassifier:
         record = CheckpointMeta.from_meta(
             {**contents['meta'], **(meta or {})}, checkpoint
         )
-        embed_dims = _projected_width(state)
+        embed_dims = projected_width(state)
         if embed_dims is None:
             raise CheckpointError(
                 f'{checkpoint} is not a training checkpoint of a distillation: zero-shot '
@@ -103,8 +97,8 @@ class ZeroShotClassifier:
             )
         record.require('image_size', 'student_temperature')
         self.temperature = float(record.student_temperature or 0)  # required above
-        self._pipeline = _Pipeline(record)
-        self.student = _load_student(record, state, embed_dims).to(self.device)
+        self._pipeline = StoredPipeline(record)
+        self.student = stored_student(record, state, embed_dims).to(self.device)
         if categories is None:
             record.require('category_names')
             self.category_names: list[str] = list(record.category_names or ())
@@ -114,7 +108,7 @@ class ZeroShotClassifier:
             if bank_file is not None:
                 bank.load(bank_file)
             else:
-                bank.build(_teacher(record, teacher).to(self.device))
+                bank.build(stored_teacher(record, teacher).to(self.device))
             self.category_names, embeddings = bank.category_names, bank.embeddings
         self.text_embeddings = embeddings.to(self.device)
 
@@ -125,7 +119,7 @@ class ZeroShotClassifier:
         """Probabilities of all names.
 
         Args:
-            images (object): One picture or many, as
+            images (object): One image or many, as
                 :func:`~mmlgd.apis.images.iter_images` takes them (paths, folders,
                 addresses, bytes, file objects, PIL images, uint8 arrays and tensors);
                 or a float tensor of normalised images (B, 3, H, W).
@@ -136,14 +130,14 @@ class ZeroShotClassifier:
 
         Returns:
             torch.Tensor: (B, C) float32 on the CPU, the softmax of the similarities at
-            the student's temperature, in the order of the images. A single picture is a
+            the student's temperature, in the order of the images. A single image is a
             B of 1; none at all, as of an empty list, a B of 0.
 
         Raises:
             DataError: A file is absent, empty or not an image, or an array not one.
-            ConfigError: A batch size below 1, or something that is not a picture.
+            ConfigError: A batch size below 1, or something that is not an image.
         """
-        _check_count('batch_size', batch_size)
+        check_count('batch_size', batch_size, 1)
         if isinstance(images, torch.Tensor) and images.is_floating_point():
             batches = _check_normalised(images).split(batch_size)
         else:
@@ -169,14 +163,14 @@ class ZeroShotClassifier:
 
         Returns:
             list[list[tuple[str, float]]]: For each image its best names with
-            their probabilities, best first. A single picture gives a list of one, an
+            their probabilities, best first. A single image gives a list of one, an
             empty list an empty one.
 
         Raises:
             DataError, ConfigError: As of :meth:`scores`.
             ConfigError: ``topk`` is out of range.
         """
-        _check_count('topk', topk)
+        check_count('topk', topk, 1)
         number = len(self.category_names)
         if topk > number:
             raise ConfigError(f'topk is {topk}, but there are only {number} names.')
@@ -189,73 +183,10 @@ class ZeroShotClassifier:
     def _read(
         self, images: Iterator[np.ndarray], batch_size: int
     ) -> Iterator[torch.Tensor]:
-        """Normalised batches (B, 3, H, W) of pictures."""
+        """Normalised batches (B, 3, H, W) of images."""
         while batch := [self._pipeline(image) for image in islice(images, batch_size)]:
             inputs = dict(inputs=torch.stack(batch))
             yield self.student.data_preprocessor(inputs)['inputs']
-
-
-class _Pipeline:
-    """What becomes of a picture (H, W, 3), uint8 and BGR, before it is normalised.
-
-    The steps are those that the run was tested with. Where those leave the size as it
-    is, as for a dataset of one size, pictures are resized to the student's first.
-    """
-
-    def __init__(self, record: CheckpointMeta) -> None:
-        record.require('test_pipeline')
-        path, scope = record.path, record.default_scope
-        steps = [
-            trusted_config(step, path, 'TRANSFORMS', scope)
-            for step in record.test_pipeline or ()
-        ]
-        # Trained on gray images: colours are taken out, as they never were there.
-        self._gray = any('GrayToBGR' in str(step.get('type')) for step in steps)
-        with building(path, 'test pipeline', scope):
-            self._steps = Compose([TRANSFORMS.build(step) for step in steps])
-            sizes = [
-                self._run(np.zeros(size, np.uint8)) for size in ((9, 14), (12, 11))
-            ]
-        if sizes[0].shape != sizes[1].shape:
-            size: Any = record.image_size
-            height, width = (size, size) if isinstance(size, int) else size
-            resize = dict(type='Resize', scale=(width, height), backend='pillow')
-            self._steps.transforms.insert(0, TRANSFORMS.build(resize))
-            print_log(
-                f'The test pipeline of {path} takes images of any size; they are resized '
-                f'to {height}x{width}.',
-                'current',
-            )
-
-    def __call__(self, image: np.ndarray) -> torch.Tensor:
-        """The image as uint8 tensor (3, h, w)."""
-        if self._gray:
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        try:
-            return self._run(image)
-        except MMLGDError:
-            raise
-        except Exception as error:  # OpenCV's and Pillow's on absurd sizes
-            raise DataError(
-                f'A picture of {image.shape[1]}x{image.shape[0]} pixels cannot be '
-                f'processed by the test pipeline: {error}'
-            ) from error
-
-    def _run(self, image: np.ndarray) -> torch.Tensor:
-        if image.ndim == 2 and not self._gray:
-            image = np.repeat(image[..., None], 3, axis=2)
-        size = image.shape[:2]
-        inputs = self._steps(dict(img=image, img_shape=size, ori_shape=size))['inputs']
-        if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
-            raise CheckpointError('The test pipeline must end with PackInputs.')
-        return inputs
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(
-            f'{name} must be a whole number of at least 1, not {value!r}.'
-        )
 
 
 def _usable(device: str | torch.device) -> torch.device:
@@ -266,68 +197,6 @@ def _usable(device: str | torch.device) -> torch.device:
             f"device={str(device)!r} cannot be used ({error}); take 'cpu', or 'cuda' on "
             'a machine that has one.'
         ) from error
-
-
-def _projected_width(state: dict) -> int | None:
-    """Width D of the embeddings, that of the projector's last matrix, if any."""
-    matrices = [
-        value
-        for key, value in state.items()
-        if key.startswith('projector.') and isinstance(value, torch.Tensor)
-    ]
-    widths = [matrix.shape[0] for matrix in matrices if matrix.dim() == 2]
-    return widths[-1] if widths else None
-
-
-def _load_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.Module:
-    scope = record.default_scope
-    parts = {
-        key: config and trusted_config(config, record.path, scope=scope)
-        for key, config in (record.student or {}).items()
-        if key != 'backbone'
-    }
-    backbone, preprocessor = stored_backbone(record), normalisation(record)
-    size: Any = record.image_size
-    with building(record.path, 'student', scope):
-        student = Student(
-            backbone,
-            embed_dims,
-            image_size=size,
-            student_size=record.student_size,
-            data_preprocessor=preprocessor,
-            **parts,
-        )
-    for name, module in student.named_children():
-        if module.state_dict():
-            load_exactly(module, state, f'{name}.', record.path)
-    student.eval()
-    return student
-
-
-def _teacher(record: CheckpointMeta, teacher: dict | nn.Module | None) -> nn.Module:
-    """The teacher whose text tower encodes other names."""
-    model: Any = teacher
-    if teacher is None:
-        if record.teacher_config is None:
-            raise CheckpointError(
-                f'{record.path} does not carry the config of its teacher, which other '
-                f'names need; pass teacher=dict(type=...) or bank_file.{record.note}'
-            )
-        config = record.teacher_config
-        config = trusted_config(config, record.path, 'TEACHERS', record.default_scope)
-        with building(record.path, 'teacher', record.default_scope):
-            model = MODELS.build(config)
-    elif not isinstance(teacher, nn.Module):
-        model = MODELS.build(teacher)
-    # Weights behind a name may have changed since.
-    wanted, found = record.teacher, model.identity
-    if wanted is not None and not same_identity(wanted, found):
-        raise BankError(
-            f'{record.path} was distilled from {wanted}, but the teacher at hand is '
-            f'{found}, whose text embeddings do not belong to this student; pass '
-            f'teacher=dict(...) with those weights.{explain_difference(wanted, found)}'
-        )
-    return model
 
 
 def _check_rows(rows: object, number: int, width: int, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Write a textual semantics bank, for training where there is no text encoder.
+"""Write a textual semantics bank, for training without a text encoder.
 
 Give either a distillation config, or a teacher and the category names; options
 override the config. Training then reads the file through

@@ -3,7 +3,7 @@
     mmlgd check-datasets            # all of them
     mmlgd check-datasets coco lvis_v1
 
-The exit code is 1 when a set that was asked for by name is not ready. The same
+The exit code is 1 when a dataset requested by name is not ready. The same
 goes to a JSON file.
 """
 
@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mmlgd.datasets.check import DatasetReport, check_dataset
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, folder in folders(args).items():
         reports.append(check_dataset(name, folder))
         print_report(reports[-1])
-    content = json.dumps([report.as_dict() for report in reports], indent=2)
+    content = json.dumps([asdict(report) for report in reports], indent=2)
     write_atomically(args.out, content + '\n')
     print(f'written to {args.out}')
     if args.names and any(report.status != 'ready' for report in reports):

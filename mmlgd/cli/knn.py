@@ -68,7 +68,7 @@ def evaluate(args: argparse.Namespace) -> dict:
     for k in args.k:
         scores = weighted_knn(*tensors, num_classes, k, args.temperature).cpu()
         ranks = label_ranks(scores, targets)
-        # A class without a vote is no hit, whatever its rank.
+        # A class without a vote does not count as a hit, whatever its rank.
         ranks[scores.gather(1, targets[:, None])[:, 0] == 0] = num_classes
         row = dict(k=k, **summarize(targets, ranks == 0, num_classes))
         if num_classes >= 5:

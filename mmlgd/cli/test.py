@@ -91,7 +91,7 @@ def draw_into(cfg: Config, folder: str) -> None:
 
     Args:
         cfg (Config): Changed in place: ``default_hooks.visualization``, ``visualizer``.
-        folder (str): Where the pictures go.
+        folder (str): Output folder of the images.
     """
     hook, visualizer = _DRAWING[library_of(cfg)]
     # mmdet joins a relative folder to its own log folder.

@@ -129,7 +129,7 @@ def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
     if isinstance(value, str):
         value = _as_path(value, noun, folder)
     if isinstance(value, Path):
-        entries = read_entries(value, noun)
+        entries = read_entries(Path(expand_user(value, f'the {noun}s')), noun)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         entries = _check_list(value, noun)
     else:

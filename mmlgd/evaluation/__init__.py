@@ -1,4 +1,4 @@
-"""Metrics that mmpretrain, mmdet and mmseg lack, and classifiers of frozen features."""
+"""Metrics missing in mmpretrain, mmdet and mmseg, and classifiers of frozen features."""
 
 from .accuracy import label_ranks, summarize
 from .classes import (

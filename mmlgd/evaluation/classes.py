@@ -108,7 +108,7 @@ def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | N
         if classes is None:
             print_log(
                 f'{place} has no class names, so that it could not be checked whether '
-                f'training and test set count their labels alike. {_GIVE_CLASSES}',
+                f'training and test set number their labels identically. {_GIVE_CLASSES}',
                 'current',
                 logging.WARNING,
             )

@@ -26,8 +26,8 @@ def official_spellings(names: Sequence[str]) -> list[Sequence[str]]:
             and the others are none of its names.
 
     Returns:
-        list[Sequence[str]]: Lists of C spellings; empty where the names are no built-in
-        set, or one that is spelled everywhere alike.
+        list[Sequence[str]]: Lists of C spellings; empty if the names are not a built-in
+        set, or a set with only one spelling.
     """
     for built_in, others in _official().items():
         lists = [load_category_names(built_in), *others]

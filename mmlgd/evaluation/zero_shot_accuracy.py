@@ -26,9 +26,9 @@ class ZeroShotAccuracy(BaseMetric):
     within the group); the teacher's likewise where the predictions carry its scores. Of equal
     scores the name of the lower index ranks first.
 
-    ``SemanticsBankHook`` tells the metric which names the scores belong to, see
-    :meth:`match`, and writes each class's own accuracy beside the log. A metric that was
-    told neither names nor a dataset takes labels as indices of the scores.
+    ``SemanticsBankHook`` passes the names of the scores to the metric, see
+    :meth:`match`, and writes each class's accuracy to a file next to the log. Without
+    names and dataset, the metric uses labels as indices of the scores.
 
     Args:
         topk (int | Sequence[int]): The k; one above the number of names is left out.

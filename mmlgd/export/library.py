@@ -24,7 +24,7 @@ from .parity import Run
 from .registry import ExportFormat
 
 _FAMILIES = ('ResNet', 'MobileNetV2', 'MobileNetV3', 'EfficientNet')
-#: Layers behind the feature maps, which the file may lack. timm's MobileNetV3 has one
+#: Layers after the feature maps, which may be missing in the file. timm's MobileNetV3 has one
 #: behind its pooling, a part of its classifier.
 _CLASSIFIER = ('fc.', 'classifier.', 'conv_head.')
 
@@ -108,7 +108,7 @@ class LibraryFormat(ExportFormat):
         raise NotImplementedError
 
     def check(self, model: ExportModel) -> None:
-        if model.config is None or model.input_type is not None:
+        if not model.config or model.input_type is not None:
             raise ConfigError(
                 f'A file for {self.library} holds the weights of a backbone, so neither a '
                 'classifier nor the preprocessing can be in it; export a backbone without '
@@ -121,17 +121,17 @@ class LibraryFormat(ExportFormat):
         self.target(model)
 
     def weights(self, model: ExportModel) -> dict[str, torch.Tensor]:
-        """The backbone's state dict, merged where that is asked for."""
+        """The backbone's state dict, fused if requested."""
         module = merge_branches(model.module) if self.fuse else model.module
         return module.state_dict()
 
     def export(self, model: ExportModel, path: Path) -> None:
         target, state = self.target(model), self.weights(model)
-        told = dict(
+        target_meta = dict(
             library=self.library, model=target.model, arguments=target.arguments
         )
         if target.steps:
-            told['steps'] = list(target.steps)
+            target_meta['steps'] = list(target.steps)
         origin = {key: getattr(model.record, key) for key in ORIGIN_KEYS}
         meta = {
             key: list(value) if isinstance(value, tuple) else value
@@ -141,7 +141,7 @@ class LibraryFormat(ExportFormat):
         names = target.rename(state)
         contents = dict(
             state_dict={new: state[old] for old, new in names.items()},
-            meta=dict(meta, backbone=model.config, target=told),
+            meta=dict(meta, backbone=model.config, target=target_meta),
         )
         torch.save(contents, path)
 
@@ -237,7 +237,7 @@ def shared_options_target(
     Args:
         model (ExportModel): The backbone.
         library (str): 'mmdet' or 'mmseg'.
-        shared (dict): For each family the options that it understands alike.
+        shared (dict): For each family the options that mean the same.
         **kwargs: Further fields of :class:`Target`.
 
     Raises:

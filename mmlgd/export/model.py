@@ -35,6 +35,7 @@ class ExportModel:
         metadata (dict, optional): Further texts for a file that can hold them.
 
     Attributes:
+        config (dict): That of a backbone; empty for anything else.
         module (nn.Module): In eval mode, with the normalisation where it is folded in.
         output_names (list[str]): One for each output.
         metadata (dict[str, str]): What a user of the file must know.
@@ -54,7 +55,7 @@ class ExportModel:
         output: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> None:
-        self.record, self.config = record, config
+        self.record, self.config = record, config or {}
         self.name = type(module).__name__
         if image_size is None:
             image_size = record.student_size or record.image_size or 224

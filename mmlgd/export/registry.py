@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_file, replace_file
 from mmlgd.utils.suggest import suggest
 
@@ -45,14 +45,6 @@ class ExportFormat:
         Raises:
             ConfigError: Says why.
         """
-
-    def can_export(self, model: ExportModel) -> bool:
-        """Whether the format can hold a model."""
-        try:
-            self.check(model)
-        except MMLGDError:
-            return False
-        return True
 
     def export(self, model: ExportModel, path: Path) -> None:
         """Write a model that :meth:`check` has let pass."""

@@ -56,7 +56,8 @@ class Student(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         if student_size is not None:
-            check_count(f'{type(self).__name__}.student_size', student_size, 1)
+            name = f'{type(self).__name__}.student_size'
+            student_size = check_count(name, student_size, 1)
         self.student_size = student_size
         self._crop_size = _pair(image_size)
         self.backbone = MODELS.build(backbone)

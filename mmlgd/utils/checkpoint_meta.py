@@ -9,8 +9,8 @@ from typing import Any
 from mmlgd.errors import CheckpointError
 
 from .config_text import read_config_text
+from .plain_config import check_plain, find_test_pipeline
 from .preprocessing import Preprocessing
-from .stored_config import check_plain, find_test_pipeline
 
 _MAX_SIDE = 4096
 _STUDENT_PARTS = ('backbone', 'neck', 'projector')

@@ -1,14 +1,15 @@
 """Checks of numeric options, raised as :class:`~mmlgd.errors.ConfigError`."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
 
 from mmlgd.errors import ConfigError
 
 
 def check_in_range(
     name: str,
-    value: float,
+    value: Any,
     low: float,
     high: float,
     low_open: bool = False,
@@ -39,7 +40,7 @@ def check_in_range(
     return value
 
 
-def check_count(name: str, value: int, low: int) -> int:
+def check_count(name: str, value: Any, low: int) -> int:
     """Return ``value`` if it is a whole number of at least ``low``.
 
     Args:
@@ -50,9 +51,8 @@ def check_count(name: str, value: int, low: int) -> int:
     Raises:
         ConfigError: ``value`` is no whole number, or below ``low``.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         raise ConfigError(
-            f'{name} must be a whole number of at least {low}, but is {value!r}; set it '
-            'in the config.'
+            f'{name} must be a whole number of at least {low}, but is {value!r}.'
         )
-    return value
+    return int(value)

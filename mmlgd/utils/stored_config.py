@@ -5,7 +5,6 @@ weights to fetch. A config of the user may do so; one that a checkpoint brings m
 """
 
 import inspect
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from mmengine.registry import DefaultScope, Registry
 
 from mmlgd.errors import CheckpointError, MMLGDError
 
+from .plain_config import name_of
 from .tensor_budget import TensorBudget
 
 #: Libraries that a stored config may make mmengine import.
@@ -59,70 +59,11 @@ _WEIGHTS = (
     'checkpoint_path',
     'cache_dir',
 )
-_MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
 # What may be allocated while a part is built, in elements: about a ViT-g, more than any
 # student, and twice the largest CLIP.
 _MAX_ELEMENTS, _MAX_TEACHER = 2**30, 2**33
 # Pixels, and times. Also a picture of few pixels can be made one that fills the memory.
 _MAX_SIDE, _MAX_FACTOR = 4096, 16
-
-
-def check_plain(config: object) -> Any:
-    """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
-
-    Raises:
-        ValueError: It holds something else, or is very deep or large; the text is the
-            end of a sentence.
-    """
-    budget = [_MAX_ITEMS]
-
-    def copy(value: object, depth: int) -> object:
-        budget[0] -= 1
-        if depth > _MAX_DEPTH or budget[0] < 0:
-            raise ValueError('is nested too deeply, or too large, for a config')
-        if isinstance(value, dict):
-            if not all(type(key) in (str, int) for key in value):
-                raise ValueError('has keys that are neither texts nor whole numbers')
-            return {key: copy(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            items = [copy(item, depth + 1) for item in value]
-            return items if isinstance(value, list) else tuple(items)
-        is_plain = value is None or type(value) in (bool, int, float, str)
-        if not is_plain or (isinstance(value, str) and len(value) > _MAX_TEXT):
-            raise ValueError(f'holds a {type(value).__name__}, which is not plain data')
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f'holds the number {value}')
-        return value
-
-    return copy(config, 0)
-
-
-def plain_config(config: object) -> object:
-    """A config as plain data, to be stored: classes become the names of their types.
-
-    Args:
-        config (object): Of mmengine, in any style.
-
-    Returns:
-        object: The same in dicts, lists, tuples and simple values.
-    """
-    if isinstance(config, Mapping):
-        return {key: plain_config(value) for key, value in config.items()}
-    if isinstance(config, (list, tuple)):
-        items = [plain_config(item) for item in config]
-        return items if isinstance(config, list) else tuple(items)
-    return _type_name(config) if inspect.isclass(config) else config
-
-
-def find_test_pipeline(config: Mapping) -> list | None:
-    """The steps that a config tests or validates with, after an image is read."""
-    for name in ('test_dataloader', 'val_dataloader'):
-        loader = config.get(name)
-        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
-        pipeline = _innermost_pipeline(dataset)
-        if isinstance(pipeline, (list, tuple)):
-            return [step for step in pipeline if 'LoadImage' not in _name_of(step)]
-    return None
 
 
 def trusted_config(
@@ -234,7 +175,7 @@ def _without_weights(config: dict) -> dict:
         left = [
             entry
             for entry in (entries if several else [entries])
-            if not (isinstance(entry, Mapping) and _name_of(entry) == 'Pretrained')
+            if not (isinstance(entry, Mapping) and name_of(entry) == 'Pretrained')
         ]
         if left:
             kept[key] = left if several else left[0]
@@ -290,35 +231,3 @@ def _is_allowed(cls: type, kind: str) -> bool:
     return cls.__name__ not in _REFUSED and (
         not is_ours or module.startswith(_MODULES[kind])
     )
-
-
-def _name_of(step: Mapping) -> str:
-    """A config's type without its scope; '' where it has none."""
-    kind = step.get('type', '') if isinstance(step, Mapping) else ''
-    # A class in a config of this process; whatever else a file may hold has no name.
-    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return name.split('.')[-1]
-
-
-def _innermost_pipeline(dataset: Any) -> list | None:
-    """The pipeline of a dataset, or of the first one inside of wrappers."""
-    for _ in range(_MAX_DEPTH):
-        if not isinstance(dataset, Mapping):
-            return None
-        if dataset.get('pipeline'):
-            return dataset['pipeline']
-        several: Any = dataset.get('datasets')
-        is_several = isinstance(several, (list, tuple)) and several
-        dataset = several[0] if is_several else dataset.get('dataset')
-    return None
-
-
-def _type_name(cls: type) -> str:
-    """The name by which registries know a class, with its scope."""
-    for kind in _MODULES:
-        root = _root(kind)
-        for registry in (*root.children.values(), root):
-            for name, known in registry.module_dict.items():
-                if known is cls:
-                    return f'{registry.scope}.{name}'
-    return f'{cls.__module__}.{cls.__qualname__}'

@@ -61,7 +61,7 @@ def _draw_panel(axis: Axes, name: str, rows: Sequence[Mapping]) -> None:
             axis.axhline(fmean(value), color=colour, ls=style, label=row['title'])
             continue
         marker = _MARKERS[number // _COLOURS % len(_MARKERS)]
-        # Of unequal numbers, there is no telling which belong together.
+        # With unequal counts it is unknown which values belong together.
         if len(cost) == len(value):
             axis.scatter(cost, value, s=12, color=colour, marker=marker, alpha=0.5)
         axis.scatter(

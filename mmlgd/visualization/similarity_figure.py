@@ -1,4 +1,4 @@
-"""One picture of a distilled student beside its teacher."""
+"""One figure that compares a distilled student with its teacher."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def draw_similarities(
     Args:
         model (nn.Module): A distiller with textual and visual bank.
         dataset (Dataset): A labelled mmpretrain dataset with the same classes.
-        path (str | Path): The picture, in a format that matplotlib writes.
+        path (str | Path): The figure, in a format that matplotlib writes.
         num_images (int): Images above, at most one a category. Defaults to 10.
     """
     model.eval()
@@ -45,7 +45,7 @@ def draw_similarities(
 
 
 def _encode(model: nn.Module, dataset: Any, batch_size: int = 200) -> dict:
-    """Embeddings, scores, labels and pictures of the whole dataset."""
+    """Embeddings, scores, labels and images of the whole dataset."""
     found: dict[str, Any] = dict(
         embeddings=[], student=[], teacher=[], labels=[], images=[]
     )
@@ -82,10 +82,10 @@ def _draw_images(
         axis.axis('off')
     y = np.arange(len(names))
     for number, index in enumerate(chosen):
-        picture, bars = axes.flat[2 * number], axes.flat[2 * number + 1]
-        picture.imshow(samples['images'][index].flip(0).permute(1, 2, 0))
-        picture.set_title(names[labels[index]], fontsize=11)
-        picture.axis('off')
+        image_axis, bars = axes.flat[2 * number], axes.flat[2 * number + 1]
+        image_axis.imshow(samples['images'][index].flip(0).permute(1, 2, 0))
+        image_axis.set_title(names[labels[index]], fontsize=11)
+        image_axis.axis('off')
         bars.barh(
             y - 0.2, samples['teacher'][index], 0.4, color=_TEACHER, label='teacher'
         )

@@ -124,7 +124,7 @@ def test_options_of_the_config(root, monkeypatch, tmp_path):
     assert (report['strength'], report['seed']) == (0.3, 5)
 
 
-def test_a_place_that_takes_no_file_is_found_before_the_fit(root, monkeypatch):
+def test_an_unwritable_output_is_found_before_the_fit(root, monkeypatch):
     monkeypatch.setattr(tool, 'fit', None)
     with pytest.raises(ConfigError, match='--out .* is a folder; name a file in it'):
         tool.main([str(root / 'pair.py'), '--out', str(root)])

@@ -1,4 +1,4 @@
-"""The `mmlgd` command finds its subcommands, and imports only the one it needs."""
+"""The `mmlgd` command finds its subcommands and only imports the one it runs."""
 
 import subprocess
 import sys
@@ -91,7 +91,7 @@ sys.exit('torch' in sys.modules)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('script', ['knn', 'collect-env'])
-def test_scripts_of_openmmlabs_places_are_the_commands(script):
+def test_openmmlab_style_scripts_run_the_commands(script):
     folder = 'analysis_tools/' if script == 'knn' else ''
     path = TOOLS / f'{folder}{script.replace("-", "_")}.py'
     done = subprocess.run(

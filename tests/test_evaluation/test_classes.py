@@ -111,7 +111,7 @@ def test_labels_of_a_test_set_are_those_of_the_training_set():
         match_labels(Labelled([0, 3], NAMES), train)
 
 
-def test_without_names_it_is_said_that_nothing_could_be_checked(monkeypatch):
+def test_missing_names_are_reported(monkeypatch):
     said = []
     monkeypatch.setattr(
         'mmlgd.evaluation.classes.print_log', lambda text, *args: said.append(text)

@@ -14,7 +14,7 @@ from mmlgd.evaluation import (
 
 
 def blobs(per_class=12, num_classes=3, spread=0.3, seed=0):
-    """Points around one corner a class."""
+    """Points around one corner per class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(num_classes).repeat(per_class)
     noise = spread * torch.randn(len(labels), 4, generator=generator)
@@ -150,7 +150,7 @@ def test_labels_and_features_that_do_not_fit():
 
 
 class LargestTensor(TorchDispatchMode):
-    """Notes the most elements of any tensor that an operation makes."""
+    """Records the largest tensor that an operation creates."""
 
     def __init__(self):
         super().__init__()

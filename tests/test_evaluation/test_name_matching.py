@@ -1,4 +1,4 @@
-"""Which name a class stands for; every expected index is counted by hand."""
+"""Matching of classes and names; expected indices are counted by hand."""
 
 import unicodedata
 
@@ -34,7 +34,7 @@ def test_exact_names_win_over_names_that_are_alike():
         match_classes(['T_SHIRT'], ['t shirt', 'T-shirt'])
 
 
-def test_numbered_folders_stand_for_places_in_the_list():
+def test_numbered_folders_are_indices_into_the_list():
     names = [f'name {i}' for i in range(12)]
     folders = sorted(str(i) for i in range(12))
     assert folders[:4] == ['0', '1', '10', '11']

@@ -236,7 +236,7 @@ def test_label_that_no_class_has_is_refused(label):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 @pytest.mark.parametrize('who', ['student', 'teacher'])
-def test_scores_that_are_not_finite_are_no_class(who, value):
+def test_non_finite_scores_are_an_error(who, value):
     scores = dict(student=[0.9, 0.1], teacher=[0.9, 0.1])
     scores[who] = [value, 0.1]
     broken = dict(sample(0, **scores), img_path='a.jpg')
@@ -270,6 +270,6 @@ def test_names_must_be_known_and_as_many_as_the_scores():
         (dict(class_counts=[1] * 5, shots=(100, 20)), 'two ascending counts'),
     ],
 )
-def test_groups_that_cannot_be_are_refused(options, message):
+def test_invalid_groups_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         ZeroShotAccuracy(**options).match(Labelled([0], NAMES), NAMES)

@@ -1,4 +1,4 @@
-"""A format is one file, is checked whatever it is, and keeps what is wrong out."""
+"""A format is one file, and every format is checked; wrong files are not kept."""
 
 import sys
 
@@ -54,7 +54,7 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def scaled(tmp_path, monkeypatch):
-    """A format of one further file, which no other file names."""
+    """A format in one additional file that no other file refers to."""
     (tmp_path / 'more').mkdir()
     (tmp_path / 'more/scaled.py').write_text(PLUGIN)
     monkeypatch.setattr(
@@ -110,12 +110,12 @@ def test_libraries_take_weights_alone(tmp_path, checkpoint):
 
 
 @pytest.mark.parametrize('export', [export_backbone, export_classifier])
-def test_a_place_is_checked_before_the_checkpoint_is_read(tmp_path, export):
+def test_the_output_path_is_checked_before_the_checkpoint_is_read(tmp_path, export):
     with pytest.raises(ConfigError, match='is a folder'):
         export('absent.pth', 'onnx', tmp_path)
 
 
-def test_an_absent_library_is_said(tmp_path, checkpoint, monkeypatch, capsys):
+def test_a_missing_library_is_reported(tmp_path, checkpoint, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     out = tmp_path / 'out.pth'
     command.main([checkpoint, '--format', 'mmdet', '--out', str(out)])

@@ -1,4 +1,4 @@
-"""Students of timm leave as timm's own models, and fused where they can be."""
+"""timm students are exported as timm models, fused where possible."""
 
 import onnx
 import onnxruntime
@@ -13,6 +13,8 @@ from mmlgd.registry import MODELS
 from tests.backbone_files import R18, write_backbone
 
 MOBILE_ONE = dict(type='mmpretrain.MobileOne', arch='s0')
+# Others of their kind are among the fast tests.
+SLOW = pytest.mark.slow
 REP_VGG = dict(type='mmpretrain.RepVGG', arch='A0')
 
 
@@ -32,7 +34,7 @@ def images():
 
 
 def exported(tmp_path, config, **options):
-    """The student, and what its export to timm holds."""
+    """The student and its timm export."""
     student = write_backbone(tmp_path / 'in.pth', config, image_size=64)
     done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'o.pth', **options)
     return student, done, torch.load(tmp_path / 'o.pth', weights_only=True)
@@ -46,7 +48,9 @@ def assert_equal(found, expected):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'repvit_m0_9'])
+@pytest.mark.parametrize(
+    'name', ['mobilenetv4_conv_small', pytest.param('repvit_m0_9', marks=SLOW)]
+)
 def test_feature_maps(tmp_path, images, name):
     student, _, contents = exported(tmp_path, of_timm(name, features_only=True))
     model = timm.create_model(name, features_only=True).eval()
@@ -78,8 +82,8 @@ def test_stages_and_channels_are_passed_on(tmp_path):
 
 @torch.no_grad()
 @pytest.mark.parametrize('name', ['mobilenetv4_conv_small', 'beit_tiny'])
-def test_whole_models(tmp_path, images, monkeypatch, name):
-    """BEiT keeps another norm if built without classifier than if it loses it."""
+def test_complete_models(tmp_path, images, monkeypatch, name):
+    """BEiT built without classifier has a different norm than after removing it."""
     options = {}
     if name == 'beit_tiny':
         name = 'beit_base_patch16_224'
@@ -97,7 +101,14 @@ def test_whole_models(tmp_path, images, monkeypatch, name):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('name', ['repvit_m0_9', 'fastvit_t8', 'mobileone_s0'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'repvit_m0_9',
+        pytest.param('fastvit_t8', marks=SLOW),
+        pytest.param('mobileone_s0', marks=SLOW),
+    ],
+)
 def test_fused(tmp_path, images, name):
     config = of_timm(name, features_only=True)
     student, done, contents = exported(tmp_path, config, fuse=True)
@@ -126,7 +137,11 @@ def test_fused_of_mmpretrain(tmp_path, images, config):
 @torch.no_grad()
 @pytest.mark.parametrize(
     'config',
-    [of_timm('repvit_m0_9', features_only=True), of_timm('mobileone_s0'), REP_VGG],
+    [
+        pytest.param(of_timm('repvit_m0_9', features_only=True), marks=SLOW),
+        pytest.param(of_timm('mobileone_s0'), marks=SLOW),
+        REP_VGG,
+    ],
     ids=['repvit', 'mobileone', 'repvgg'],
 )
 def test_onnx_is_fused(tmp_path, images, config):
@@ -149,7 +164,7 @@ def test_nothing_to_fuse(tmp_path, format):
         export_backbone(tmp_path / 'in.pth', format, tmp_path / 'o.pth', fuse=True)
 
 
-def test_what_a_config_of_mmpretrain_cannot_say_is_refused(tmp_path):
+def test_models_without_an_mmpretrain_config_are_refused(tmp_path):
     config = of_timm('mobileone_s0', features_only=True)
     write_backbone(tmp_path / 'in.pth', config, image_size=64)
     with pytest.raises(ConfigError, match='no option deploy'):

@@ -67,7 +67,7 @@ def config(toy_config, tmp_path):
     return tmp_path / 'lazy.py'
 
 
-def test_options_see_through_classes(config):
+def test_options_apply_to_class_types(config):
     args = train.parse_args([str(config), '--amp', '--auto-scale-lr'])
     cfg = train.load_config(args, train._NEEDED)
     train.apply_options(cfg, args)

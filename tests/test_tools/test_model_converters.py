@@ -17,7 +17,7 @@ TOOLS = Path(__file__).parents[2] / 'tools/model_converters'
 
 
 def tool(name):
-    """Import a script, which is no module of a package."""
+    """Import a script, which is not part of a package."""
     spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""Every tool looks at its output before it does any work."""
+"""Every tool checks its output path before it does any work."""
 
 import importlib.util
 import sys
@@ -17,7 +17,7 @@ def load(name: str):
     return module
 
 
-# What else they are given is not there, which would be an error of its own.
+# Their other inputs do not exist, which would be a different error.
 FILES = {
     'build_text_bank.py': 'none.py --out {}',
     'build_bags.py': 'none.py --out {}',

@@ -16,7 +16,7 @@ from tests.toy_tool_run import TOOLS, run_tool
 
 
 @pytest.mark.slow
-def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):
+def test_writes_predictions_and_images(trained, toy_config, tmp_path):
     result = run_tool(
         *(sys.executable, TOOLS / 'test.py', toy_config, trained[0] / 'epoch_2.pth'),
         *('--work-dir', 'w', '--out', 'new/out.pkl', '--show-dir', 'show'),
@@ -127,7 +127,7 @@ def test_out_uses_the_librarys_own_format(model, kind):
     assert test_tool.dump_metric(cfg, 'x.pkl')['type'] == kind
 
 
-def test_what_cannot_work_is_refused_by_name():
+def test_invalid_options_are_refused_by_name():
     cfg = Config(dict(default_scope='mmlgd', model=dict(type='mmpose.TopDown')))
     with pytest.raises(ConfigError, match="TopDown is of 'mmpose'"):
         test_tool.draw_into(cfg, 'show')

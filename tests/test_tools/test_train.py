@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmlgd.cli import train
 from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.utils import resume
 from tests.toy_tool_run import TOOLS, run_tool
 
 
@@ -16,6 +17,7 @@ def toy(**changes) -> Config:
     return Config(dict(work_dir='w', optim_wrapper=dict(optimizer={}), **changes))
 
 
+@pytest.mark.slow
 def test_trains_from_any_folder_into_work_dirs(trained):
     work_dir, result = trained
     assert result.returncode == 0, result.stderr
@@ -51,7 +53,7 @@ def test_auto_resume_works_after_the_folder_was_moved(trained, toy_config, tmp_p
 def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, capsys):
     cfg = toy(load_from='pretrained.pth')
     cfg.work_dir = str(tmp_path)
-    train.set_resume(cfg, 'auto')
+    resume.set_resume(cfg, 'auto')
     assert cfg.resume is False
     assert cfg.load_from == 'pretrained.pth'
     assert f'no checkpoint in {tmp_path}; a new run' in capsys.readouterr().out
@@ -59,19 +61,19 @@ def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, c
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"--resume names .*'/none/epoch_9.pth'"):
-        train.set_resume(toy(), '/none/epoch_9.pth')
+        resume.set_resume(toy(), '/none/epoch_9.pth')
     (tmp_path / 'last_checkpoint').write_text('/none/epoch_8.pth')
     cfg = toy()
     cfg.work_dir = str(tmp_path)
     with pytest.raises(CheckpointError, match=r'last_checkpoint names .*epoch_8.pth'):
-        train.set_resume(cfg, 'auto')
+        resume.set_resume(cfg, 'auto')
 
 
 def test_resume_from_a_path(tmp_path):
     path = tmp_path / 'epoch_1.pth'
     path.touch()
     cfg = toy()
-    train.set_resume(cfg, str(path))
+    resume.set_resume(cfg, str(path))
     assert (cfg.resume, cfg.load_from) == (True, str(path))
 
 
@@ -130,9 +132,9 @@ def resuming(tmp_path, checkpoint: dict, **train_cfg) -> Config:
         (dict(by_epoch=False, max_iters=31), False),
     ],
 )
-def test_a_finished_run_is_said_to_be_so(tmp_path, capsys, train_cfg, finished):
+def test_a_finished_run_is_reported(tmp_path, capsys, train_cfg, finished):
     cfg = resuming(tmp_path, training_state(), **train_cfg)
-    assert train.is_finished(cfg) is finished
+    assert resume.is_finished(cfg) is finished
     assert ('already finished' in capsys.readouterr().out) is finished
 
 
@@ -141,24 +143,24 @@ def test_only_a_trainings_checkpoint_can_be_resumed(tmp_path):
     with pytest.raises(
         CheckpointError, match='no optimizer, message_hub, meta.iter.*load_from='
     ):
-        train.is_finished(resuming(tmp_path, weights))
+        resume.is_finished(resuming(tmp_path, weights))
     code = training_state(config='raise SystemExit')
     with pytest.raises(CheckpointError, match='Python code .*not executed'):
-        train.is_finished(resuming(tmp_path, code, max_epochs=9))
+        resume.is_finished(resuming(tmp_path, code, max_epochs=9))
 
 
 def test_a_used_work_dir_is_refused_unless_overwritten(tmp_path):
     cfg = toy()
     cfg.work_dir = str(tmp_path)
-    train.check_work_dir(cfg, overwrite=False)  # empty
+    resume.check_work_dir(cfg, overwrite=False)  # empty
     (tmp_path / 'run.py').touch()
     (tmp_path / '20250101_000000').mkdir()
-    train.check_work_dir(cfg, overwrite=False)  # logs and configs are no run
+    resume.check_work_dir(cfg, overwrite=False)  # logs and configs are no run
     (tmp_path / 'epoch_1.pth').touch()
     (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
     with pytest.raises(ConfigError, match='epoch_1.pth.*--resume.*--overwrite'):
-        train.check_work_dir(cfg, overwrite=False)
-    train.check_work_dir(cfg, overwrite=True)
+        resume.check_work_dir(cfg, overwrite=False)
+    resume.check_work_dir(cfg, overwrite=True)
     # A later --resume must not find the earlier run; its weights stay.
     assert not (tmp_path / 'last_checkpoint').exists()
     assert (tmp_path / 'epoch_1.pth').exists()

@@ -20,7 +20,7 @@ def test_report_names_every_gated_library_and_mmlgd():
     assert all(isinstance(value, str) for value in info.values())
 
 
-def test_operators_that_do_not_load_are_reported_with_the_mend(monkeypatch):
+def test_operators_that_do_not_load_are_reported_with_how_to_fix_it(monkeypatch):
     real = builtins.__import__
 
     def broken(name, *args, **kwargs):

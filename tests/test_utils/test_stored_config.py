@@ -1,21 +1,12 @@
-"""What a config that a checkpoint brings may make the libraries do: nothing else."""
+"""Configs in checkpoints can only build students, transforms and teachers."""
 
 import sys
 
 import pytest
-from mmengine.config import Config
-from torch import nn
 
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import MODELS, TRANSFORMS
-from mmlgd.utils.stored_config import (
-    building,
-    check_plain,
-    find_test_pipeline,
-    plain_config,
-    trusted_config,
-)
-from tests.toys import ToyBackbone
+from mmlgd.utils.stored_config import building, trusted_config
 
 MBV3 = dict(type='mmpretrain.MobileNetV3', arch='small')
 
@@ -55,7 +46,7 @@ def test_students_of_the_registries_are_taken(config):
         dict(type=''),
         dict(type=3),
         dict(type=['ToyBackbone']),
-        # Of a registry, but not parts of a student: they read files or fetch.
+        # Registered, but not parts of a student: they read or download files.
         dict(type='mmlgd.OpenCLIPTeacher', model_name='RN50', pretrained='openai'),
         dict(type='mmpretrain.ImageClassifier', backbone=MBV3),
         dict(type='mmpretrain.Blip2Caption'),
@@ -173,40 +164,6 @@ def test_teachers_of_a_tag_or_a_local_file_are_taken():
             assert trusted_config(config, 'f.pth', 'TEACHERS') == config
 
 
-def test_only_plain_data_counts_as_a_config():
-    good = dict(a=[1, 2.5, (None, True)], b={'c': 'd', 3: 'e'})
-    assert check_plain(good) == good
-    endless = []
-    endless.append(endless)
-    for bad in (
-        dict(a=object()),
-        dict(a=nn.ReLU),
-        {(1, 2): 3},
-        dict(a=float('nan')),
-        dict(a='x' * 20_000),
-        [0] * 100_000,
-        dict(a=b'x'),
-        endless,
-    ):
-        with pytest.raises(ValueError):
-            check_plain(dict(bad=bad))
-
-
-def test_classes_of_new_style_configs_become_names():
-    assert plain_config(dict(type=ToyBackbone)) == dict(type='mmlgd.ToyBackbone')
-    assert MODELS.get('mmlgd.ToyBackbone') is ToyBackbone
-
-
-def test_the_test_pipeline_is_found_inside_of_wrappers():
-    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
-    inner = dict(type='A', pipeline=steps)
-    wrapped = dict(type='ConcatDataset', datasets=[dict(type='Repeat', dataset=inner)])
-    config = Config(dict(val_dataloader=dict(dataset=wrapped)))
-    assert find_test_pipeline(config) == [dict(type='PackInputs')]
-    for dataset in (dict(type='A'), 'x', None, dict(datasets=[])):
-        assert find_test_pipeline(dict(test_dataloader=dict(dataset=dataset))) is None
-
-
 def test_errors_of_foreign_constructors_name_the_file():
     with pytest.raises(CheckpointError, match='f.pth: its backbone cannot be built'):
         with building('f.pth', 'backbone'):
@@ -225,11 +182,15 @@ def test_an_initialisation_without_a_name_is_refused_or_dropped(kind):
     'config',
     [
         dict(type='mmpretrain.ResNet', depth=18, base_channels=10**9),
-        dict(
-            type='mmpretrain.VisionTransformer',
-            arch=dict(
-                embed_dims=8, num_layers=10**6, num_heads=1, feedforward_channels=8
+        # Many thousand layers are built before there are too many.
+        pytest.param(
+            dict(
+                type='mmpretrain.VisionTransformer',
+                arch=dict(
+                    embed_dims=8, num_layers=10**6, num_heads=1, feedforward_channels=8
+                ),
             ),
+            marks=pytest.mark.slow,
         ),
         dict(type='mmpretrain.VisionTransformer', arch='s', img_size=10**7),
     ],
@@ -252,6 +213,6 @@ def test_a_student_of_usual_size_may_be_built():
     'option',
     [dict(scale=(10**5, 10**5)), dict(scale=10**5), dict(scale_factor=1000.0)],
 )
-def test_a_stored_pipeline_makes_no_huge_pictures(option):
+def test_a_stored_pipeline_makes_no_huge_images(option):
     with pytest.raises(CheckpointError, match='f.pth.*is more than'):
         trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')

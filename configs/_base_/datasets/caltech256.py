@@ -1,5 +1,5 @@
-# Caltech-256 in the split of tools/dataset_converters/caltech256.py: 60 images a class
-# for training, the others for testing. A config adds a pipeline.
+# Caltech-256 with the split of tools/dataset_converters/caltech256.py: 60 training
+# images per class, the rest for testing. A config adds a pipeline.
 caltech256 = dict(
     type='mmpretrain.CustomDataset',
     data_root='data/caltech256',

@@ -1,11 +1,11 @@
-# The demo's images at 64 x 64, for the distillation and for configs based on
-# mmpretrain's alike: with prefixes, the names resolve under either scope.
-# `make demo` and `make demo-probe` unpack the images (demo/fashion_mnist.py).
+# The demo's images at 64 x 64. With their prefixes, the type names resolve in
+# distillation configs and in configs based on mmpretrain's. `make demo` and
+# `make demo-probe` unpack the images (demo/fashion_mnist.py).
 fashion_mnist = dict(type='mmpretrain.FashionMNIST', data_root='work_dirs/demo/data')
 fashion_mnist_train = dict(
     **fashion_mnist,
     split='train',
-    # The images are gray and centred: colour jitter and blur have nothing to teach.
+    # The images are gray and centred, so colour jitter and blur are not used.
     pipeline=[
         dict(type='mmlgd.GrayToBGR'),
         dict(
@@ -21,7 +21,7 @@ fashion_mnist_train = dict(
 fashion_mnist_test = dict(
     **fashion_mnist,
     split='test',
-    # Without it mmpretrain reads the training files, whatever the split says.
+    # Without test_mode, mmpretrain reads the training files for any split.
     test_mode=True,
     pipeline=[
         dict(type='mmlgd.GrayToBGR'),

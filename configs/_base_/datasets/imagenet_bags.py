@@ -1,5 +1,5 @@
-# imagenet_unlabeled.py with each image beside one of its nearest neighbours. Their
-# list is the teacher's; write it once, before training:
+# imagenet_unlabeled.py with each image paired with one of its nearest neighbours in the
+# teacher's embedding space. Compute their list once, before training:
 #
 #     python tools/build_bags.py configs/baselines/bingo_r50_r18.py \
 #         --out data/imagenet/bags_rn50.pth

@@ -1,14 +1,15 @@
-# Training on ImageNet-1k's images without their labels, validation on its
-# validation split. Layout: data/imagenet/train/**/*.JPEG (folders are only walked)
-# and data/imagenet/val, sorted into class folders or with meta/val.txt.
+# Trains on ImageNet-1k without labels and validates on its validation split. Layout:
+# data/imagenet/train/**/*.JPEG (folder names are ignored) and data/imagenet/val, in
+# class folders or with meta/val.txt.
 #
 # The augmentation is MoCo v2's, without its asymmetry: torchvision's transforms on
 # Pillow images, bilinear resizing (the published code leaves torchvision's default).
-# The Fast* transforms draw the same from the same seed as mmpretrain's on Pillow, whose
-# pixels theirs match up to rounding; docs/input_path.md has the differences and the
-# speed. Crops of 672 pixels and more are decoded at half their size or less.
+# With the same seed, the Fast* transforms draw the same parameters as mmpretrain's on
+# Pillow, and match their pixels up to rounding; docs/input_path.md lists the
+# differences and the speed. Crops of 672 pixels and more are decoded at half size or
+# less.
 train_pipeline = [
-    # It reads the file, too.
+    # This transform also reads the file.
     dict(type='FastRandomResizedCrop', scale=224, crop_ratio_range=(0.2, 1.0)),
     dict(
         type='RandomApply',
@@ -35,7 +36,7 @@ train_pipeline = [
     dict(type='mmpretrain.PackInputs'),
 ]
 
-# Bilinear on Pillow as well, exactly torchvision's.
+# Bilinear on Pillow, identical to torchvision's.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(

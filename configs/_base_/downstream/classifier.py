@@ -1,5 +1,5 @@
-# A linear classifier behind a distilled backbone and its pooling. A config adds the
-# backbone, the neck and the head's `in_channels`.
+# A linear classifier on a distilled backbone with pooling. A config adds the backbone,
+# the neck and the head's `in_channels`.
 _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py',
     'mmpretrain::_base_/schedules/imagenet_sgd_coslr_100e.py',
@@ -18,10 +18,10 @@ model = dict(
     ),
 )
 default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=3))
-# For 256 images a batch (8 GPUs x 32); --auto-scale-lr keeps the ratio for another.
+# For batch size 256 (8 GPUs x 32); --auto-scale-lr scales the learning rate for others.
 auto_scale_lr = dict(base_batch_size=256, enable=False)
 
-# Stops the run if not every tensor of the checkpoint arrives in the backbone; takes
+# Stops the run unless every tensor of the checkpoint is loaded into the backbone; takes
 # mean and std from the checkpoint.
 custom_hooks = [
     dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take'),

@@ -1,5 +1,5 @@
-# The published fine-tuning of detectors: AdamW and clipping instead of the stock SGD,
-# 12 epochs, 16 images a batch (8 GPUs x 2).
+# The paper's fine-tuning of detectors: AdamW and gradient clipping instead of mmdet's
+# default SGD, 12 epochs, batch size 16 (8 GPUs x 2).
 _base_ = [
     'mmdet::_base_/schedules/schedule_1x.py',
     'mmdet::_base_/default_runtime.py',
@@ -11,7 +11,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.1, norm_type=2),
 )
 
-# Stops the run if not every tensor of the checkpoint arrives in the backbone; takes
+# Stops the run unless every tensor of the checkpoint is loaded into the backbone; takes
 # mean and std from the checkpoint.
 custom_hooks = [
     dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take'),

@@ -1,5 +1,6 @@
-# What detection and segmentation on the scenes of Fashion-MNIST items share: the
-# backbone that `make demo` distils, the names, and a schedule of minutes on two cores.
+# Common settings of detection and segmentation on scenes of Fashion-MNIST items: the
+# backbone distilled by `make demo`, the category names, and a schedule that takes
+# minutes on two cores.
 _base_ = './normalization.py'
 
 backbone = dict(
@@ -8,8 +9,8 @@ backbone = dict(
     out_indices=(1, 3, 8, 11),
     frozen_stages=-1,
     norm_eval=False,
-    # The student's: its own momentum of 0.01 would leave the running statistics
-    # near their start in a run of some hundred iterations.
+    # As in the distillation: with the default momentum of 0.01, the running statistics
+    # would stay close to their initial values in a run of a few hundred iterations.
     norm_cfg=dict(type='BN', eps=0.001, momentum=0.1, requires_grad=True),
     init_cfg=dict(
         type='Pretrained',
@@ -19,7 +20,7 @@ backbone = dict(
 )
 channels = [16, 24, 48, 96]
 
-# The last convolution (96 -> 576) lies behind the last map and gets no gradient.
+# The last convolution (96 -> 576) comes after the last output map and gets no gradient.
 find_unused_parameters = True
 
 data_root = 'work_dirs/demo_transfer/scenes/'
@@ -47,7 +48,7 @@ item_palette = [
     (120, 255, 60),
     (23, 190, 207),
 ]
-# The ground is a class of its own: the outlines count.
+# The background is a separate class, so that errors at the outlines count.
 scene_classes = (*item_classes, 'ground')
 scene_palette = [*item_palette, (64, 64, 64)]
 

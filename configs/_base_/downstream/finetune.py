@@ -1,5 +1,6 @@
-# Fine-tuning on few labels with the settings of SimCLR (arXiv 2002.05709, appendix B.5):
-# 0.05 * batch / 256, Nesterov, no warm-up, no weight decay; 60 epochs on 1 %, 30 on 10 %.
+# Fine-tuning with few labels, with the settings of SimCLR (arXiv 2002.05709, appendix
+# B.5): 0.05 * batch / 256, Nesterov, no warm-up, no weight decay; 60 epochs on 1 %, 30
+# on 10 %.
 _base_ = './classifier.py'
 
 optim_wrapper = dict(

@@ -1,7 +1,7 @@
-# What every detector on LVIS v1 needs besides its dataset.
+# Settings of all detectors on LVIS v1, in addition to the dataset.
 
-# 300 detections an image count; rare categories have low scores.
+# 300 detections per image are evaluated; rare categories have low scores.
 lvis_test_cfg = dict(rcnn=dict(score_thr=0.0001, max_per_img=300))
 
-# The package lvis evaluates with a name that numpy no longer has.
+# The package lvis uses a name that was removed from numpy.
 lvis_hooks = [dict(type='mmlgd.LVISNumpyHook')]

@@ -1,6 +1,6 @@
 _base_ = 'mmseg::_base_/default_runtime.py'
 
-# Stops the run if not every tensor of the checkpoint arrives in the backbone; takes
+# Stops the run unless every tensor of the checkpoint is loaded into the backbone; takes
 # mean and std from the checkpoint.
 custom_hooks = [
     dict(type='mmlgd.BackboneLoadCheckHook', preprocessing='take'),

@@ -1,7 +1,7 @@
-# BINGO with the temperatures that its distillation from CLIP was published with; a
-# config adds a teacher (`_base_/teachers`), a student (`_base_/students`), pairs
-# (`_base_/datasets/imagenet_bags.py`) and BagsHook. Language has no part in training:
-# the names are for validation.
+# BINGO with the temperatures published for distillation from CLIP; a config adds a
+# teacher (`_base_/teachers`), a student (`_base_/students`), pairs
+# (`_base_/datasets/imagenet_bags.py`) and BagsHook. Training does not use the names;
+# they are for validation.
 model = dict(
     type='BINGO',
     projector=dict(type='Projector'),

@@ -1,5 +1,5 @@
-# Language-guided distillation with the settings of the published runs; a config
-# adds a teacher (`_base_/teachers`) and a student (`_base_/students`).
+# Language-guided distillation with the published settings; a config adds a teacher
+# (`_base_/teachers`) and a student (`_base_/students`).
 model = dict(
     type='LGD',
     projector=dict(type='Projector'),

@@ -1,6 +1,6 @@
-# SEED with the temperatures that its distillation from CLIP was published with; a
-# config adds a teacher (`_base_/teachers`) and a student (`_base_/students`).
-# Language has no part in training: the names are for validation.
+# SEED with the temperatures published for distillation from CLIP; a config adds a
+# teacher (`_base_/teachers`) and a student (`_base_/students`). Training does not use
+# the names; they are for validation.
 model = dict(
     type='SEED',
     projector=dict(type='Projector'),

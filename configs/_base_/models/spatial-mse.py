@@ -1,5 +1,5 @@
-# Spatial mimicry in the form of LightlyTrain's v2, with feature mimicry beside it, so
-# that the projector learns, too (v2 itself: global_term=None, zero_shot_bank=None, no
+# Spatial mimicry as in LightlyTrain's v2, with feature mimicry in addition, so that the
+# projector is trained as well (v2 itself: global_term=None, zero_shot_bank=None, no
 # validation). A config adds a teacher (`_base_/teachers`) and a student
 # (`_base_/students`). The names are for validation.
 model = dict(

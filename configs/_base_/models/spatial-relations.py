@@ -1,5 +1,5 @@
-# Spatial mimicry in the form of LightlyTrain's v3; a config adds a teacher
-# (`_base_/teachers`) and a student (`_base_/students`). The names are for validation.
+# Spatial mimicry as in LightlyTrain's v3; a config adds a teacher (`_base_/teachers`)
+# and a student (`_base_/students`). The names are for validation.
 model = dict(
     type='SpatialMimicry',
     projector=dict(type='Projector'),

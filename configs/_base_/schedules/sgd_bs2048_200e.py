@@ -1,6 +1,7 @@
 # The paper's settings for a global batch of 2048 (8 x 256): lr is 0.03 * 2048 / 256.
-# `--auto-scale-lr` keeps that ratio for another batch. The rate changes every iteration;
-# the authors' code sets it once an epoch (sgd_bs2048_200e_epochwise.py).
+# `--auto-scale-lr` keeps this ratio for other batch sizes. The learning rate is updated
+# every iteration; the authors' code sets it once per epoch
+# (sgd_bs2048_200e_epochwise.py).
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     dtype='float16',

@@ -1,5 +1,5 @@
-# The schedule of the authors' code: the rate changes once an epoch, the cosine spans all
-# epochs, and the warm-up is laid over its beginning.
+# The schedule of the authors' code: the learning rate changes once per epoch, the
+# cosine spans all epochs, and the warm-up replaces its beginning.
 _base_ = './sgd_bs2048_200e.py'
 
 param_scheduler = [

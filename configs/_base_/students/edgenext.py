@@ -1,6 +1,7 @@
-# EdgeNeXt-small: 5.3 M parameters. The last norm stays in front of the pooling, as
-# downstream use wants it. There is a norm for each map, so all maps are given here and
-# a detector finds every key; the earlier norms stay as they start, the identity.
+# EdgeNeXt-small: 5.3 M parameters. The last norm is applied before pooling, as needed
+# downstream. There is one norm per output map, so all maps are output here and a
+# detector finds every key. The norms of the earlier maps keep their initial values
+# (identity).
 student = dict(
     backbone=dict(
         type='mmpretrain.EdgeNeXt',

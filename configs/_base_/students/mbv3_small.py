@@ -1,6 +1,6 @@
-# MobileNetV3-small: 0.9 M parameters.
-# Its BatchNorm momentum is 0.01: in a short run (under some thousand iterations)
-# the running statistics stay near their start. Set `norm_cfg` momentum 0.1 there.
+# MobileNetV3-small: 0.9 M parameters. Its BatchNorm momentum is 0.01: in a short run
+# (less than a few thousand iterations) the running statistics stay close to their
+# initial values. Use momentum 0.1 in `norm_cfg` there.
 student = dict(
     backbone=dict(type='mmpretrain.MobileNetV3', arch='small'),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),

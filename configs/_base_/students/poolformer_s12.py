@@ -1,6 +1,6 @@
-# PoolFormer-s12: 11.4 M parameters. The backbone has a norm for each map it gives, so
-# it gives all of them here and a detector finds every key. The last one is distilled;
-# the earlier norms stay as they start, the identity.
+# PoolFormer-s12: 11.4 M parameters. There is one norm per output map, so all maps are
+# output here and a detector finds every key. The last map is distilled; the norms of
+# the earlier maps keep their initial values (identity).
 student = dict(
     backbone=dict(
         type='mmpretrain.PoolFormer',

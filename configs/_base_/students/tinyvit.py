@@ -1,5 +1,6 @@
-# TinyViT-5m: 5.1 M parameters, for classification only: its input has one size,
-# and its first map has stride 8. It pools by itself, so there is no neck.
+# TinyViT-5m: 5.1 M parameters, for classification only: its input size is fixed, and
+# its first feature map has stride 8. The backbone includes pooling, so there is no
+# neck.
 student = dict(
     backbone=dict(
         type='mmpretrain.TinyViT',

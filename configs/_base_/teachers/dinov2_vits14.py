@@ -1,4 +1,4 @@
-# DINOv2's ViT-S/14, as mmpretrain publishes it: 384 features, no text. It was trained
+# DINOv2's ViT-S/14, as published by mmpretrain: 384 features, no text. It was trained
 # at 518 pixels; at 224 the backbone resizes its position embeddings. `checkpoint` also
 # takes a local file.
 teacher = dict(

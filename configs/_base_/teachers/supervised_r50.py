@@ -1,4 +1,4 @@
-# A ResNet-50 that learned ImageNet-1k's labels, as mmpretrain publishes it: 2048
+# A ResNet-50 trained with ImageNet-1k's labels, as published by mmpretrain: 2048
 # features, no text. `checkpoint` also takes a local file.
 teacher = dict(
     type='MMPretrainTeacher',

@@ -1,5 +1,5 @@
-# SwAV's ResNet-50 (200 epochs on ImageNet-1k without labels), as mmpretrain
-# publishes it: 2048 features, no text. `checkpoint` also takes a local file.
+# SwAV's ResNet-50 (200 epochs on ImageNet-1k without labels), as published by
+# mmpretrain: 2048 features, no text. `checkpoint` also takes a local file.
 teacher = dict(
     type='MMPretrainTeacher',
     backbone=dict(type='mmpretrain.ResNet', depth=50, out_indices=(3,)),

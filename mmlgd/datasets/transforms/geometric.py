@@ -16,10 +16,11 @@ from mmpretrain.datasets.transforms import RandomResizedCrop
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import TRANSFORMS
+from mmlgd.utils.checks import check_in_range
 
 from .decoding import REDUCTIONS, decode, jpeg_size, read_file
 
-#: A reduced crop keeps at least so many times the pixels of a side that are asked for.
+#: A reduced crop keeps at least this multiple of the requested side in pixels.
 #: libjpeg's filter is sharper than the resizing's; from 1.5 on, what is left of that is
 #: no more than between bilinear and bicubic resizing (PSNR 43 dB and more).
 MARGIN = 1.5
@@ -143,7 +144,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
         return results
 
     def _draw(self, size: tuple[int, int]) -> Box:
-        # mmpretrain asks for an image, of which it reads nothing but the shape.
+        # mmpretrain requires an image, but reads only its shape.
         return self.rand_crop_params(SimpleNamespace(shape=size))
 
     def _reduction(self, height: int, width: int) -> int:
@@ -173,9 +174,7 @@ class FastRandomFlip(BaseTransform):
     """
 
     def __init__(self, prob: float = 0.5) -> None:
-        if not isinstance(prob, Real) or not 0 <= prob <= 1:
-            raise ConfigError(f'FastRandomFlip.prob must be in [0, 1], not {prob!r}.')
-        self.prob = prob
+        self.prob = check_in_range('FastRandomFlip.prob', prob, 0, 1)
 
     def transform(self, results: dict) -> dict:
         """Mirror ``results['img']`` at times and return ``results``."""

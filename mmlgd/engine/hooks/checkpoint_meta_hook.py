@@ -7,7 +7,7 @@ from torch import nn
 
 from mmlgd.registry import HOOKS
 from mmlgd.utils.model import unwrap_model
-from mmlgd.utils.stored_config import check_plain, find_test_pipeline, plain_config
+from mmlgd.utils.plain_config import check_plain, find_test_pipeline, plain_config
 from mmlgd.utils.weights_only import plain_message_hub
 
 from .whole_checkpoint_hook import WholeCheckpointHook

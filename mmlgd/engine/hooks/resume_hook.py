@@ -2,36 +2,20 @@
 
 import warnings
 from copy import deepcopy
-from typing import Any
 
-from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, ReduceOnPlateauParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.engine.training_record import (
+    compare_groups,
+    compare_records,
+    compare_schedulers,
+    group_options,
+    training_record,
+)
+from mmlgd.errors import ConfigError
 from mmlgd.registry import HOOKS
-from mmlgd.utils.config_types import class_name
-
-#: State of a scheduler that changes while it runs, and base values, which are the
-#: optimizer's options.
-_PROGRESS = {
-    'base_values',
-    'best',
-    'cooldown_counter',
-    'last_step',
-    'num_bad_epochs',
-    'verbose',
-    '_global_step',
-    '_last_value',
-}
-#: Of a dataset's description, which may list many images.
-_MAX_TEXT = 2000
-#: What a resumed run may not change, with the reason.
-_FIXED = {
-    'by_epoch': 'epochs and iterations count differently',
-    'optimizer': "another optimizer cannot use this one's state",
-}
 
 
 @HOOKS.register_module()
@@ -69,13 +53,11 @@ class ResumeHook(Hook):
             runner.optim_wrapper, OptimWrapper
         ):
             return
-        around = _compare_records(checkpoint['meta'], training_record(runner))
-        fresh = [_options(group) for group in runner.optim_wrapper.param_groups]
+        around = compare_records(checkpoint['meta'], training_record(runner))
+        fresh = [group_options(group) for group in runner.optim_wrapper.param_groups]
         stepped = [
-            *_compare_groups(_stored_groups(checkpoint), fresh),
-            *_compare_schedulers(
-                checkpoint.get('param_schedulers'), runner.param_schedulers
-            ),
+            *compare_groups(checkpoint, fresh),
+            *compare_schedulers(checkpoint, runner.param_schedulers),
         ]
         _count_in_new_epochs(runner, checkpoint['meta'])
         if around or stepped:
@@ -104,126 +86,6 @@ class ResumeHook(Hook):
             )
             _step_to_now(runner)
         self._wanted = None
-
-
-def training_record(runner: Runner) -> dict[str, Any]:
-    """What a training does, as plain data."""
-    loader, loop, cfg = runner.train_dataloader, runner.train_loop, runner.cfg
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
-    schedule = cfg.get('param_scheduler') or []
-    plain = [each.to_dict() for each in _as_list(schedule) if hasattr(each, 'to_dict')]
-    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-    return dict(
-        by_epoch=isinstance(loop, EpochBasedTrainLoop),
-        max_epochs=runner.max_epochs,
-        max_iters=runner.max_iters,
-        optimizer=type(optimizer).__name__,
-        lr=float(optimizer.defaults['lr']) if optimizer is not None else None,
-        schedule=_as_text(plain),
-        batch_size=loader.batch_size,
-        ranks=get_world_size(),
-        images=len(loader.dataset),
-        dataset=_describe(dataset)[:_MAX_TEXT],
-    )
-
-
-def _describe(dataset: Any) -> str:
-    """A dataset's config on one line: wrappers and options, without transforms."""
-    if not isinstance(dataset, dict):
-        return type(dataset).__name__
-    options = [
-        f'{key}={value}'
-        for key, value in sorted(dataset.items())
-        if key not in ('type', 'pipeline', 'dataset', 'datasets')
-    ]
-    inner = (
-        [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', ())
-    )
-    options += [_describe(each) for each in inner]
-    return f'{class_name(dataset.get("type", ""))}({", ".join(options)})'
-
-
-def _as_list(value: Any) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _as_text(value: Any) -> Any:
-    """Leave plain values as they are, and write others as text."""
-    if isinstance(value, dict):
-        return {str(key): _as_text(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_text(each) for each in value]
-    plain = value is None or isinstance(value, (bool, int, float, str))
-    return value if plain else str(value)
-
-
-def _compare_records(meta: dict, now: dict) -> list[str]:
-    before = meta.get('training', {})
-    changed = {
-        key: (before[key], value)
-        for key, value in now.items()
-        if key in before and before[key] != value
-    }
-    for key, reason in _FIXED.items():
-        if key in changed:
-            raise ConfigError(
-                f'--resume: {key} was {changed[key][0]} in the checkpoint and is '
-                f'{changed[key][1]} in the config; {reason}. Keep it, or start a new run '
-                'from the weights with --cfg-options load_from=....'
-            )
-    # The exact differences of these are those of the states.
-    shown = {key for key in changed if key not in ('lr', 'schedule')}
-    if now['by_epoch']:
-        shown.discard('max_iters')
-    return [f'{k} {changed[k][0]} -> {changed[k][1]}' for k in now if k in shown]
-
-
-def _stored_groups(checkpoint: dict) -> list[dict]:
-    state = checkpoint['optimizer']
-    base = state.get('base_param_settings')
-    groups = [*state['param_groups'], *([base] if base is not None else [])]
-    return [_options(group) for group in groups]
-
-
-def _options(group: dict) -> dict:
-    """Options of a parameter group as they were before any schedule."""
-    options = {key: value for key, value in group.items() if key != 'params'}
-    for key in [key for key in options if key.startswith('initial_')]:
-        options[key.removeprefix('initial_')] = options.pop(key)
-    return options
-
-
-def _compare_groups(before: list[dict], now: list[dict]) -> list[str]:
-    if len(before) != len(now):
-        raise CheckpointError(
-            f"--resume: the checkpoint's optimizer has {len(before)} parameter groups, "
-            f"the config's {len(now)}; keep model and optim_wrapper.paramwise_cfg."
-        )
-    found: dict[str, None] = {}
-    for old, new in zip(before, now):
-        for key in new:
-            if key in old and old[key] != new[key]:
-                found[f'optimizer.{key} {old[key]} -> {new[key]}'] = None
-    return [*list(found)[:4], *(['...'] if found and len(found) > 4 else [])]
-
-
-def _compare_schedulers(before: list[dict] | None, now: list | None) -> list[str]:
-    before, now = before or [], now or []
-    if len(before) != len(now):
-        return [f'{len(before)} parameter schedulers -> {len(now)}']
-    found = []
-    for index, (old, scheduler) in enumerate(zip(before, now)):
-        name, new = type(scheduler).__name__, scheduler.state_dict()
-        keys = (old.keys() | new.keys()) - _PROGRESS
-        if old.keys() - new.keys() - _PROGRESS and new.keys() - old.keys() - _PROGRESS:
-            found.append(f'param_scheduler.{index} is now a {name}')
-            continue
-        found += [
-            f'{name}.{key} {old[key]} -> {new[key]}'
-            for key in sorted(keys & old.keys() & new.keys())
-            if old[key] != new[key]
-        ]
-    return found
 
 
 def _check_can_be_stepped(schedulers: list | None) -> None:

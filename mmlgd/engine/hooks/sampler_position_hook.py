@@ -30,7 +30,7 @@ class SamplerPositionHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._loaded = None
+        self._loaded: int | None = None
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Save the number of images that are drawn in the iterations done."""

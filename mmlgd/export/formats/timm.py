@@ -45,7 +45,8 @@ class TimmFormat(LibraryFormat):
         if ours.pads_unevenly:
             name, native_eps = f'tf_{name}', 1e-3
         arguments = {} if ours.eps == native_eps else dict(bn_eps=ours.eps)
-        namer = ours.stages and _namer(ours.stages, family == 'MobileNetV3')
+        is_v3 = family == 'MobileNetV3'
+        namer = _namer(ours.stages, is_v3) if ours.stages else None
         return Target(name, arguments, namer)
 
     def build(self, target: Target) -> nn.Module:
@@ -137,7 +138,7 @@ def _namer(stages: Sequence[int], last_is_block: bool) -> Namer:
             project=end,
         )[place.role]
         if place.kind == 'bn':
-            norms = [r for r in ('expand', 'depthwise', 'project') if r in place.roles]
+            norms = [role for role in place.roles if role not in ('reduce', 'excite')]
             layer = f'bn{norms.index(place.role) + 1}'
         return f'blocks.{stage}.{index}.{layer}.{place.leaf}'
 

@@ -77,7 +77,7 @@ def places(keys: Iterable[str]) -> dict[str, Place]:
     """
     found = {key: _BLOCKS.fullmatch(key) for key in keys}
     names = list(dict.fromkeys(m['block'] for m in found.values() if m))
-    convs = {name: [] for name in names}
+    convs: dict[str, list[str]] = {name: [] for name in names}
     for match in found.values():
         if match and match['conv'] not in convs[match['block']]:
             convs[match['block']].append(match['conv'])
@@ -92,6 +92,7 @@ def places(keys: Iterable[str]) -> dict[str, Place]:
             result[key] = Place(block, role, match['kind'], match['leaf'], key, order)
         else:
             outer = _OUTER.fullmatch(key)
+            assert outer, key  # a backbone with other layers is refused before
             where = (len(names), 'last') if seen_block else (-1, 'stem')
             result[key] = Place(*where, outer['kind'], outer['leaf'], key)
     return result

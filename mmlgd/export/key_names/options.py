@@ -44,7 +44,7 @@ def changed_options(backbone: dict, cls: type) -> dict:
         for key, value in arguments_of(backbone).items()
         if key not in _HARMLESS and _plain(value) != _plain(defaults.get(key))
     }
-    always = ('depth', 'arch', 'norm_cfg')
+    always: tuple[str, ...] = ('depth', 'arch', 'norm_cfg')
     always += ('conv_cfg',) if cls.__name__ == 'EfficientNet' else ()
     named = {key: defaults[key] for key in always if key in defaults}
     return {**named, **changed}
@@ -68,7 +68,7 @@ def check_only(name: str, library: str, options: dict, known: Iterable[str]) -> 
 
 
 class PublishedModel(NamedTuple):
-    """What tells the published models of a family apart.
+    """Options in which the published models of a family differ.
 
     Attributes:
         variant (object): The depth of a ResNet, 'small' or 'large', 'b0' to 'b4'; None

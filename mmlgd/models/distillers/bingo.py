@@ -75,7 +75,7 @@ class BINGO(BaseDistiller):
         # No number of an epoch is kept: torch.compile would compile again for each.
         self.is_warming_up = epoch < self.warmup_epochs
 
-    def loss(
+    def loss(  # type: ignore[override]  # no stored embeddings: see BaseDistiller.loss
         self, inputs: Sequence[torch.Tensor], data_samples: list | None = None
     ) -> dict:
         """The losses of one batch of pairs; then the anchors enter the queue.

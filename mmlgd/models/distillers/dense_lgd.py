@@ -56,7 +56,9 @@ class DenseLGD(LGD):
             self.map_dims[-1], self.teacher.embed_dims, kernel_size=1
         )
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    def loss(  # type: ignore[override]  # no stored embeddings: see BaseDistiller.loss
+        self, inputs: torch.Tensor, data_samples: list | None = None
+    ) -> dict:
         """The losses of one batch, weighted; then the visual bank is updated.
 
         Args:

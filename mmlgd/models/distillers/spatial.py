@@ -99,7 +99,9 @@ class SpatialMimicry(BaseDistiller):
         if global_term is None:
             self._freeze_projector()
 
-    def loss(self, inputs: torch.Tensor, data_samples: list | None = None) -> dict:
+    def loss(  # type: ignore[override]  # no stored embeddings: see BaseDistiller.loss
+        self, inputs: torch.Tensor, data_samples: list | None = None
+    ) -> dict:
         """The losses of one batch.
 
         Args:

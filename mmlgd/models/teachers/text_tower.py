@@ -106,8 +106,8 @@ class TextTower(nn.Module):
                     f'The tokenizer of {self.name} cannot be loaded: '
                     f'{first_lines(error)}\nInstall the package that it names '
                     '("transformers<5", for the tokenizers of a hub: mmpretrain fails '
-                    'beside later ones). Without network, copy the tokenizer here and set tokenizer of OpenCLIPTeacher to its '
-                    'folder; or load a bank file that tools/build_text_bank.py wrote '
-                    'elsewhere.'
+                    'beside later ones). Without network, copy the tokenizer here and '
+                    'set tokenizer of OpenCLIPTeacher to its folder; or load a bank file '
+                    'that tools/build_text_bank.py wrote elsewhere.'
                 ) from error
         return self._tokenizer

@@ -1,4 +1,4 @@
-"""Names that the encoder reads alike, or does not read to their end."""
+"""Names with the same tokens, and names that are truncated."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_two_names_of_the_same_tokens_are_refused(teacher, first, second, reason
 
 
 def test_names_that_only_one_template_cuts_off_are_told_apart(teacher, said):
-    # 74 tokens of the name fit alone, but not after 'a photo of a'.
+    # 74 tokens of the name fit, but not after 'a photo of a'.
     names = ['cat ' * 73 + 'dog', 'cat ' * 73 + 'cow']
     bank = bank_of(names, ['a photo of a {}', '{}'])
     bank.build(teacher)

@@ -111,7 +111,7 @@ def test_cache_is_used_and_keyed(tmp_path):
     assert len(list(tmp_path.glob('text_bank_*.pth'))) == 2
 
 
-def test_broken_cache_file_is_built_anew(tmp_path):
+def test_broken_cache_file_is_rebuilt(tmp_path):
     bank = toy_bank()
     bank.build(ToyTeacher(), tmp_path)
     (file,) = tmp_path.glob('*.pth')
@@ -150,7 +150,7 @@ def test_state_of_other_templates_is_refused():
         toy_bank(templates=['an {}.']).load_state_dict(bank.state_dict())
 
 
-def test_state_that_tells_no_templates_is_taken():
+def test_state_without_templates_is_accepted():
     bank = toy_bank()
     bank.build(ToyTeacher())
     state = bank.state_dict()

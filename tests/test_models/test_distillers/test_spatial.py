@@ -55,7 +55,7 @@ def reference_losses(model, inputs, stage, tau):
         mimicry=reference.mimicry(student, teacher),
     )
     if model.queue is not None:
-        # The batch takes the first places before its own loss.
+        # The batch is enqueued at the start before its own loss.
         queue = arrays(model.queue.embeddings)[0].copy()
         queue[: len(teacher)] = teacher
         wanted['queue'] = reference.queue_term(student, teacher, queue, tau)
@@ -222,7 +222,7 @@ def test_no_prediction_by_an_untrained_projector():
         spatial(global_term=None, zero_shot_bank=BANK)
 
 
-def test_one_place_has_no_relations():
+def test_a_single_location_has_no_relations():
     model = spatial(teacher=dict(type='MapTeacher', stride=16))
 
     with pytest.raises(ConfigError, match="16 pixels is a single place.*form='mse'"):

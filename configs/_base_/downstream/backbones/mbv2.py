@@ -1,11 +1,12 @@
-# MobileNetV2 for dense prediction: maps of stride 4, 8, 16, 32. Its ReLU6 stays.
+# MobileNetV2 for dense prediction: feature maps of stride 4, 8, 16, 32, with its ReLU6
+# activation.
 _base_ = '../normalization.py'
 
 backbone = dict(
     type='mmpretrain.MobileNetV2',
     widen_factor=1.0,
     out_indices=(1, 2, 4, 6),
-    # Not frozen, statistics over all GPUs: see r18.py.
+    # Not frozen, SyncBN: see r18.py.
     frozen_stages=-1,
     norm_eval=False,
     norm_cfg=dict(type='SyncBN', requires_grad=True),
@@ -17,5 +18,6 @@ backbone = dict(
 )
 channels = [24, 32, 96, 320]
 
-# The last convolution (320 -> 1280) lies behind the last map and gets no gradient.
+# The last convolution (320 -> 1280) comes after the last output map and gets no
+# gradient.
 find_unused_parameters = True

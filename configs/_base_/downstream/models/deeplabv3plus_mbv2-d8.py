@@ -1,7 +1,8 @@
 _base_ = ['mmseg::_base_/models/deeplabv3plus_r50-d8.py', '../backbones/mbv2.py']
 
-# mmpretrain's MobileNetV2 has no dilation. mmseg's has, and takes the same tensors
-# under the same names: all but those of the convolution behind the last map.
+# mmpretrain's MobileNetV2 does not support dilation. mmseg's does, and has the same
+# tensors under the same names, except those of the convolution after the last output
+# map.
 data_preprocessor = _base_.normalization
 model = dict(
     data_preprocessor=data_preprocessor,

@@ -1,9 +1,9 @@
 _base_ = ['mmseg::_base_/models/lraspp_m-v3-d8.py', '../backbones/mbv3.py']
 
-# mmseg's MobileNetV3 dilates its last two stages, without which the head's window of
-# 49 x 49 would not fit on the last map. It takes the same tensors under the same
-# names. Its convolutions of stride 2 pad on two sides instead of four, which shifts
-# the maps of stride 2, 4, 8 by 1, 3, 7 pixels of the image.
+# mmseg's MobileNetV3 dilates its last two stages; otherwise the head's window of 49 x
+# 49 would be larger than the last map. It has the same tensors under the same names.
+# Its convolutions of stride 2 pad two sides instead of four, which shifts the maps of
+# stride 2, 4, 8 by 1, 3, 7 image pixels.
 data_preprocessor = _base_.normalization
 model = dict(
     data_preprocessor=data_preprocessor,

@@ -1,6 +1,6 @@
 _base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py', '../backbones/mbv2.py']
 
-# As published: three maps of stride 8, 16, 32, and anchors on these alone.
+# As in the authors' code: three maps of stride 8, 16, 32, with anchors on these only.
 strides = [8, 16, 32]
 model = dict(
     data_preprocessor=_base_.normalization,

@@ -1,6 +1,6 @@
 _base_ = ['mmseg::_base_/models/pspnet_r50-d8.py', '../backbones/r18.py']
 
-# Dilation instead of the last two strides: the same weights at stride 8.
+# Dilation replaces the last two strides, so the same weights are used at stride 8.
 data_preprocessor = _base_.normalization
 model = dict(
     data_preprocessor=data_preprocessor,

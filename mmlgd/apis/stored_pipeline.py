@@ -1,0 +1,70 @@
+"""The test pipeline that a checkpoint carries, for images of any size."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+
+from mmlgd.errors import CheckpointError, DataError, MMLGDError
+from mmlgd.registry import TRANSFORMS
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
+from mmlgd.utils.stored_config import building, trusted_config
+
+
+class StoredPipeline:
+    """Steps that prepare an image (H, W, 3), uint8 BGR, before normalisation.
+
+    The steps are those that the run was tested with. Where those leave the size as it
+    is, as for a dataset of one size, images are resized to the student's first.
+    """
+
+    def __init__(self, record: CheckpointMeta) -> None:
+        record.require('test_pipeline')
+        path, scope = record.path, record.default_scope
+        steps = [
+            trusted_config(step, path, 'TRANSFORMS', scope)
+            for step in record.test_pipeline or ()
+        ]
+        # Trained on gray images: colours are taken out, as they never were there.
+        self._gray = any('GrayToBGR' in str(step.get('type')) for step in steps)
+        with building(path, 'test pipeline', scope):
+            self._steps = Compose([TRANSFORMS.build(step) for step in steps])
+            sizes = [
+                self._run(np.zeros(size, np.uint8)) for size in ((9, 14), (12, 11))
+            ]
+        if sizes[0].shape != sizes[1].shape:
+            size: Any = record.image_size
+            height, width = (size, size) if isinstance(size, int) else size
+            resize = dict(type='Resize', scale=(width, height), backend='pillow')
+            self._steps.transforms.insert(0, TRANSFORMS.build(resize))
+            print_log(
+                f'The test pipeline of {path} takes images of any size; they are resized '
+                f'to {height}x{width}.',
+                'current',
+            )
+
+    def __call__(self, image: np.ndarray) -> torch.Tensor:
+        """The image as uint8 tensor (3, h, w)."""
+        if self._gray:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        try:
+            return self._run(image)
+        except MMLGDError:
+            raise
+        except Exception as error:  # OpenCV's and Pillow's on absurd sizes
+            raise DataError(
+                f'An image of {image.shape[1]}x{image.shape[0]} pixels cannot be '
+                f'processed by the test pipeline: {error}'
+            ) from error
+
+    def _run(self, image: np.ndarray) -> torch.Tensor:
+        if image.ndim == 2 and not self._gray:
+            image = np.repeat(image[..., None], 3, axis=2)
+        size = image.shape[:2]
+        inputs = self._steps(dict(img=image, img_shape=size, ori_shape=size))['inputs']
+        if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
+            raise CheckpointError('The test pipeline must end with PackInputs.')
+        return inputs

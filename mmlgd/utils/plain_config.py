@@ -1,0 +1,99 @@
+"""Configs as plain data: dicts, lists, tuples, numbers, texts, booleans and None."""
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
+
+_MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
+
+
+def check_plain(config: object) -> Any:
+    """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
+
+    Raises:
+        ValueError: It holds something else, or is very deep or large; the text is the
+            end of a sentence.
+    """
+    budget = [_MAX_ITEMS]
+
+    def copy(value: object, depth: int) -> object:
+        budget[0] -= 1
+        if depth > _MAX_DEPTH or budget[0] < 0:
+            raise ValueError('is nested too deeply, or too large, for a config')
+        if isinstance(value, dict):
+            if not all(type(key) in (str, int) for key in value):
+                raise ValueError('has keys that are neither texts nor whole numbers')
+            return {key: copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [copy(item, depth + 1) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        is_plain = value is None or type(value) in (bool, int, float, str)
+        if not is_plain or (isinstance(value, str) and len(value) > _MAX_TEXT):
+            raise ValueError(f'holds a {type(value).__name__}, which is not plain data')
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f'holds the number {value}')
+        return value
+
+    return copy(config, 0)
+
+
+def plain_config(config: object) -> object:
+    """A config as plain data, to be stored: classes become the names of their types.
+
+    Args:
+        config (object): Of mmengine, in any style.
+
+    Returns:
+        object: The same in dicts, lists, tuples and simple values.
+    """
+    if isinstance(config, Mapping):
+        return {key: plain_config(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        items = [plain_config(item) for item in config]
+        return items if isinstance(config, list) else tuple(items)
+    return _type_name(config) if inspect.isclass(config) else config
+
+
+def find_test_pipeline(config: Mapping) -> list | None:
+    """The steps that a config tests or validates with, after an image is read."""
+    for name in ('test_dataloader', 'val_dataloader'):
+        loader = config.get(name)
+        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
+        pipeline = _innermost_pipeline(dataset)
+        if isinstance(pipeline, (list, tuple)):
+            return [step for step in pipeline if 'LoadImage' not in name_of(step)]
+    return None
+
+
+def name_of(step: Mapping) -> str:
+    """A config's type without its scope; '' where it has none."""
+    kind = step.get('type', '') if isinstance(step, Mapping) else ''
+    # A class in a config of this process; whatever else a file may hold has no name.
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.split('.')[-1]
+
+
+def _innermost_pipeline(dataset: Any) -> list | None:
+    """The pipeline of a dataset, or of the first one inside of wrappers."""
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(dataset, Mapping):
+            return None
+        if dataset.get('pipeline'):
+            return dataset['pipeline']
+        several: Any = dataset.get('datasets')
+        is_several = isinstance(several, (list, tuple)) and several
+        dataset = several[0] if is_several else dataset.get('dataset')
+    return None
+
+
+def _type_name(cls: type) -> str:
+    """The name by which registries know a class, with its scope."""
+    for root in (MODELS, WEIGHT_INITIALIZERS, TRANSFORMS):
+        for registry in (*root.children.values(), root):
+            for name, known in registry.module_dict.items():
+                if known is cls:
+                    return f'{registry.scope}.{name}'
+    return f'{cls.__module__}.{cls.__qualname__}'
