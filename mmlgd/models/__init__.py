@@ -24,6 +24,7 @@ from .teachers import (
     BaseTeacher,
     MMPretrainTeacher,
     OpenCLIPTeacher,
+    TIMMTeacher,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     'SpatialMimicry',
     'Student',
     'TIMMBackbone',
+    'TIMMTeacher',
     'TextualSemanticsBank',
     'VisualSemanticsBank',
 ]

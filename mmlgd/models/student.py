@@ -11,7 +11,9 @@ from torch import nn
 from mmlgd.errors import ConfigError
 from mmlgd.models.backbones import check_timm_name
 from mmlgd.models.pooled_features import TIMM_POOLING, pool_features, probe_pooling
+from mmlgd.models.resizing import resize_images
 from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_count
 
 # Use neck=None for backbones that return vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
@@ -29,6 +31,9 @@ class Student(BaseModel):
             forward pass, D is the teacher's. Defaults to ``Projector``.
         image_size (int): Side of the images that find h, in pixels; a
             backbone bound to its own ``img_size`` keeps that. Defaults to 224.
+        student_size (int, optional): Side to which images of ``image_size`` are
+            resized before the backbone sees them, in pixels. Images of any other size
+            are taken as they come. Defaults to None: all are.
         data_preprocessor (dict | nn.Module, optional): Defaults to None: images
             are taken as they come.
         init_cfg (dict, optional): Initialisation. Defaults to None.
@@ -49,17 +54,23 @@ class Student(BaseModel):
         neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         image_size: int = 224,
+        student_size: int | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        if student_size is not None:
+            name = f'{type(self).__name__}.student_size'
+            student_size = check_count(name, student_size, 1)
+        self.student_size = student_size
+        self._crop_size = _pair(image_size)
         if str(backbone.get('type')).endswith('TIMMBackbone'):
             check_timm_name(backbone.get('model_name', ''))
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         # Most backbones that are bound to a size keep it; those of timm do not.
         own_size = getattr(self.backbone, 'img_size', backbone.get('img_size'))
-        self._probe(own_size or image_size)
+        self._probe(student_size or own_size or image_size)
         _warn_of_plain_maps(self.backbone)
         projector = {'type': 'Projector', **(projector or {})}
         for name, width in (
@@ -76,7 +87,17 @@ class Student(BaseModel):
 
     def extract_feat(self, inputs: torch.Tensor) -> torch.Tensor:
         """Pooled features (B, h) of normalised images (B, 3, H, W)."""
-        return self.pool(self.backbone(inputs))
+        return self.pool(self.run_backbone(inputs))
+
+    def run_backbone(self, inputs: torch.Tensor) -> torch.Tensor | tuple:
+        """What the backbone gives for images (B, 3, H, W), resized where that is set."""
+        return self.backbone(self.student_view(inputs))
+
+    def student_view(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, H, W) in the size that the student sees, see ``student_size``."""
+        if self.student_size is None or tuple(inputs.shape[-2:]) != self._crop_size:
+            return inputs
+        return resize_images(inputs, self.student_size)
 
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         """Embed images.

@@ -25,6 +25,7 @@ ORIGIN_KEYS = (
     'image_mean',
     'image_std',
     'image_size',
+    'student_size',
     'to_rgb',
 )
 # Entries that models fill in themselves where an older file has none.

@@ -84,7 +84,7 @@ def trusted_config(
 
     Returns:
         dict: A copy without the weights to start from. A teacher keeps its own, which
-        are a local file or a tag of open_clip; others are refused.
+        are a local file or a tag of open_clip or timm; others are refused.
 
     Raises:
         CheckpointError: A type is not a name, is of a foreign library, is unknown or of

@@ -225,7 +225,9 @@ def test_no_prediction_by_an_untrained_projector():
 def test_a_single_location_has_no_relations():
     model = spatial(teacher=dict(type='MapTeacher', stride=16))
 
-    with pytest.raises(ConfigError, match="16 pixels has a single location.*form='mse'"):
+    with pytest.raises(
+        ConfigError, match="16 pixels has a single location.*form='mse'"
+    ):
         model(images(), mode='loss')
     one_place = spatial(teacher=dict(type='MapTeacher', stride=16), form='mse')
     assert one_place(images(), mode='loss')['loss_spatial'] > 0
