@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import torch
 
 from benchmarks import ROOT
-from mmlgd.dependencies import GATES, installed_distributions
+from mmlgd.dependencies import REQUIREMENTS, installed_distributions
 from mmlgd.utils.collect_env import git_revision
 
 
@@ -49,8 +49,8 @@ def provenance() -> dict:
         ``machine`` and ``versions`` (dict, by distribution).
     """
     versions = dict(Python=platform.python_version())
-    for gate in GATES:
-        for name, number in installed_distributions(gate).items():
+    for requirement in REQUIREMENTS:
+        for name, number in installed_distributions(requirement).items():
             versions[name] = str(number)
     return dict(
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),

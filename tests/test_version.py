@@ -1,4 +1,4 @@
-"""Version gates, light import and config packages."""
+"""Version checks, light import and config packages."""
 
 import re
 import subprocess
@@ -11,10 +11,10 @@ from mmengine.registry import Registry
 
 import mmlgd
 from mmlgd import dependencies, registry
-from mmlgd.dependencies import Gate, check_gate, in_range
+from mmlgd.dependencies import Requirement, check_requirement, in_range
 from mmlgd.errors import DependencyError, MMLGDError
 
-GATE = Gate('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
+REQUIREMENT = Requirement('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
 
 
 @pytest.fixture
@@ -45,19 +45,19 @@ def test_version_info_matches_version():
     ],
 )
 def test_range_includes_minimum_and_excludes_limit(found, accepted):
-    assert in_range(found, GATE) is accepted
+    assert in_range(found, REQUIREMENT) is accepted
 
 
-@pytest.mark.parametrize('name', GATE.distributions)
+@pytest.mark.parametrize('name', REQUIREMENT.distributions)
 def test_either_distribution_name_passes(installed, name):
     installed[name] = '0.10.3'
-    check_gate(GATE)
+    check_requirement(REQUIREMENT)
 
 
 def test_error_names_package_version_range_and_how_to_fix_it(installed):
     installed['somelib'] = '0.8.1'
     with pytest.raises(DependencyError) as caught:
-        check_gate(GATE)
+        check_requirement(REQUIREMENT)
     message = str(caught.value)
     for part in ('somelib 0.8.1', '>=0.10,<1', "pip install 'somelib>=0.10,<1'"):
         assert part in message
@@ -66,18 +66,18 @@ def test_error_names_package_version_range_and_how_to_fix_it(installed):
 
 def test_missing_library_is_refused_only_if_required(installed):
     with pytest.raises(DependencyError, match='make env'):
-        check_gate(GATE)
-    check_gate(GATE._replace(required=False))
+        check_requirement(REQUIREMENT)
+    check_requirement(REQUIREMENT._replace(required=False))
 
 
 def test_optional_library_out_of_range_is_refused(installed):
     installed['fork-somelib'] = '1.2'
     with pytest.raises(DependencyError, match=r'fork-somelib 1\.2'):
-        check_gate(GATE._replace(required=False))
+        check_requirement(REQUIREMENT._replace(required=False))
 
 
 def test_source_tree_without_metadata_passes(installed):
-    check_gate(GATE._replace(module='json'))
+    check_requirement(REQUIREMENT._replace(module='json'))
 
 
 def test_import_is_light():
@@ -106,7 +106,7 @@ def test_mmseg_is_mapped_to_what_is_installed(installed, monkeypatch, names, exp
     packages = {'mmseg': 'mmsegmentation'}
     monkeypatch.setattr(dependencies, 'MODULE2PACKAGE', packages)
     installed.update(dict.fromkeys(names, '1.2.0'))
-    dependencies.name_config_packages()
+    dependencies.register_config_packages()
     assert packages['mmseg'] == expected
 
 

@@ -66,7 +66,7 @@ def student(backbone, neck=GAP, image_size=32):
 def test_outputs_with_other_axes_than_the_neck_are_refused(form, neck, named, channels):
     # With 4 channels there are as many rows, columns and channels.
     backbone = dict(type='Gives', form=form, channels=channels)
-    with pytest.raises(ConfigError, match=f'The student gives {named}'):
+    with pytest.raises(ConfigError, match=f'The student returns {named}'):
         student(backbone, neck)
 
 

@@ -69,7 +69,7 @@ def test_file_of_another_encoder_is_refused(tmp_path):
     bank.save(tmp_path / 'bank.pth', ToyTeacher())
     other = ToyTeacher()
     other.text.scale.data.fill_(2)
-    with pytest.raises(BankError, match='was made by toy_text'):
+    with pytest.raises(BankError, match='was built with toy_text'):
         toy_bank().load(tmp_path / 'bank.pth', other)
     # Without its text tower a teacher cannot be compared: the file is trusted.
     other = ToyTeacher()

@@ -129,7 +129,7 @@ def test_the_dense_term_needs_a_student_with_a_feature_map():
         patch_size=8,
         out_type='cls_token',
     )
-    with pytest.raises(ConfigError, match='gives vectors, but DenseLGD .* out_type'):
+    with pytest.raises(ConfigError, match='returns vectors, but DenseLGD .* out_type'):
         build(backbone=backbone, neck=None)
 
 

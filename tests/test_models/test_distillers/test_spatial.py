@@ -225,7 +225,9 @@ def test_no_prediction_by_an_untrained_projector():
 def test_a_single_location_has_no_relations():
     model = spatial(teacher=dict(type='MapTeacher', stride=16))
 
-    with pytest.raises(ConfigError, match="16 pixels is a single place.*form='mse'"):
+    with pytest.raises(
+        ConfigError, match="16 pixels has a single location.*form='mse'"
+    ):
         model(images(), mode='loss')
     one_place = spatial(teacher=dict(type='MapTeacher', stride=16), form='mse')
     assert one_place(images(), mode='loss')['loss_spatial'] > 0
@@ -243,7 +245,7 @@ def test_student_without_a_map():
         img_size=16,
         patch_size=8,
     )
-    with pytest.raises(ConfigError, match='student gives vectors.*out_type'):
+    with pytest.raises(ConfigError, match='student returns vectors.*out_type'):
         spatial(backbone=vit, neck=None)
 
 
