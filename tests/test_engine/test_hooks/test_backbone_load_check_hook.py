@@ -307,7 +307,7 @@ def test_take_refuses_to_test_checkpoints_without_normalisation(tmp_path, checkp
     contents['meta'] = {}
     torch.save(contents, tmp_path / 'silent.pth')
     cfg.load_from = str(tmp_path / 'silent.pth')
-    with pytest.raises(CheckpointError, match='does not carry the mean'):
+    with pytest.raises(CheckpointError, match='does not contain the mean'):
         Runner.from_cfg(cfg).test()
 
 
