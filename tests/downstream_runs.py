@@ -15,7 +15,8 @@ import mmlgd
 from mmlgd.registry import MODELS
 from tests.test_configs.shrink import CONFIGS
 
-STUDENTS = ('r18', 'mbv2', 'mbv3', 'effb0')
+TIMM_STUDENTS = ('mobilenetv4_conv_small', 'repvit_m1_0', 'fastvit_mci0')
+STUDENTS = ('r18', 'mbv2', 'mbv3', 'effb0', *TIMM_STUDENTS)
 CLIP = dict(
     image_mean=[122.7709383, 116.7460125, 104.09373615],
     image_std=[68.5005327, 66.6321579, 70.32316305],

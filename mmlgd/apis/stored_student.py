@@ -56,6 +56,7 @@ def stored_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.M
             backbone,
             embed_dims,
             image_size=size,
+            student_size=record.student_size,
             data_preprocessor=preprocessor,
             **parts,
         )

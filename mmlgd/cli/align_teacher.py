@@ -2,12 +2,12 @@
 
     mmlgd align-teacher configs/alignment/mocov3-r50.py
 
-The config has `teacher` (an MMPretrainTeacher without projection), `target` (an
-OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model requires) and,
-if wanted, `alignment` (strengths, held_out, num_images, seed). The projection is fitted
-in closed form; its strength is chosen by the mean cosine on held-out images. Prints a
-table; writes the projection and a JSON file next to it. Use it as
-`teacher=dict(type='MMPretrainTeacher', ..., projection=FILE, text_encoder=...)`.
+The config has `teacher` (an MMPretrainTeacher or a TIMMTeacher, without projection),
+`target` (an OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model
+requires) and, if wanted, `alignment` (strengths, held_out, num_images, seed). The
+projection is fitted in closed form; its strength is chosen by the mean cosine on held-out
+images. Prints a table; writes the projection and a JSON file next to it. Use it as
+`teacher=dict(..., projection=FILE, text_encoder=...)`.
 """
 
 import argparse

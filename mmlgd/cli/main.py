@@ -26,6 +26,10 @@ COMMANDS = {
         'mmlgd.cli.build_stored_views',
         'store augmented views with their teacher embeddings, or verify them',
     ),
+    'teacher-temperature': (
+        'mmlgd.cli.teacher_temperature',
+        'compare temperatures of a teacher on unlabeled images',
+    ),
     'check-datasets': (
         'mmlgd.cli.check_datasets',
         'show which datasets are there and how to get the others',

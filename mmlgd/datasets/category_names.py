@@ -58,6 +58,11 @@ def available_category_sets() -> list[str]:
     return _stems(_CATEGORY_DIR)
 
 
+def category_file(name: str) -> Path:
+    """The text file of a built-in category set."""
+    return _CATEGORY_DIR / f'{name}.txt'
+
+
 def available_template_sets() -> list[str]:
     """Names of the built-in sets of prompt templates, sorted."""
     return _stems(_TEMPLATE_DIR)

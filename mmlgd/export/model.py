@@ -25,7 +25,8 @@ class ExportModel:
         config (dict, optional): That of a backbone. Defaults to None: the module is more
             than a backbone.
         image_size (int | Sequence[int], optional): Side, or height and width, in
-            pixels. Defaults to None: the checkpoint's, else 224.
+            pixels. Defaults to None: the checkpoint's (``student_size`` before
+            ``image_size``), else 224.
         fold_preprocessing (str, optional): 'uint8' or 'float32': the model takes images
             of 0 to 255 in this type and normalises them itself. Defaults to None: it
             takes normalised float32 images.
@@ -57,7 +58,7 @@ class ExportModel:
         self.record, self.config = record, config or {}
         self.name = type(module).__name__
         if image_size is None:
-            image_size = record.image_size or 224
+            image_size = record.student_size or record.image_size or 224
         self.image_size = check_image_size(image_size)
         self.input_type = check_input_type(fold_preprocessing)
         if fold_preprocessing is not None:

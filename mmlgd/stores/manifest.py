@@ -18,6 +18,8 @@ from .shards import Shard, list_shards
 
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
+#: What stores say that were written before these fields were there.
+_FIELDS_ADDED = dict(logit_scale=None)
 _MAX_BYTES = 16 * 2**20
 _MAX_SHARDS = 2**22
 #: Libraries whose versions may change the pixels of a view.
@@ -52,6 +54,7 @@ class Manifest:
     libraries: dict = field(default_factory=pixel_libraries)
     num_views: int = 0
     segments: list = field(default_factory=list)
+    logit_scale: float | None = None
 
     @property
     def num_images(self) -> int:
@@ -89,7 +92,7 @@ class Manifest:
             DataError: It is missing, malformed, or of a version unknown here.
         """
         path = Path(store) / FILE_NAME
-        content = read_json(path)
+        content = _FIELDS_ADDED | read_json(path)
         found = {name: content.pop(name, None) for name in _FORMAT}
         if found != _FORMAT or set(content) != {one.name for one in fields(cls)}:
             raise DataError(
@@ -107,6 +110,7 @@ class Manifest:
         Raises:
             DataError: A field has a value that it cannot have.
         """
+        content = _FIELDS_ADDED | content
         for name, is_valid in _VALID.items():
             if name not in content or not is_valid(content[name]):
                 raise _malformed(path, f'{name} cannot be {content.get(name)!r:.80}')
@@ -175,6 +179,7 @@ _VALID = dict(
     libraries=lambda value: isinstance(value, dict),
     num_views=_integer(0, 2**20),
     segments=_list_of(_integer(1, 2**40)),
+    logit_scale=lambda value: value is None or _is_number(value),
 )
 
 

@@ -42,6 +42,7 @@ class StoredTeacher(BaseTeacher):
         self.image_mean = list(manifest.image_mean)
         self.image_std = list(manifest.image_std)
         self.image_size = manifest.image_size
+        self.logit_scale = manifest.logit_scale
         self._name = f'The stored teacher of {store}'
         self._identity = manifest.teacher
         self._text_identity = manifest.text_encoder

@@ -40,6 +40,8 @@ def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path
 def with_tiny_teacher(cfg: Config) -> Config:
     """Swap the teacher for a tiny CLIP with random weights and 64-pixel images."""
     cfg.model.teacher = ConfigDict(tiny_teacher_cfg())
+    if 'student_size' in cfg.model:
+        cfg.model.student_size = IMAGE_SIZE // 2
     if 'img_size' in cfg.model.backbone:
         cfg.model.backbone.img_size = (IMAGE_SIZE, IMAGE_SIZE)
     return cfg

@@ -64,7 +64,7 @@ def test_trains_from_the_checkpoint_and_validates(name, tmp_path):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_protocol(name):
     cfg = stock('classification', name)
-    epochs, ann_file = KINDS[name.partition('_')[2]]
+    epochs, ann_file = KINDS[name.removeprefix(f'{student_of(name)}_')]
     assert cfg.train_dataloader.dataset.get('ann_file', '') == ann_file
     assert cfg.train_cfg.max_epochs == epochs
     (schedule,) = cfg.param_scheduler

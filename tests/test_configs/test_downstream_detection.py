@@ -44,7 +44,8 @@ def shrink(cfg: Config) -> Config:
         cfg.model.test_cfg.rpn.update(few)
         cfg.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=10)
     else:
-        cfg.model.test_cfg.update(few, score_thr=0.0)
+        # Untrained heads may give boxes of negative size only.
+        cfg.model.test_cfg.update(few, score_thr=0.0, min_bbox_size=-1)
     if cfg.model.type == 'RetinaNet':
         cfg.model.bbox_head.update(stacked_convs=1)
     return cfg

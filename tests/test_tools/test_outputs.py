@@ -21,7 +21,9 @@ def load(name: str):
 FILES = {
     'build_text_bank.py': 'none.py --out {}',
     'build_bags.py': 'none.py --out {}',
+    'analysis_tools/get_flops.py': 'none.py --out {}',
     'analysis_tools/knn.py': 'none.py none.pth --out {}',
+    'analysis_tools/teacher_temperature.py': 'none.py --out {}',
     'dataset_converters/write_random_names.py': '5 --out {}',
     'dataset_converters/imagenet_subset.py': 'none --percent 1 --out {}',
     'dataset_converters/check_datasets.py': '--out {}',

@@ -26,8 +26,11 @@ _MODELS = dict(
 )
 _FUSE = 'model = timm.utils.reparameterize_model(model)'
 _NO_CLASSIFIER = "model.reset_classifier(0, '')"
-# Of mmpretrain's wrapper: how it starts, and what it calls otherwise.
-_WRAPPER_OPTIONS = ('model_name', 'pretrained', 'checkpoint_path', 'in_channels')
+# Of the wrappers: how they start and train, and what they call otherwise.
+_WRAPPER_OPTIONS = (
+    *('model_name', 'pretrained', 'checkpoint_path', 'in_channels'),
+    *('pooled', 'frozen', 'norm_eval', 'sync_bn'),
+)
 
 
 class TimmFormat(LibraryFormat):
@@ -73,17 +76,20 @@ class TimmFormat(LibraryFormat):
 
 
 def _own_model(model: ExportModel, steps: tuple[str, ...]) -> Target:
-    """The model of timm that mmpretrain's TIMMBackbone wraps."""
+    """The model of timm that a TIMMBackbone wraps, mmpretrain's or ours."""
     arguments = arguments_of(model.config)
     name = arguments['model_name']
     channels = arguments.get('in_channels', 3)
+    is_pooled = arguments.get('pooled', False)
     for option in _WRAPPER_OPTIONS:
         arguments.pop(option, None)
     if channels != 3:
         arguments['in_chans'] = channels
     if 'norm_layer' in arguments:
         refuse(name, 'timm', 'its norm_layer is a name in a registry of mmpretrain')
-    if not arguments.get('features_only'):
+    if is_pooled:
+        arguments['num_classes'] = 0
+    elif not arguments.get('features_only'):
         whole = {**arguments, 'num_classes': 0, 'global_pool': ''}
         # Most models take their classifier off when they are built; some place their
         # last norm by the pooling, and lose it only afterwards.

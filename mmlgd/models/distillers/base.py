@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,9 @@ from torch import nn
 from mmlgd.errors import ConfigError
 from mmlgd.models.data_preprocessor import normalise_like
 from mmlgd.models.student import GLOBAL_AVERAGE_POOLING, Student
+from mmlgd.models.teachers import learned_temperature
 from mmlgd.registry import MODELS
-from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.checks import check_count, check_in_range
 from mmlgd.version import __version__
 
 from .zero_shot_prediction import ZeroShotPrediction
@@ -36,14 +38,19 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         projector (dict, optional): See :class:`~mmlgd.models.Student`.
         student_temperature (float): Of the student's softmax, above 0. Defaults
             to 0.2.
-        teacher_temperature (float): Of the teacher's softmax, above 0. Defaults
-            to 0.01.
+        teacher_temperature (float | str): Of the teacher's softmax, above 0; or
+            'auto', the temperature that a CLIP has learned, see
+            :func:`~mmlgd.models.teachers.learned_temperature`. Defaults to 0.01.
         zero_shot_bank (dict, optional): Config of a ``TextualSemanticsBank`` with
             the names to predict; it is not saved. Defaults to None: the method's
             own bank where it has one, else no prediction.
         predict_teacher (bool): Whether predictions carry the teacher's scores
             too, at the cost of its forward pass; a ``StoredTeacher`` has none.
             Defaults to True.
+        student_size (int, optional): Side of the images that the student sees, in
+            pixels, where the teacher's are larger: both see one crop, made in the
+            teacher's size, and the student sees it resized. Images of other sizes than
+            the teacher's are left as they are. Defaults to None: the teacher's.
         data_preprocessor (dict | nn.Module, optional): Normalises the one crop
             that both models see. Its mean and std are the teacher's; others are
             refused. Defaults to ``DistillDataPreprocessor``.
@@ -55,8 +62,10 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
-        ConfigError: A temperature is out of range, the preprocessor's mean or std are
-            not the teacher's, or a stored teacher cannot give what the method needs.
+        ConfigError: A temperature is out of range, or 'auto' where the teacher has
+            learned none; the student's images would be larger than the crop; the
+            preprocessor's mean or std are not the teacher's; or a stored teacher cannot
+            give what the method needs.
     """
 
     learns_from_store = False
@@ -69,23 +78,30 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         student_temperature: float = 0.2,
-        teacher_temperature: float = 0.01,
+        teacher_temperature: float | str = 0.01,
         zero_shot_bank: dict | None = None,
         predict_teacher: bool = True,
+        student_size: int | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
-        for name, value in (
-            ('student_temperature', student_temperature),
-            ('teacher_temperature', teacher_temperature),
-        ):
-            place = f'{type(self).__name__}.{name}'
-            check_in_range(place, value, 0, float('inf'), low_open=True)
+        method = type(self).__name__
+        temperatures: dict[str, Any] = dict(student_temperature=student_temperature)
+        if teacher_temperature != 'auto':
+            temperatures['teacher_temperature'] = teacher_temperature
+        for name, value in temperatures.items():
+            check_in_range(f'{method}.{name}', value, 0, float('inf'), low_open=True)
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not teacher.has_image_tower:
             self.check_learns_from_store()
+        elif student_size is not None:
+            _check_student_size(method, student_size, teacher.image_size)
+        if teacher_temperature == 'auto':
+            teacher_temperature = learned_temperature(
+                teacher, f'{method}.teacher_temperature'
+            )
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = normalise_like(teacher, data_preprocessor or {})
         super().__init__(
@@ -94,13 +110,14 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             neck=neck,
             projector=projector,
             image_size=teacher.image_size,
+            student_size=student_size,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
         # nn.Module.__setattr__ would register it as a submodule.
         object.__setattr__(self, 'teacher', teacher)
         self.student_temperature = student_temperature
-        self.teacher_temperature = teacher_temperature
+        self.teacher_temperature = float(teacher_temperature)
         self.predict_teacher = predict_teacher
         self.zero_shot_bank = None
         if zero_shot_bank is not None:
@@ -111,7 +128,9 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     @property
     def checkpoint_meta(self) -> dict:
         """What a checkpoint records of itself: plain values for its ``meta``."""
+        size = {} if self.student_size is None else dict(student_size=self.student_size)
         return dict(
+            **size,
             mmlgd_version=__version__,
             teacher=self.teacher.identity,
             image_mean=list(self.teacher.image_mean),
@@ -219,3 +238,14 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         if 'teacher' in self.__dict__:
             self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
+
+
+def _check_student_size(method: str, student_size: int, image_size: int) -> None:
+    check_count(f'{method}.student_size', student_size, 1)
+    if student_size > image_size:
+        raise ConfigError(
+            f'{method}.student_size is {student_size}, but the crop is made in the '
+            f"teacher's {image_size} pixels, and a larger copy of it shows no more. Set "
+            f'student_size to at most {image_size}, or choose a teacher, or an image_size '
+            'of it, with larger images; views of a store may be larger.'
+        )

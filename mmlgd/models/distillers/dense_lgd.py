@@ -71,7 +71,7 @@ class DenseLGD(LGD):
         """
         # The teacher first: its features are gone before the student's are kept.
         teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
-        outputs = self.backbone(inputs)
+        outputs = self.run_backbone(inputs)
         losses = self.guide(self.project(self.pool(outputs)), teacher)
         student_map = self.dense_projector(as_maps(outputs)[-1])
         losses['loss_dense'] = self.dense_weight * self._dense_loss(student_map, places)

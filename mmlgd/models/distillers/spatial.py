@@ -116,7 +116,7 @@ class SpatialMimicry(BaseDistiller):
             ConfigError: The teacher's map has one location, so there are no relations.
         """
         teacher = self.teacher.encode_spatial(inputs)
-        outputs = self.backbone(inputs)
+        outputs = self.run_backbone(inputs)
         student_map = self.spatial_projector(as_maps(outputs)[self.student_stage])
         loss = self._spatial_loss(student_map, teacher.feature_map)
         losses = dict(loss_spatial=self.spatial_weight * loss)
