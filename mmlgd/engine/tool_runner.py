@@ -13,7 +13,7 @@ from mmlgd.utils.config_types import class_name
 from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
-from mmlgd.utils.quiet import log_prints, quieten
+from mmlgd.utils.quiet import log_prints, mute_terminal
 
 _STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
 
@@ -28,7 +28,7 @@ class ToolRunner(Runner):
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build the logger, and keep the terminal quiet."""
         logger = super().build_logger(*args, **kwargs)
-        quieten(logger)
+        mute_terminal(logger)
         log_prints(logger)
         return logger
 

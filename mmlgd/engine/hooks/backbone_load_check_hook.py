@@ -153,7 +153,7 @@ class BackboneLoadCheckHook(Hook):
             raise CheckpointError(
                 f'{len(match.matched)} of {match.total} tensors '
                 f'({100 * match.share:.1f} %) of the backbone {type(backbone).__name__} '
-                f'match {self._source}: {match.faults()}. Set model.backbone to what the '
+                f'match {self._source}: {match.mismatches()}. Set model.backbone to what the '
                 f'checkpoint was saved from ({self._built_from}), and '
                 'init_cfg.prefix to the prefix of its keys.'
             )
@@ -182,7 +182,7 @@ class BackboneLoadCheckHook(Hook):
                 "data_preprocessor, or set preprocessing='take' (or 'ignore') for "
                 'BackboneLoadCheckHook.'
             )
-        wanted.give_to(module)
+        wanted.apply_to(module)
         # Inference from the saved config and a checkpoint builds no hooks.
         for holder in (runner.cfg.get('model') or {}, runner.cfg):
             if holder.get('data_preprocessor') is not None:

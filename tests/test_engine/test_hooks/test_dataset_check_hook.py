@@ -74,7 +74,7 @@ def test_dataset_without_a_usable_image_is_refused(root):
 
 
 def test_head_of_other_size_is_refused(root):
-    with pytest.raises(ConfigError, match='roi_head.bbox_head has 80 classes .* has 3'):
+    with pytest.raises(ConfigError, match='roi_head.bbox_head has 80 classes.* has 3'):
         check(coco(root), num_classes=80)
 
 
