@@ -215,7 +215,7 @@ def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None
     try:
         # A copy: some hooks change the keys in place.
         found = model.load_state_dict(dict(state), strict=False)
-    except MMLGDError:  # of a bank, which says what differs
+    except MMLGDError:  # of a bank, with a specific message
         raise
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:4]]

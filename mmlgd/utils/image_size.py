@@ -44,7 +44,7 @@ def check_image_size(model: nn.Module, dataset: Any, place: str) -> None:
     height, width = views[0].shape[-2:]
     size = teacher.image_size
     raise ConfigError(
-        f'{place} gives crops of {height}x{width} pixels, but the teacher takes '
+        f'{place} has crops of {height}x{width} pixels, but the teacher expects '
         f'{size}x{size} ({errors[0]}). Set the crop of {place}.dataset.pipeline '
         f'(scale or crop_size) to {size}, or choose a teacher, or an image_size of it, '
         f'for {height}x{width}.'

@@ -97,7 +97,7 @@ def load_from_ceph(
 
 # The Runner's public properties build missing loops and do not expose these states.
 def is_training(runner: Runner) -> bool:
-    """Whether a Runner was asked to train, not only to validate or test."""
+    """Whether a Runner is about to train, not only to validate or test."""
     return isinstance(runner._train_loop, BaseLoop)
 
 

@@ -78,7 +78,7 @@ class BackboneLoadCheckHook(Hook):
 
         Raises:
             CheckpointError: The file is missing or broken, lacks the prefix or does
-                not fit the backbone, or its normalisation differs.
+                not match the backbone, or its normalisation differs.
         """
         if not is_training(runner):
             return  # A test initialises nothing.

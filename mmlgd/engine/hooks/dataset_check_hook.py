@@ -24,10 +24,10 @@ _HEADS = {'bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head'}
 class DatasetCheckHook(Hook):
     """Compares datasets, class names and heads before the first iteration.
 
-    The libraries silently accept a COCO file whose categories differ from the
-    configured names, and omit the images of missing names. They also accept categories
-    in another order, which gives labels wrong names, and training and validation sets
-    with different label orders.
+    The libraries silently accept a COCO file whose categories differ from the configured
+    names, and omit the images of missing names. They also accept categories in another
+    order, so that labels have wrong names, and different label orders of training and
+    validation set.
 
     Raises:
         DataError: A dataset is empty, or its annotation file lacks names.

@@ -30,7 +30,7 @@ def read_model_config(path: Path, model_name: str) -> dict:
     if not path.is_file():
         raise ConfigError(
             f'model_config {path} does not exist. Relative paths start at the working '
-            'directory: run from the repository root, or give an absolute path.'
+            'directory: run from the repository root, or set an absolute path.'
         )
     try:
         config = json.loads(path.read_text(encoding='utf-8'))

@@ -24,7 +24,7 @@ class ProjectedTeacher(BaseTeacher):
         precision (str): See :class:`BaseTeacher`. Defaults to 'auto'.
 
     Attributes:
-        projection (nn.Module | None): From the own features to ``embed_dims``.
+        projection (nn.Module | None): From the backbone's features to ``embed_dims``.
     """
 
     def __init__(self, precision: str = 'auto') -> None:
