@@ -24,7 +24,7 @@ from mmlgd.apis.load_backbone import build_backbone, load_backbone
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
 from mmlgd.evaluation import (
-    choose_rate,
+    choose_lr,
     fit_linear_probes,
     match_labels,
     predict,
@@ -125,7 +125,7 @@ def probe(data: dict, percent: int, epochs: int, seed: int) -> dict:
     mean, std = train.mean(dim=0), train.std(dim=0).clamp_min(1e-12)
     train, test = (train - mean) / std, (test - mean) / std
     options = dict(epochs=epochs, seed=seed)
-    rate = choose_rate(train, labels, num_classes, RATES, **options)
+    rate = choose_lr(train, labels, num_classes, RATES, **options)
     weights = fit_linear_probes(train, labels, num_classes, [rate], **options)
     found = dict(rate=rate)
     for kind, predicted in (('linear', predict(weights, test)[0]), ('knn', votes)):

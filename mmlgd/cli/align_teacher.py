@@ -39,14 +39,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='what starts the ranks',
+        help='how the ranks are started',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def start_ranks(cfg: 'Config') -> None:
-    """Join the process group, where a launcher started this process."""
+    """Join the process group if a launcher started this process."""
     from mmengine.dist import init_dist, is_distributed
 
     from mmlgd.utils.launch import set_up_distributed
@@ -77,10 +77,10 @@ def print_table(result: 'Alignment') -> None:
     """Print the mean cosine on the held-out images for each strength."""
     meta = result.meta
     print(f'{meta["aligned_teacher"]} -> {meta["alignment_target"]}')
-    print(f'{meta["num_images"]} images fitted to, {meta["num_held_out"]} held out')
+    print(f'{meta["num_images"]} images for the fit,  {meta["num_held_out"]} held out')
     print(f'\n{"strength":<12}held-out cosine')
     for row in result.table:
-        mark = '  <- taken' if row['strength'] == meta['strength'] else ''
+        mark = '  <- chosen' if row['strength'] == meta['strength'] else ''
         print(f'{row["strength"]:<12g}{row["held_out_cosine"]:.4f}{mark}')
     print(f'{"(constant)":<12}{meta["constant_cosine"]:.4f}\n')
 

@@ -81,7 +81,7 @@ def test_the_projection_serves_distillation_and_zero_shot(root, capsys):
     assert (report['num_images'], report['num_held_out']) == (9, 3)
     assert [row['strength'] for row in report['table']] == [0.01, 1.0]
     printed = capsys.readouterr().out
-    assert f'{report["held_out_cosine"]:.4f}  <- taken' in printed
+    assert f'{report["held_out_cosine"]:.4f}  <- chosen' in printed
     assert f'{report["aligned_teacher"]} -> {report["alignment_target"]}' in printed
 
     bank = dict(

@@ -45,7 +45,7 @@ def test_an_unknown_command_is_named_with_the_closest(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(['trian', 'c.py'])
     assert end.value.code == 2
-    assert "no command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
+    assert "unknown command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
 
 
 def test_help_lists_the_commands_and_version_is_said(capsys):

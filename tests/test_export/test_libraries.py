@@ -122,14 +122,14 @@ def test_features_are_equal(tmp_path, config, library):
 
 
 REFUSED = [
-    (MBV3_LARGE, 'mmdet', 'no such backbone'),
+    (MBV3_LARGE, 'mmdet', 'has no MobileNetV3'),
     (MBV3_LARGE, 'mmseg', 'pads the first convolution'),
-    (EFF_B0, 'mmseg', 'no such backbone'),
+    (EFF_B0, 'mmseg', 'has no EfficientNet'),
     (EFF_B0, 'torchvision', 'pads evenly'),
     (dict(EFF_B0, arch='b5'), 'timm', 'only b0, b1, b2, b3, b4'),
     (dict(type='mmpretrain.MobileOne', arch='s0'), 'timm', 'only ResNet, MobileNetV2'),
     (dict(R18, type='mmpretrain.ResNetV1c'), 'mmdet', 'only ResNet, MobileNetV2'),
-    (dict(R18, type='mmdet.ResNet'), 'timm', 'of mmpretrain can be'),
+    (dict(R18, type='mmdet.ResNet'), 'timm', 'of mmpretrain are supported'),
     (MBV2_HALF, 'timm', 'widen_factor=0.5'),
     (dict(MBV2, act_cfg=dict(type='ReLU')), 'torchvision', 'act_cfg'),
     (dict(R50, style='caffe'), 'torchvision', "style='caffe'"),

@@ -280,7 +280,7 @@ def test_images_that_a_backbone_does_not_take(tmp_path):
         window_size=4,
     )
     write_backbone(tmp_path / 'in.pth', config, image_size=32)
-    with pytest.raises(ConfigError, match='does not take images of 1x1 pixels'):
+    with pytest.raises(ConfigError, match='does not accept images of 1x1 pixels'):
         export_backbone_onnx(tmp_path / 'in.pth', tmp_path / 'x.onnx', image_size=1)
 
 
@@ -319,7 +319,7 @@ def test_incomplete_checkpoints_are_refused(tmp_path, checkpoint):
         export_classifier_onnx(tmp_path / 'bare.pth', out)
     contents['meta'] = dict(backbone=contents['meta']['backbone'])
     torch.save(contents, tmp_path / 'silent.pth')
-    with pytest.raises(CheckpointError, match='does not carry the mean'):
+    with pytest.raises(CheckpointError, match='does not contain the mean'):
         export_backbone_onnx(tmp_path / 'silent.pth', out, fold_preprocessing='uint8')
     assert not out.exists()
 

@@ -72,9 +72,9 @@ def test_options_apply_to_class_types(config):
     cfg = train.load_config(args, train._NEEDED)
     train.apply_options(cfg, args)
     assert cfg.optim_wrapper.type == 'mmlgd.AmpOptimWrapper'
-    assert test_tool.library_of(cfg) == 'mmpretrain'
+    assert test_tool.prediction_library(cfg) == 'mmpretrain'
     assert test_tool.dump_metric(cfg, 'x.pkl')['type'] == 'mmengine.DumpResults'
-    test_tool.draw_into(cfg, '/show')
+    test_tool.enable_drawing(cfg, '/show')
     # Its own visualizer is of the right kind, and keeps its options.
     assert cfg.default_hooks.visualization.type == 'mmlgd.TrueColorVisualizationHook'
 

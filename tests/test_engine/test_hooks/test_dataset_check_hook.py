@@ -88,7 +88,9 @@ def test_categories_in_another_order_than_the_file_are_refused(root):
 
 def test_every_part_of_a_concatenation_is_checked(root):
     parts = torch.utils.data.ConcatDataset([coco(root), coco(root, ['a', 'b', 'wolf'])])
-    with pytest.raises(ConfigError, match='joins datasets of different classes'):
+    with pytest.raises(
+        ConfigError, match='concatenates datasets with different classes'
+    ):
         check(parts)
 
 
