@@ -109,7 +109,7 @@ def test_images_need_exactly_one_label(preprocessor):
 
 def test_a_checkpoint_must_record_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
-    with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_std'):
+    with pytest.raises(CheckpointError, match=r'foreign.pth does not have image_std'):
         build_preprocessor(path)
     found = build_preprocessor(path, dict(image_std=[1, 2, 3], to_rgb=False))
     assert found.std.flatten().tolist() == [1, 2, 3] and not found.to_rgb

@@ -79,7 +79,7 @@ def test_broken_file_is_refused(tmp_path, spoil):
     path = tmp_path / 'bags.pth'
     bags().save(path)
     spoil(path)
-    with pytest.raises(DataError, match='not a whole bag file .* write it again'):
+    with pytest.raises(DataError, match='not a complete bag file .* write it again'):
         Bags.read(path)
 
 

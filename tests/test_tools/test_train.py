@@ -60,12 +60,16 @@ def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, c
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"--resume names .*'/none/epoch_9.pth'"):
+    with pytest.raises(
+        CheckpointError, match=r"--resume refers to .*'/none/epoch_9.pth'"
+    ):
         resume.set_resume(toy(), '/none/epoch_9.pth')
     (tmp_path / 'last_checkpoint').write_text('/none/epoch_8.pth')
     cfg = toy()
     cfg.work_dir = str(tmp_path)
-    with pytest.raises(CheckpointError, match=r'last_checkpoint names .*epoch_8.pth'):
+    with pytest.raises(
+        CheckpointError, match=r'last_checkpoint refers to .*epoch_8.pth'
+    ):
         resume.set_resume(cfg, 'auto')
 
 
