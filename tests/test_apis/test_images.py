@@ -97,7 +97,7 @@ def test_many_images_in_their_order(png, tmp_path):
 def test_images_are_read_one_at_a_time(png):
     images = iter_images([png, 'absent.png'])
     assert np.array_equal(next(images), BGR)
-    with pytest.raises(DataError, match="There is no image file 'absent.png'"):
+    with pytest.raises(DataError, match="The image file 'absent.png' does not exist"):
         next(images)
 
 
