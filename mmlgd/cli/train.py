@@ -84,7 +84,7 @@ def split_global_batch(cfg: Config, total: int, world_size: int) -> None:
         sizes = [str(size) for size in (below, below + world_size) if size > 0]
         raise ConfigError(
             f'--global-batch-size {total} cannot be split evenly over {world_size} '
-            f'rank(s); the nearest valid sizes are {" and ".join(sizes)}.'
+            f'rank(s); nearest valid: {" and ".join(sizes)}.'
         )
     cfg.train_dataloader.batch_size = total // world_size
 

@@ -87,7 +87,9 @@ def test_global_batch_is_split_over_the_ranks():
     ('total', 'nearest'), [(10, '8 and 12'), (3, '4'), (0, '4'), (-5, '4')]
 )
 def test_a_batch_that_does_not_split_names_the_nearest(total, nearest):
-    with pytest.raises(ConfigError, match=rf'{total} .*4 rank.*can: {nearest}\.'):
+    with pytest.raises(
+        ConfigError, match=rf'{total} .*4 rank.*nearest valid: {nearest}\.'
+    ):
         train.split_global_batch(toy(train_dataloader={}), total, world_size=4)
 
 

@@ -258,7 +258,7 @@ def test_student_without_a_map():
         (dict(global_weight=0.0), 'SpatialMimicry.global_weight'),
         (dict(temperature=-1), 'SpatialMimicry.temperature'),
         (dict(queue_size=0), 'SpatialMimicry.queue_size'),
-        (dict(student_stage=2), r'gives 2 feature maps \(channels \[8, 10\]\)'),
+        (dict(student_stage=2), r'returns 2 feature maps \(channels \[8, 10\]\)'),
         (dict(student_stage=-3), r'student_stage is -3.*one of -2..1'),
         (dict(student_stage='last'), "student_stage is 'last'"),
         (dict(student_stage=0, global_term=None), 'later stages.*untrained'),
