@@ -212,7 +212,7 @@ def test_models_that_cannot_be_aligned(models):
             image_size=32,
         )
     )
-    with pytest.raises(ConfigError, match='has a projection already'):
+    with pytest.raises(ConfigError, match='already has a projection'):
         align_teacher(projected, target, loader())
 
 

@@ -64,7 +64,7 @@ def test_files_that_are_not_checkpoints_are_refused(run, tmp_path):
     ):
         load_backbone(tmp_path / 'other.pth', dict(type='ToyBackbone'))
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its backbone'
+        CheckpointError, match='does not contain the config of its backbone'
     ):
         load_backbone(tmp_path / 'other.pth')
 
@@ -374,7 +374,7 @@ def test_another_teacher_than_the_students_is_refused(run, rewrite):
         )
     path = rewrite(lambda contents: contents['meta'].pop('teacher_config'))
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its teacher'
+        CheckpointError, match='does not contain the config of its teacher'
     ):
         ZeroShotClassifier(path, names)
     wanted = ZeroShotClassifier(run[1] / 'epoch_2.pth', names).scores(picture())

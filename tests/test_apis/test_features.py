@@ -103,7 +103,7 @@ def test_images_need_exactly_one_label(preprocessor):
     loader[1]['data_samples'][0] = DataSample().set_gt_label([1, 2])
     with pytest.raises(DataError, match='an image has 2 labels'):
         extract_features(Maps(), loader, preprocessor)
-    with pytest.raises(DataError, match='gives no image'):
+    with pytest.raises(DataError, match='returns no image'):
         extract_features(Maps(), [], preprocessor)
 
 

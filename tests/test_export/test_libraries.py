@@ -185,7 +185,7 @@ def test_a_checkpoint_without_backbone_config_needs_one(tmp_path):
     contents = torch.load(tmp_path / 'in.pth')
     torch.save(dict(contents, meta={}), tmp_path / 'in.pth')
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its backbone'
+        CheckpointError, match='does not contain the config of its backbone'
     ):
         export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth')
     done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth', R18)
