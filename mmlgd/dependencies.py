@@ -87,7 +87,7 @@ def check_requirement(requirement: Requirement) -> None:
         requirement (Requirement): The library and its supported releases.
 
     Raises:
-        DependencyError: If the library is required and missing, or installed in an
+        DependencyError: The library is required and missing, or installed in an
             unsupported version.
     """
     found = installed_distributions(requirement)

@@ -117,7 +117,7 @@ def load_templates(templates: str | Path | Sequence[str]) -> list[str]:
     for index, value in enumerate(entries.values):
         if not value.count('{}') == value.count('{') == value.count('}') == 1:
             raise ConfigError(
-                f'{entries.source}, {entries.place(index)}: the template {value!r} '
+                f'{entries.source}, {entries.position(index)}: the template {value!r} '
                 "needs exactly one placeholder '{}' for the category name, and no other "
                 "brace, as in 'a photo of a {}.'"
             )
@@ -146,7 +146,7 @@ def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
     for index, text in enumerate(entries.values):
         fault = _fault(text)
         if fault:
-            place = f'{entries.source}, {entries.place(index)}'
+            place = f'{entries.source}, {entries.position(index)}'
             raise ConfigError(f'{place}: {fault}.'.format(noun=noun))
     return entries
 
@@ -193,12 +193,12 @@ def _check_list(values: Sequence, noun: str) -> Entries:
 
 
 def _refuse_duplicates(entries: Entries) -> None:
-    places: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for index, name in enumerate(entries.values):
-        places.setdefault(_normalised(name), []).append(index)
+        positions.setdefault(_normalised(name), []).append(index)
     repeated = [
-        f'{entries.values[found[0]]!r} ({", ".join(map(entries.place, found))})'
-        for found in places.values()
+        f'{entries.values[found[0]]!r} ({", ".join(map(entries.position, found))})'
+        for found in positions.values()
         if len(found) > 1
     ]
     if len(repeated) > _MAX_LISTED:

@@ -18,7 +18,7 @@ class NeedReport:
         what (str): The patterns, and the lines if they are counted.
         expected (int, optional): Files (or lines); None is any number above 0.
         found (int): Files (or lines).
-        fault (str): What is wrong; empty if nothing is.
+        fault (str): The problem; empty if there is none.
     """
 
     what: str
@@ -100,7 +100,7 @@ def _count_fault(found: int, expected: int | None) -> str:
 
 
 def _content_fault(path: str) -> str:
-    """What is wrong with a file, judged by its size and first byte."""
+    """Problem of a file, determined by its size and first byte; empty if none."""
     with open(path, 'rb') as file:
         head = file.read(64).lstrip()
     if not head:

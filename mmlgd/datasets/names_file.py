@@ -42,7 +42,7 @@ class Entries(NamedTuple):
     unit: str
     first: int
 
-    def place(self, index: int) -> str:
+    def position(self, index: int) -> str:
         """The position of a text, for a message."""
         return f'{self.unit} {index + self.first}'
 

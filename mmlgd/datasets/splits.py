@@ -23,7 +23,7 @@ def shuffled_classes(classes: Classes, seed: int) -> list[list[str]]:
     """Each class in its seeded order, independent of the order of its images.
 
     Raises:
-        ConfigError: If the seed is negative.
+        ConfigError: The seed is negative.
     """
     if seed < 0:
         raise ConfigError(f'the seed must not be negative, but is {seed}.')
@@ -45,7 +45,7 @@ def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
 
     Raises:
         ConfigError: If ``shots`` or ``seed`` is too small.
-        DataError: If a class has fewer images.
+        DataError: A class has fewer images.
     """
     if shots < 1:
         raise ConfigError(f'shots must be at least 1, but is {shots}.')
@@ -71,7 +71,7 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
 
     Raises:
         ConfigError: If ``percent`` or ``seed`` is out of range.
-        DataError: If a class has no image.
+        DataError: A class has no image.
     """
     if not 1 <= percent <= 99:
         raise ConfigError(f'the percentage must be 1 to 99, but is {percent}.')
@@ -123,7 +123,7 @@ def train_test(
 
     Raises:
         ConfigError: As :func:`take_shots`.
-        DataError: If a class would have no test image.
+        DataError: A class would have no test image.
     """
     train = take_shots(classes, num_train, seed)
     test = [sorted({*images} - {*taken}) for images, taken in zip(classes, train)]

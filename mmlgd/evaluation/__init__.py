@@ -2,7 +2,7 @@
 
 from .accuracy import label_ranks, summarize
 from .classes import (
-    LEFT_OUT,
+    EXCLUDED,
     dataset_classes,
     match_classes,
     match_dataset,
@@ -13,7 +13,7 @@ from .linear_probe import assign_folds, choose_lr, fit_linear_probes, predict
 from .zero_shot_accuracy import ZeroShotAccuracy
 
 __all__ = [
-    'LEFT_OUT',
+    'EXCLUDED',
     'ZeroShotAccuracy',
     'assign_folds',
     'choose_lr',

@@ -32,7 +32,7 @@ def resolve_groups(
         ConfigError: A name is unknown, a group is empty or named like a metric, counts
             are missing, or ``shots`` is not ascending.
     """
-    index = {name: place for place, name in enumerate(names)}
+    index_of = {name: index for index, name in enumerate(names)}
     found = {}
     for group, members in (groups or {}).items():
         if group.startswith('top') or group in ('balanced', 'many', 'medium', 'few'):
@@ -46,12 +46,12 @@ def resolve_groups(
                 f'{members!r}.'
             )
         for name in members:
-            if name not in index:
+            if name not in index_of:
                 raise ConfigError(
                     f'the group {group!r} contains {name!r}, which is not among the '
                     f'{len(names)} names.{suggest(str(name), names)}'
                 )
-        found[group] = [index[name] for name in members]
+        found[group] = [index_of[name] for name in members]
     if class_counts is not None:
         found |= _by_counts(class_counts, shots, names)
     return found
@@ -80,8 +80,8 @@ def _by_counts(
         )
     low, high = shots
     groups: dict[str, list[int]] = dict(many=[], medium=[], few=[])
-    for place, count in enumerate(class_counts):
+    for index, count in enumerate(class_counts):
         groups['many' if count > high else 'few' if count < low else 'medium'].append(
-            place
+            index
         )
     return {group: members for group, members in groups.items() if members}

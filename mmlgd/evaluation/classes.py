@@ -16,10 +16,10 @@ from mmengine.logging import print_log
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.dataset_configs import innermost_datasets
 
-from .name_matching import LEFT_OUT, listed, match_classes
+from .name_matching import EXCLUDED, listed, match_classes
 
 __all__ = [
-    'LEFT_OUT',
+    'EXCLUDED',
     'check_label_range',
     'dataset_classes',
     'dataset_labels',
@@ -51,7 +51,7 @@ def match_dataset(
         class_names (Mapping[str, str | None], optional): See :func:`match_classes`.
 
     Returns:
-        list[int]: Index of the name of each label; :data:`LEFT_OUT` for a label whose
+        list[int]: Index of the name of each label; :data:`EXCLUDED` for a label whose
         images are excluded.
 
     Raises:

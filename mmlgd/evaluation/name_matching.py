@@ -10,7 +10,7 @@ from mmlgd.utils.suggest import suggest
 
 from .official_classes import official_spellings
 
-LEFT_OUT = -1
+EXCLUDED = -1
 _MAX_LISTED = 5
 _ADVICE = (
     'Set classes=[...] of the dataset to its class names, in the order of its labels '
@@ -42,7 +42,7 @@ def match_classes(
             images of a class from the evaluation.
 
     Returns:
-        list[int]: Index of the name of each label; :data:`LEFT_OUT` where
+        list[int]: Index of the name of each label; :data:`EXCLUDED` where
         ``class_names`` is None.
 
     Raises:
@@ -68,7 +68,7 @@ def match_classes(
     else:
         matched = _match_names(classes, translated, spellings, class_names, place)
     matched = [
-        LEFT_OUT if class_names.get(name, name) is None else index
+        EXCLUDED if class_names.get(name, name) is None else index
         for name, index in zip(classes, matched)
     ]
     _report(classes, matched, names, place)
@@ -127,22 +127,24 @@ def _match_names(
     class_names: Mapping,
     place: str,
 ) -> list[int]:
-    """Index of each class in ``spellings[0]``; LEFT_OUT for an excluded class."""
+    """Index of each class in ``spellings[0]``; EXCLUDED for an excluded class."""
     names = spellings[0]
     exact = {name: index for index, name in enumerate(names)}
-    alike: dict[str, dict[int, None]] = {}
+    by_folded_name: dict[str, dict[int, None]] = {}
     for each in spellings:
         for index, name in enumerate(each):
-            alike.setdefault(_fold(name), {})[index] = None
+            by_folded_name.setdefault(_fold(name), {})[index] = None
     matched: list[int] = []
     unmatched: list[str] = []
     taken: dict[int, str] = {}
     for name, wanted in zip(classes, translated):
         options = (
-            [exact[wanted]] if wanted in exact else [*alike.get(_fold(wanted), ())]
+            [exact[wanted]]
+            if wanted in exact
+            else [*by_folded_name.get(_fold(wanted), ())]
         )
         if class_names.get(name, name) is None:
-            options = [LEFT_OUT]
+            options = [EXCLUDED]
         if len(options) > 1:
             raise ConfigError(
                 f'the class {name!r} of {place} matches several names: '
@@ -189,15 +191,15 @@ def _report(
     notes = []
     if matched != sorted(matched):
         notes.append('in another order than the names and were matched by name')
-    unused = len(names) - len({*matched} - {LEFT_OUT})
+    unused = len(names) - len({*matched} - {EXCLUDED})
     if unused:
         notes.append(
-            f'{len({*matched} - {LEFT_OUT})} of the {len(names)} names; all of these '
+            f'{len({*matched} - {EXCLUDED})} of the {len(names)} names; all of these '
             'can be predicted'
         )
-    left_out = [name for name, index in zip(classes, matched) if index == LEFT_OUT]
-    if left_out:
-        notes.append(f'excluded by class_names: {listed(left_out)}')
+    excluded = [name for name, index in zip(classes, matched) if index == EXCLUDED]
+    if excluded:
+        notes.append(f'excluded by class_names: {listed(excluded)}')
     if notes:
         print_log(
             f'The {len(classes)} classes of {place} are {"; ".join(notes)}.', 'current'

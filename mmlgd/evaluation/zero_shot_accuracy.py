@@ -11,7 +11,7 @@ from mmlgd.registry import METRICS
 
 from .accuracy import class_recalls, label_ranks, mean_recall
 from .class_groups import resolve_groups
-from .classes import LEFT_OUT, check_label_range, match_dataset
+from .classes import EXCLUDED, check_label_range, match_dataset
 
 _SCORES = dict(student='pred_score', teacher='teacher_pred_score')
 
@@ -161,7 +161,7 @@ class ZeroShotAccuracy(BaseMetric):
     def compute_metrics(self, results: list[list[int]]) -> dict[str, float]:
         """Accuracies in percent over all images that are not excluded."""
         table = torch.tensor(results)
-        table = table[table[:, 1] != LEFT_OUT]
+        table = table[table[:, 1] != EXCLUDED]
         if not len(table):
             raise DataError('class_names excludes all images of the dataset.')
         names, metrics, recalls = table[:, 1], {}, {}

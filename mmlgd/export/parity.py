@@ -20,8 +20,9 @@ def compare(
     """Largest difference between two functions of images.
 
     Args:
+        expected (Run): The student.
         found (Run): The exported model.
-        found (Run): What was exported.
+        batches (Iterable[torch.Tensor]): Images (B, 3, H, W).
         absolute (bool): Whether differences are absolute, as for probabilities, instead of
             relative to the largest value of each output. Defaults to False.
 

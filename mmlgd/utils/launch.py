@@ -169,7 +169,7 @@ def _check_device_count(processes: int, devices: int) -> None:
             f'{processes} processes on this machine, but only {devices} CUDA device(s) '
             f'visible to them: start at most {devices}, make more visible, or set '
             'CUDA_VISIBLE_DEVICES=-1 to run on the CPU over gloo. Under Slurm, '
-            '--gpus-per-task=1 gives each task a device of its own.'
+            '--gpus-per-task=1 gives each task its own device.'
         )
 
 

@@ -7,7 +7,7 @@ from mmpretrain.datasets import categories
 
 from mmlgd.datasets import load_category_names
 from mmlgd.errors import ConfigError
-from mmlgd.evaluation import LEFT_OUT, match_classes
+from mmlgd.evaluation import EXCLUDED, match_classes
 
 
 def test_the_same_list_stays_in_order():
@@ -87,14 +87,14 @@ def test_two_classes_of_one_name_are_refused_unless_that_is_said():
 def test_a_class_can_be_left_out_and_its_spelling_is_checked():
     said = {'257.clutter': None}
     assert match_classes(['257.clutter', 'cat'], ['cat'], class_names=said) == [
-        LEFT_OUT,
+        EXCLUDED,
         0,
     ]
     assert match_classes(
         ['cat', 'dog'], ['cat', 'dog'], class_names=dict(dog=None)
     ) == [
         0,
-        LEFT_OUT,
+        EXCLUDED,
     ]
     with pytest.raises(ConfigError, match="class 'dgo'.* Did you mean 'dog'"):
         match_classes(['dog'], ['dog'], class_names=dict(dgo='dog'))
