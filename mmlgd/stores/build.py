@@ -28,7 +28,7 @@ def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -
         DataError: The teacher gives NaN, or an image has changed.
     """
     size = source.loader.get('batch_size', 1)
-    stream = source.embed(plan.indices, _Batches(shards, size))
+    stream = source.embed(plan.indices, _batches(shards, size))
     for number, shard in enumerate(shards, 1):
         start = time.perf_counter()
         parts = zip(*islice(stream, -(-shard.size // size)))
@@ -45,15 +45,11 @@ def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -
     return sum(shard.size for shard in shards)
 
 
-class _Batches:
-    def __init__(self, shards: Sequence[Shard], batch_size: int) -> None:
-        self.shards, self.batch_size = shards, batch_size
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for view, first, size in self.shards:
-            for begin in range(first, first + size, self.batch_size):
-                end = min(begin + self.batch_size, first + size)
-                yield [(view, row) for row in range(begin, end)]
+def _batches(shards: Sequence[Shard], size: int) -> Iterator[list[tuple]]:
+    for view, first, rows in shards:
+        for begin in range(first, first + rows, size):
+            end = min(begin + size, first + rows)
+            yield [(view, row) for row in range(begin, end)]
 
 
 def write_view(
@@ -80,9 +76,12 @@ def summarize_store(store: Path) -> dict:
     """What a store has, takes on disk (all files) and costs in cosine, as JSON.
 
     ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
+
+    Raises:
+        DataError: There is no store, or a shard is malformed.
     """
     manifest = Manifest.read(store)
-    summary = dict(
+    summary: dict = dict(
         views=manifest.num_views,
         images=manifest.num_images,
         embed_dims=manifest.embed_dims,
@@ -96,21 +95,12 @@ def summarize_store(store: Path) -> dict:
         summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
     if shards := manifest.view_shards():
         size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
-        losses = [_losses(ShardReader(one.path(store), one.size, {})) for one in shards]
-        means = [one.size * mean for one, (mean, _) in zip(shards, losses)]
-        rows = manifest.num_views * manifest.num_images
+        sizes = [shard.size for shard in shards]
+        readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
+        means = [one.number('mean_cosine_loss') for one in readers]
         summary.update(
-            bytes_a_view=round(size / rows, 1),
-            mean_cosine_loss=sum(means) / rows,
-            worst_cosine_loss=max(worst for _, worst in losses),
+            bytes_a_view=round(size / sum(sizes), 1),
+            mean_cosine_loss=float(np.average(means, weights=sizes)),
+            worst_cosine_loss=max(one.number('worst_cosine_loss') for one in readers),
         )
     return summary
-
-
-def _losses(reader: ShardReader) -> tuple[float, float]:
-    """The mean and the worst 1 - cos of a shard."""
-    names = ('mean_cosine_loss', 'worst_cosine_loss')
-    losses = tuple(reader.facts.get(name) for name in names)
-    if {float} != set(map(type, losses)):
-        raise reader.fault(f'has no {" and ".join(names)}')
-    return losses

@@ -63,8 +63,15 @@ class StoredViews(SeededViews):
 
     def _prepare(self) -> None:
         self.store = ViewStore(self.store_path)
-        self.seed = self.store.manifest.seed
-        self.num_views = self._choose_views(self.num_views)
+        self.seed, stored = self.store.manifest.seed, self.store.num_views
+        self.num_views = stored if self.num_views is None else self.num_views
+        if not 1 <= self.num_views <= stored:
+            raise ConfigError(
+                f'StoredViews.num_views is {self.num_views}, but the store '
+                f'{self.store_path} has {stored} (1 is the least); to add some: `python '
+                f'tools/build_stored_views.py CONFIG --views {self.num_views} --out '
+                f'{self.store_path}`.'
+            )
         self.compares_pixels = self._check_transforms() and self.check_pixels
         self._rows = self.store.match(self.dataset)
         compares_files = self.check_pixels and not self.compares_pixels
@@ -83,25 +90,10 @@ class StoredViews(SeededViews):
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
             raise self._other_pixels(view, row)
         if self._hashes is not None:
-            self._check_file(image, row)
+            found = content_hash(list_image(self.dataset, image).source)
+            if found != self._hashes[row].tobytes():
+                self.store.table().check_hash(row, found, self.store.path)
         return {**item, 'teacher_embeddings': torch.from_numpy(embedding)}
-
-    def _check_file(self, image: int, row: int) -> None:
-        found = content_hash(list_image(self.dataset, image).source)
-        if found != self._hashes[row].tobytes():
-            self.store.table().check_hash(row, found, self.store.path)
-
-    def _choose_views(self, num_views: int | None) -> int:
-        if num_views is None:
-            return self.store.num_views
-        if not 1 <= num_views <= self.store.num_views:
-            raise ConfigError(
-                f'StoredViews.num_views is {num_views}, but the store {self.store_path} has '
-                f'{self.store.num_views} (1 is the least); to add some: `python '
-                f'tools/build_stored_views.py CONFIG --views {num_views} --out '
-                f'{self.store_path}`.'
-            )
-        return num_views
 
     def _check_transforms(self) -> bool:
         """Whether the pixels must be the store's, bit for bit."""
@@ -115,10 +107,10 @@ class StoredViews(SeededViews):
                     f'the dataset has {here!r}: its embeddings are of other crops. Set '
                     'what the store has, or build a store of these transforms.'
                 )
-        if differences and self._other_libraries():
+        if differences and (libraries := self._other_libraries()):
             print_log(
-                f'Views of the store {self.store_path} were drawn with '
-                f'{self._other_libraries()}, and cannot be compared at this resolution.',
+                f'Views of the store {self.store_path} were drawn with {libraries}, and '
+                'cannot be compared at this resolution.',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -133,9 +125,12 @@ class StoredViews(SeededViews):
         )
 
     def _other_pixels(self, view: int, row: int) -> DataError:
-        cause = 'the file, or what its decoder or a transform makes of it, has changed'
-        if libraries := self._other_libraries():
-            cause = f'they were drawn with {libraries}'
+        libraries = self._other_libraries()
+        cause = (
+            f'they were drawn with {libraries}'
+            if libraries
+            else 'the file, or what its decoder or a transform makes of it, has changed'
+        )
         return DataError(
             f'View {view} of {self.store.table().name(row)} does not have the pixels that the '
             f'teacher of the store {self.store_path} saw: {cause}. Look with `python '

@@ -1,9 +1,10 @@
 """The image table of a store: by what its images are known, and if they have changed."""
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -47,16 +48,18 @@ def identifier(image: ListedImage) -> bytes:
     return encode_name(image.name) or b'\0' + content_hash(image.source)
 
 
+@dataclass
 class ImageTable:
     """Name and content hash of each row's image.
 
-    Args:
-        names: Paths below the dataset's folder, in bytes; b'' for an image in memory.
-        hashes: (N, 16) uint8, of :func:`content_hash`.
+    Attributes:
+        names (Sequence[bytes]): Paths below the dataset's folder; b'' for an image in
+            memory.
+        hashes (np.ndarray): (N, 16) uint8, of :func:`content_hash`.
     """
 
-    def __init__(self, names: Sequence[bytes], hashes: np.ndarray) -> None:
-        self.names, self.hashes = names, hashes
+    names: Sequence[bytes]
+    hashes: np.ndarray
 
     def write(self, path: Path) -> None:
         """Write a shard of the table."""
@@ -94,17 +97,18 @@ class ImageTable:
     def find_rows(self, dataset: Sized, store: Path) -> np.ndarray:
         """Rows of a dataset's images: (N,) int64, -1 where the table lacks one.
 
-        The content of a sample is compared; no other file is touched.
+        The content of a sample is compared; no other file is read.
 
         Raises:
-            DataError: An image is missing, or another than the teacher saw.
+            DataError: An image is missing, or has changed.
         """
-        wanted, known = map(identifier, list_images_of(dataset)), self.identifiers()
-        if (wanted := list(wanted)) == known:
+        wanted = [identifier(image) for image in list_images_of(dataset)]
+        known = self.identifiers()
+        row_of = _first_rows(known)
+        if wanted == known:
             # Also where some images are there twice: each keeps its own row.
             rows = np.arange(len(known))
         else:
-            row_of = _first_rows(known)
             rows = np.array([row_of.get(one, -1) for one in wanted], np.int64)
         found = np.flatnonzero(rows >= 0)
         for index in found[:: max(1, len(found) // HASHED_SAMPLE)].tolist():
@@ -113,15 +117,14 @@ class ImageTable:
         return rows
 
     def indices(self, rows: np.ndarray) -> np.ndarray:
-        """What :meth:`find_rows` gave, turned round: (N,) int64, -1 without an image."""
-        found = np.flatnonzero(rows >= 0)
-        indices = np.full(len(self.names), -1, np.int64)
-        indices[rows[found]] = found
-        if (indices < 0).any():
-            # Where an image is there twice, one index serves both rows.
-            row_of = _first_rows(self.identifiers())
-            indices = indices[[row_of[one] for one in self.identifiers()]]
-        return indices
+        """Inverse of :meth:`find_rows`: (N,) int64, -1 for a row without an image."""
+        index_of = {row: index for index, row in enumerate(rows.tolist())}
+        known = self.identifiers()
+        row_of = _first_rows(known)
+        # Where an image is there twice, one index may serve both rows.
+        pairs = ((row, row_of[one]) for row, one in enumerate(known))
+        found = [index_of.get(row, index_of.get(first, -1)) for row, first in pairs]
+        return np.array(found, np.int64)
 
     def check_hash(self, row: int, found: bytes, store: Path) -> None:
         """Refuse an image that has another :func:`content_hash` than its row.
@@ -137,14 +140,14 @@ class ImageTable:
             )
 
     def explain_unknown(self, name: str) -> str:
-        """Whether a row has a name that differs in Unicode's form only; else ''."""
-        wanted = unicodedata.normalize('NFC', name)
-        for row in range(len(self.names)) if name else ():
-            if unicodedata.normalize('NFC', self.name(row)) == wanted:
+        """Names the row whose name differs in its Unicode form only; else ''."""
+        wanted = normalize('NFC', name)
+        for shown in map(self.name, range(len(self.names) if name else 0)):
+            if normalize('NFC', shown) == wanted:
                 return (
-                    f' The store has {ascii(self.name(row))}, which is {ascii(name)} in '
-                    'another Unicode form (NFC is usual on Linux, NFD on macOS): give the '
-                    'files their old names, for example with convmv.'
+                    f' The store has {ascii(shown)}, which is {ascii(name)} in another '
+                    'Unicode form (NFC is usual on Linux, NFD on macOS): give the files '
+                    'their old names, for example with convmv.'
                 )
         return ''
 

@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mmlgd.errors import DataError
 from mmlgd.utils.atomic import write_atomically
 
 from .rows import EMBEDDING_DTYPES, view_columns
-from .shards import Shard, list_shards
+from .shards import Shard
 
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
@@ -29,29 +30,44 @@ def pixel_libraries() -> dict[str, str]:
     return {name: import_module(name).__version__ for name in _PIXEL_LIBRARIES}
 
 
+def _integer(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value)
+
+
+def _three(rule: Callable[[Any], bool]) -> Callable[[list], bool]:
+    return lambda values: len(values) == 3 and all(map(rule, values))
+
+
 @dataclass
 class Manifest:
     """The file ``manifest.json`` of a store; docs/stored_views.md describes its fields.
 
-    ``teacher_config`` is compared and shown, and never built: a file that somebody
-    publishes names no class to import and no address to fetch from.
+    A field's annotation says which values a file may give it. ``teacher_config`` is
+    compared and shown, and never built: a file that somebody publishes names no class
+    to import and no address to fetch from.
     """
 
     teacher: str
     text_encoder: str
     teacher_config: dict
-    embed_dims: int
-    image_mean: list
-    image_std: list
-    image_size: int
-    input_shape: list
+    embed_dims: Annotated[int, _integer(1, 2**20)]
+    image_mean: Annotated[list, _three(_is_number)]
+    image_std: Annotated[list, _three(lambda value: _is_number(value) and value > 0)]
+    image_size: Annotated[int, _integer(1, 2**16)]
+    input_shape: Annotated[list, _three(_integer(1, 2**16))]
     pipeline: list | None
-    seed: int
-    embedding_dtype: str
-    shard_size: int
+    seed: Annotated[int, _integer(0, 2**128)]
+    embedding_dtype: Annotated[str, EMBEDDING_DTYPES.__contains__]
+    shard_size: Annotated[int, _integer(1, 2**31)]
     libraries: dict = field(default_factory=pixel_libraries)
-    num_views: int = 0
-    segments: list = field(default_factory=list)
+    num_views: Annotated[int, _integer(0, 2**20)] = 0
+    segments: Annotated[list, lambda values: all(map(_integer(1, 2**40), values))] = (
+        field(default_factory=list)
+    )
 
     @property
     def num_images(self) -> int:
@@ -68,17 +84,24 @@ class Manifest:
         """Bytes of a view."""
         return sum(dtype.itemsize for dtype in self.columns.values())
 
-    def view_shards(self) -> list[Shard]:
-        """The shards of all views of the finished store."""
-        return list(list_shards(range(self.num_views), self.segments, self.shard_size))
-
     def image_shards(self) -> list[Shard]:
-        """The shards of its image table."""
-        return list(list_shards([None], self.segments, self.shard_size))
+        """The shards of the finished store's image table: runs within a segment."""
+        return [
+            Shard(None, first, min(self.shard_size, end - first))
+            for images, end in zip(self.segments, accumulate(self.segments))
+            for first in range(end - images, end, self.shard_size)
+        ]
+
+    def view_shards(self) -> list[Shard]:
+        """The shards of all its views, view by view."""
+        runs = self.image_shards()
+        return [
+            run._replace(view=view) for view in range(self.num_views) for run in runs
+        ]
 
     def write(self, store: str | Path) -> None:
         """Write the file, whole or not at all."""
-        text = json.dumps({**_FORMAT, **asdict(self)}, indent=1)
+        text = json.dumps({**_FORMAT, **asdict(self)}, indent=1, default=str)
         write_atomically(Path(store) / FILE_NAME, text + '\n')
 
     @classmethod
@@ -91,7 +114,7 @@ class Manifest:
         path = Path(store) / FILE_NAME
         content = read_json(path)
         found = {name: content.pop(name, None) for name in _FORMAT}
-        if found != _FORMAT or set(content) != {one.name for one in fields(cls)}:
+        if found != _FORMAT or content.keys() != get_type_hints(cls).keys():
             raise DataError(
                 f'{path} is of {found}, with the fields {sorted(content)}, but this mmlgd '
                 f'reads {_FORMAT}. Convert a store of mmlgd 0.1.0 (format_version 1) with '
@@ -102,15 +125,19 @@ class Manifest:
 
     @classmethod
     def checked(cls, path: Path, content: dict) -> 'Manifest':
-        """A manifest of fields that a file gave.
+        """A manifest of fields that a file gave; others are left out.
 
         Raises:
-            DataError: A field has a value that it cannot have.
+            DataError: A field is missing, or has a value that it cannot have.
         """
-        for name, is_valid in _VALID.items():
-            if name not in content or not is_valid(content[name]):
-                raise _malformed(path, f'{name} cannot be {content.get(name)!r:.80}')
-        manifest = cls(**{name: content[name] for name in _VALID})
+        hints = get_type_hints(cls, include_extras=True)
+        for name, hint in hints.items():
+            kind, *rules = get_args(hint) if get_origin(hint) is Annotated else [hint]
+            value = content.get(name)
+            is_valid = name in content and isinstance(value, kind)
+            if not (is_valid and all(rule(value) for rule in rules)):
+                raise _malformed(path, f'{name} cannot be {value!r:.80}')
+        manifest = cls(**{name: content[name] for name in hints})
         if manifest.num_views and not manifest.segments:
             raise _malformed(path, f'{manifest.num_views} views of no images')
         runs = sum(-(-images // manifest.shard_size) for images in manifest.segments)
@@ -132,50 +159,14 @@ def read_json(path: Path) -> dict:
         )
     try:
         with open(path, 'rb') as file:
-            text = file.read(_MAX_BYTES + 1)
-        content = json.loads(text) if len(text) <= _MAX_BYTES else None
+            content = json.loads(file.read(_MAX_BYTES))
         repr(content)  # What is nested too deeply to be shown is refused here.
     except (OSError, ValueError, RecursionError) as error:
-        raise _malformed(path, f'{type(error).__name__}: {error}') from error
+        reason = f'the first {_MAX_BYTES} bytes: {type(error).__name__}: {error}'
+        raise _malformed(path, reason) from error
     if not isinstance(content, dict):
-        raise _malformed(path, f'not a JSON object of at most {_MAX_BYTES} bytes')
+        raise _malformed(path, 'not a JSON object')
     return content
-
-
-def _integer(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e6 and math.isfinite(value)
-
-
-def _list_of(is_valid: Callable[[Any], bool], length: int = 0) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, list)
-        and len(value) == (length or len(value))
-        and all(map(is_valid, value))
-    )
-
-
-#: Which values each field may have.
-_VALID = dict(
-    teacher=lambda value: isinstance(value, str),
-    text_encoder=lambda value: isinstance(value, str),
-    teacher_config=lambda value: isinstance(value, dict),
-    embed_dims=_integer(1, 2**20),
-    image_mean=_list_of(_is_number, 3),
-    image_std=_list_of(lambda value: _is_number(value) and value > 0, 3),
-    image_size=_integer(1, 2**16),
-    input_shape=_list_of(_integer(1, 2**16), 3),
-    pipeline=lambda value: value is None or isinstance(value, list),
-    seed=_integer(0, 2**128),
-    embedding_dtype=lambda value: value in EMBEDDING_DTYPES,
-    shard_size=_integer(1, 2**31),
-    libraries=lambda value: isinstance(value, dict),
-    num_views=_integer(0, 2**20),
-    segments=_list_of(_integer(1, 2**40)),
-)
 
 
 def _malformed(path: Path, reason: str) -> DataError:

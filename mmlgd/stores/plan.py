@@ -14,7 +14,7 @@ from mmlgd.utils.identity import same_identity
 
 from .images import ImageTable, encode_name, identifier
 from .manifest import FILE_NAME, Manifest
-from .shards import Shard, list_shards
+from .shards import Shard
 
 #: Fields of the manifest that a build must share with the store that it adds to.
 _FIXED = (
@@ -48,20 +48,18 @@ class StorePlan:
     indices: np.ndarray
     num_views: int
 
-    @property
-    def segments(self) -> list[int]:
-        """Numbers of images added together, those still to be stored included."""
-        added = len(self.indices) - self.manifest.num_images
-        return self.manifest.segments + [added] * (added > 0)
+    def target(self, manifest: Manifest) -> Manifest:
+        """What a manifest becomes, with all views of all images."""
+        added = len(self.indices) - manifest.num_images
+        return replace(
+            manifest,
+            num_views=max(self.num_views, manifest.num_views),
+            segments=manifest.segments + [added] * (added > 0),
+        )
 
-    def shards(self, *views: None) -> list[Shard]:
-        """All shards of the finished store's views, or (None) of its image table."""
-        views = views or range(self.num_views)
-        return list(list_shards(views, self.segments, self.manifest.shard_size))
-
-    def is_there(self, shard: Shard) -> bool:
-        """Whether a shard is finished."""
-        return shard.path(self.store).is_file()
+    def shards(self) -> list[Shard]:
+        """All shards of the finished store's views."""
+        return self.target(self.manifest).view_shards()
 
     def share(self, worker: int, workers: int) -> list[Shard]:
         """Unfinished shards of one of several processes.
@@ -71,15 +69,16 @@ class StorePlan:
         Raises:
             DataError: The dataset lacks an image of one of them.
         """
-        mine = [one for one in self.shards()[worker::workers] if not self.is_there(one)]
+        mine = self.shards()[worker::workers]
+        mine = [shard for shard in mine if not shard.path(self.store).is_file()]
         for shard in mine:
-            rows = np.arange(shard.first, shard.first + shard.size)
-            if (missing := rows[self.indices[rows] < 0]).size:
+            missing = np.flatnonzero(self._indices_of(shard) < 0)
+            if missing.size:
                 table = ImageTable.read(self.store, self.manifest.image_shards())
                 raise DataError(
-                    f'The store {self.store} has the image {table.name(missing[0])}, and '
-                    'the dataset does not, so that it cannot get more views; give the '
-                    'images of the store.'
+                    f'The store {self.store} has the image '
+                    f'{table.name(shard.first + missing[0])}, and the dataset does not, so '
+                    'that it cannot get more views; give the images of the store.'
                 )
         return mine
 
@@ -93,23 +92,24 @@ class StorePlan:
             DataError: An image has changed, or an unfinished build has other images.
         """
         part = shard._replace(view=None)
-        rows = self.indices[shard.first : shard.first + shard.size].tolist()
-        images = [list_image(self.dataset, index) for index in rows]
-        if not self.is_there(part):
+        path = part.path(self.store)
+        indices = self._indices_of(shard).tolist()
+        images = [list_image(self.dataset, index) for index in indices]
+        if not path.is_file():
             if hashes is not None:
                 names = [encode_name(image.name) for image in images]
-                ImageTable(names, hashes).write(part.path(self.store))
+                ImageTable(names, hashes).write(path)
             return
         try:
             table = ImageTable.read(self.store, [part])
             if table.identifiers() != [identifier(image) for image in images]:
                 raise DataError('The names differ.')
         except DataError as error:
-            name = part.path(self.store).name
             raise DataError(
-                f'The store {self.store} was being built of other images: images/{name} '
-                f'does not have those of this dataset ({error}). Finish it with the images '
-                f'it was begun with, or remove {name} and higher from images/ and views/*/.'
+                f'The store {self.store} was being built of other images: '
+                f'images/{path.name} does not have those of this dataset ({error}). Finish '
+                f'it with the images it was begun with, or remove {path.name} and higher '
+                'from images/ and views/*/.'
             ) from error
         for row, one in enumerate(hashes if hashes is not None else ()):
             table.check_hash(row, one.tobytes(), self.store)
@@ -117,13 +117,15 @@ class StorePlan:
     def seal(self) -> bool:
         """Let readers see what was built, if all of it is there; return whether it is."""
         # Another process may have extended the store meanwhile.
-        now = Manifest.read(self.store)
-        views = max(self.num_views, now.num_views)
-        whole = replace(self, manifest=now, num_views=views)
-        if not all(map(self.is_there, whole.shards() + whole.shards(None))):
-            return False
-        replace(now, num_views=views, segments=whole.segments).write(self.store)
-        return True
+        whole = self.target(Manifest.read(self.store))
+        shards = whole.view_shards() + whole.image_shards()
+        is_whole = all(shard.path(self.store).is_file() for shard in shards)
+        if is_whole:
+            whole.write(self.store)
+        return is_whole
+
+    def _indices_of(self, shard: Shard) -> np.ndarray:
+        return self.indices[shard.first : shard.first + shard.size]
 
 
 def open_store(
@@ -149,7 +151,7 @@ def open_store(
     indices = np.append(table.indices(rows), np.flatnonzero(rows < 0))
     views = max(num_views, manifest.num_views)
     plan = StorePlan(store, manifest, dataset, indices, views)
-    for shard in plan.shards(None):
+    for shard in plan.target(manifest).image_shards():
         if shard.first >= manifest.num_images:
             plan.check_images(shard)
     return plan

@@ -1,6 +1,5 @@
 """Reading a store of views within bounded memory."""
 
-from collections import OrderedDict
 from collections.abc import Sized
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from .images import ImageTable
 from .manifest import Manifest
 from .rows import unpack_embeddings
 from .shards import ShardReader
-
-#: Files that stay open, each with a descriptor.
-_OPEN_FILES = 64
 
 
 class ViewStore:
@@ -48,7 +44,6 @@ class ViewStore:
         self._readers = [
             ShardReader(one.path(self.path), one.size, columns) for one in shards
         ]
-        self._open: OrderedDict[int, None] = OrderedDict()
 
     def table(self) -> ImageTable:
         """The images, read each time."""
@@ -67,19 +62,15 @@ class ViewStore:
                 f'{self.num_images} images'
             )
         run = int(np.searchsorted(self._runs, row, side='right')) - 1
-        number = view * len(self._runs) + run
-        self._open[number] = None
-        self._open.move_to_end(number)
-        if len(self._open) > _OPEN_FILES:
-            self._readers[self._open.popitem(last=False)[0]].close()
-        stored = self._readers[number].row(row - int(self._runs[run]))
+        reader = self._readers[view * len(self._runs) + run]
+        stored = reader.row(row - int(self._runs[run]))
         return int(stored['pixels']), unpack_embeddings(stored)
 
     def match(self, dataset: Sized) -> np.ndarray | None:
         """Rows (N,) int64 of a dataset's images; None where they are 0, 1, 2, ...
 
         Raises:
-            DataError: An image is unknown, missing, or (of a sample) another than it was.
+            DataError: An image is unknown, missing, or (of a sample) has changed.
         """
         table = self.table()
         rows = table.find_rows(dataset, self.path)

@@ -4,11 +4,12 @@ import zlib
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from mmlgd.errors import ConfigError
 
-#: What an embedding can be stored as.
-EMBEDDING_DTYPES = ('float16', 'int8')
+#: What an embedding can be stored as, with numpy's name of the type.
+EMBEDDING_DTYPES = dict(float16='<f2', int8='i1')
 _INT8_MAX = 127
 Columns = dict[str, np.ndarray]
 
@@ -17,21 +18,18 @@ def view_columns(embedding_dtype: str, embed_dims: int) -> dict[str, np.dtype]:
     """Name and type of each column; a type has the shape of one row.
 
     Args:
-        embedding_dtype: 'float16', or 'int8' with one float32 scale a row.
+        embedding_dtype: 'float16', or 'int8' with one float32 scale per row.
         embed_dims: D.
 
     Raises:
         ConfigError: Another embedding type.
     """
-    pixels, scale = np.dtype('<u4'), np.dtype('<f4')
-    if embedding_dtype == 'float16':
-        return dict(pixels=pixels, embedding=np.dtype(('<f2', (embed_dims,))))
-    if embedding_dtype == 'int8':
-        embedding = np.dtype(('i1', (embed_dims,)))
-        return dict(pixels=pixels, scale=scale, embedding=embedding)
-    raise ConfigError(
-        f'Stored views are {" or ".join(EMBEDDING_DTYPES)}, not {embedding_dtype!r}.'
-    )
+    if embedding_dtype not in EMBEDDING_DTYPES:
+        names = ' or '.join(EMBEDDING_DTYPES)
+        raise ConfigError(f'Stored views are {names}, not {embedding_dtype!r}.')
+    scale = dict(scale=np.dtype('<f4')) if embedding_dtype == 'int8' else {}
+    embedding = np.dtype((EMBEDDING_DTYPES[embedding_dtype], (embed_dims,)))
+    return dict(pixels=np.dtype('<u4'), **scale, embedding=embedding)
 
 
 def pixel_checksum(inputs: torch.Tensor) -> int:
@@ -40,7 +38,7 @@ def pixel_checksum(inputs: torch.Tensor) -> int:
 
 
 def pack_rows(pixels: np.ndarray, embeddings: np.ndarray, dtype: str) -> Columns:
-    """Make columns of B checksums (B,) and embeddings (B, D); see view_columns."""
+    """Columns of B checksums (B,) and embeddings (B, D); see :func:`view_columns`."""
     columns = dict(pixels=pixels)
     if dtype == 'int8':
         # A row of zeros has no scale of its own; any will do.
@@ -62,6 +60,5 @@ def unpack_embeddings(columns: Columns) -> np.ndarray:
 
 def cosine_loss(stored: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """1 - cos between embeddings (..., D), unpacked and as they were: (...) float64."""
-    stored, exact = stored.astype(np.float64), exact.astype(np.float64)
-    norms = np.linalg.norm(stored, axis=-1) * np.linalg.norm(exact, axis=-1)
-    return 1 - (stored * exact).sum(axis=-1) / np.maximum(norms, 1e-12)
+    pair = (torch.from_numpy(one).double() for one in (stored, exact))
+    return 1 - F.cosine_similarity(*pair, dim=-1).numpy()

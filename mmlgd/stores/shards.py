@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,12 +20,14 @@ from .rows import Columns
 _DTYPES = dict(U8='|u1', I8='|i1', U32='<u4', F16='<f2', F32='<f4')
 #: Key of a shard's checksum and numbers in its header's metadata.
 _FACTS = 'mmlgd'
+#: Files that stay open, each with a descriptor.
+_OPEN_FILES = 64
 
 
 class Shard(NamedTuple):
     """A run of ``size`` rows of a view, or of the image table where ``view`` is None.
 
-    A finished shard is never touched again: images that come later get their own.
+    A finished shard is never modified: images that come later get their own.
     """
 
     view: int | None
@@ -38,39 +40,15 @@ class Shard(NamedTuple):
         return Path(store) / folder / f'{self.first:09}.safetensors'
 
 
-def list_shards(
-    views: Sequence[int | None], segments: Sequence[int], shard_size: int
-) -> Iterator[Shard]:
-    """All shards of some views, view by view; of the image table with views (None,).
-
-    ``segments`` are the numbers of images that were added together, oldest first.
-    """
-    for view in views:
-        begin = 0
-        for images in segments:
-            end = begin + images
-            for first in range(begin, end, shard_size):
-                yield Shard(view, first, min(shard_size, end - first))
-            begin = end
-
-
-def write_shard(path: Path, columns: Columns, **facts: float) -> None:
+def write_shard(path: Path, columns: Columns, **facts: float | str) -> None:
     """Write the columns of a shard, and numbers about it, whole or not at all."""
-    facts['sha256'] = columns_digest(columns)
+    facts['sha256'] = _digest(columns)
     # One entry, since their order is random.
     write_atomically(path, save(columns, {_FACTS: json.dumps(facts, sort_keys=True)}))
 
 
-def columns_digest(columns: Columns) -> str:
-    """SHA-256 over the bytes of all columns, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(columns):
-        digest.update(np.ascontiguousarray(columns[name]))
-    return digest.hexdigest()
-
-
 class ShardReader:
-    """Reads a shard, row by row or as a whole.
+    """Reads a shard, row by row or as a whole; a copy in another process costs nothing.
 
     Rows are read, not mapped: pages of a map count as this process's memory, and a file
     that is cut off while it is mapped kills the process.
@@ -89,7 +67,6 @@ class ShardReader:
 
     def __init__(self, path: Path, rows: int, types: dict[str, np.dtype]) -> None:
         self.path, self.types = path, types
-        self._file = None
         try:
             # The library refuses headers that do not fit the file.
             with safe_open(path, 'np') as checked, open(path, 'rb') as file:
@@ -110,22 +87,19 @@ class ShardReader:
             self._begins[name] = 8 + length + found['data_offsets'][0]
 
     def row(self, index: int) -> Columns:
-        """One row of ``types``; the file stays open until :meth:`close`."""
-        self._file = self._file or open(self.path, 'rb')
+        """One row of ``types``.
+
+        Raises:
+            DataError: The file has become shorter.
+        """
         row = {}
         for name, dtype in self.types.items():
             offset = self._begins[name] + index * dtype.itemsize
-            data = os.pread(self._file.fileno(), dtype.itemsize, offset)
+            data = os.pread(_file_of(self).fileno(), dtype.itemsize, offset)
             if len(data) != dtype.itemsize:
                 raise self.fault('is truncated')
             row[name] = np.frombuffer(data, dtype)[0]
         return row
-
-    def close(self) -> None:
-        """Close the file until a row is read again."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
 
     def columns(self) -> Columns:
         """All columns, whole."""
@@ -137,11 +111,17 @@ class ShardReader:
 
     def is_intact(self) -> bool:
         """Whether the columns have the checksum of its facts."""
-        return columns_digest(self.columns()) == self.facts.get('sha256')
+        return _digest(self.columns()) == self.facts.get('sha256')
 
-    def __getstate__(self) -> dict:
-        """Without the file, which another process opens for itself."""
-        return {**vars(self), '_file': None}
+    def number(self, name: str) -> float:
+        """One of its facts.
+
+        Raises:
+            DataError: There is no such number.
+        """
+        if not isinstance(number := self.facts.get(name), float):
+            raise self.fault(f'has no {name}')
+        return number
 
     def fault(self, state: str) -> DataError:
         """An error about this shard, with how to fix it."""
@@ -149,3 +129,16 @@ class ShardReader:
             f'The shard {self.path} {state}; copy it again, or remove it and run '
             'tools/build_stored_views.py, which computes it again.'
         )
+
+
+@lru_cache(_OPEN_FILES)
+def _file_of(reader: ShardReader) -> BinaryIO:
+    return open(reader.path, 'rb')
+
+
+def _digest(columns: Columns) -> str:
+    """SHA-256 over the bytes of all columns, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        digest.update(np.ascontiguousarray(columns[name]))
+    return digest.hexdigest()

@@ -1,7 +1,6 @@
 """What a config says about views to store."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from mmlgd.models.teachers import batch_encoder
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.annotation_files import check_annotation_files
 from mmlgd.utils.loaders import use_loader_options_that_work
+from mmlgd.utils.plain_config import name_of, plain_config
 from mmlgd.utils.rng import mix_seed, seeded
 
 from .images import content_hash
@@ -72,7 +72,7 @@ class ViewSource:
     manifest: Manifest
 
     def embed(
-        self, indices: np.ndarray, batches: Iterable[Sequence[tuple[int, int]]]
+        self, indices: np.ndarray, batches: Iterable[list[tuple]]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Draw batches of (view, row) and embed them.
 
@@ -80,12 +80,10 @@ class ViewSource:
         checksums (B,) of the pixels, embeddings (B, D) float32 and content hashes
         (B, 16) of the images.
         """
-        options = {
-            key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader
-        }
+        kept = {key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader}
         views = _DrawnViews(self.dataset, indices, self.manifest.seed)
         for batch in DataLoader(
-            views, batch_sampler=batches, collate_fn=default_collate, **options
+            views, batch_sampler=batches, collate_fn=default_collate, **kept
         ):
             embeddings = self.encode(batch).numpy()
             yield batch['pixels'].numpy(), embeddings, batch['hash'].numpy()
@@ -118,13 +116,13 @@ def prepare_views(
             set is not ``SeededViews`` of single images.
     """
     wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
-    if _type(wrapper) != 'SeededViews':
+    if name_of(wrapper) != 'SeededViews':
         raise ConfigError(
             'train_dataloader.dataset must be SeededViews around the images, whose seed '
             f'and views are stored, but is {wrapper.get("type")!r}; give the config that '
             'trains with the online teacher.'
         )
-    if not config or _type(config) == 'StoredTeacher':
+    if not config or name_of(config) == 'StoredTeacher':
         raise ConfigError(
             'The model of this config has no teacher that sees images; give the config '
             'that trains with the online teacher.'
@@ -139,8 +137,7 @@ def prepare_views(
     manifest = Manifest(
         teacher=teacher.identity,
         text_encoder=teacher.text_identity,
-        # The types of a lazy config are classes.
-        teacher_config=json.loads(json.dumps(config.to_dict(), default=_name)),
+        teacher_config=plain_config(config.to_dict()),
         embed_dims=teacher.embed_dims,
         image_mean=list(teacher.image_mean),
         image_std=list(teacher.image_std),
@@ -154,12 +151,3 @@ def prepare_views(
     teacher.release_text_tower()
     encode = batch_encoder(teacher, device)
     return ViewSource(dataset, encode, dict(cfg.train_dataloader), manifest)
-
-
-def _type(config: dict) -> str:
-    """The type of a config, a string or a class, without its scope."""
-    return _name(config.get('type')).removeprefix('mmlgd.')
-
-
-def _name(kind: Any) -> str:
-    return getattr(kind, '__name__', str(kind))

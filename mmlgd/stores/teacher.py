@@ -1,14 +1,18 @@
-"""A teacher whose embeddings were computed before, and lie on disk."""
+"""The teacher whose embeddings a store contains, and its comparison with the dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import Tensor
 
-from mmlgd.errors import TeacherError
+from mmlgd.datasets.dataset_wrapper import find_wrapper
+from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models.teachers import BaseTeacher
-from mmlgd.registry import MODELS
+from mmlgd.registry import HOOKS, MODELS
 from mmlgd.utils.identity import same_identity
+from mmlgd.utils.model import unwrap_model
 
 from .manifest import Manifest
 
@@ -39,8 +43,8 @@ class StoredTeacher(BaseTeacher):
         manifest = Manifest.read(store)
         self.store = str(store)
         self.embed_dims = manifest.embed_dims
-        self.image_mean = list(manifest.image_mean)
-        self.image_std = list(manifest.image_std)
+        self.image_mean = manifest.image_mean
+        self.image_std = manifest.image_std
         self.image_size = manifest.image_size
         self._name = f'The stored teacher of {store}'
         self._identity = manifest.teacher
@@ -102,3 +106,38 @@ class StoredTeacher(BaseTeacher):
                 'store, or build a store of this one with tools/build_stored_views.py.'
             )
         return teacher
+
+
+@HOOKS.register_module()
+class StoredViewsHook(Hook):
+    """Refuses, before the first iteration, embeddings that the model cannot use.
+
+    Raises:
+        ConfigError: The views were stored with another teacher than the model's;
+            the method needs more than embeddings; or the model expects
+            embeddings that no dataset brings.
+    """
+
+    priority = 'NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set, and the model's teacher."""
+        model = unwrap_model(runner.model)
+        dataset = find_wrapper(runner.train_dataloader.dataset, 'store')
+        if dataset is None:
+            if model.teacher.has_image_tower:
+                return
+            raise ConfigError(
+                'model.teacher is a StoredTeacher, but train_dataloader.dataset brings no '
+                "embeddings; set its type to 'StoredViews' and its store to "
+                f'{model.teacher.store!r}, or use the teacher itself.'
+            )
+        model.check_learns_from_store()
+        stored, identity = dataset.store.manifest.teacher, model.teacher.identity
+        if not same_identity(stored, identity):
+            raise ConfigError(
+                f'The views in {dataset.store_path} were embedded by {stored}, but the '
+                f'model has the teacher {identity}; set the same store, or the same '
+                'teacher, for model.teacher and train_dataloader.dataset, or build a '
+                'store of this teacher with tools/build_stored_views.py.'
+            )

@@ -32,7 +32,16 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
         DataError: There is no store.
     """
     manifest = Manifest.read(store)
-    if faults := list(_file_faults(store, manifest)):
+    faults = [] if manifest.num_views else [f'The store {store} is not finished.']
+    for shard in manifest.image_shards() + manifest.view_shards():
+        types = {} if shard.view is None else manifest.columns
+        try:
+            reader = ShardReader(shard.path(store), shard.size, types)
+            if not reader.is_intact():
+                raise reader.fault('does not have its checksum')
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
         return faults
     try:
         check_same(manifest, source.manifest, store)
@@ -57,20 +66,6 @@ def check_replay(plan: StorePlan, source: ViewSource) -> None:
             f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
             'what has changed, or build another store elsewhere.'
         )
-
-
-def _file_faults(store: Path, manifest: Manifest) -> Iterator[str]:
-    """Faults that can be seen without images and teacher."""
-    if not manifest.num_views:
-        yield f'The store {store} is not finished.'
-    for shard in manifest.image_shards() + manifest.view_shards():
-        types = {} if shard.view is None else manifest.columns
-        try:
-            reader = ShardReader(shard.path(store), shard.size, types)
-            if not reader.is_intact():
-                yield f'The shard {reader.path} does not have its checksum.'
-        except DataError as error:
-            yield str(error)
 
 
 def _sample_faults(
