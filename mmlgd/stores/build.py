@@ -1,21 +1,167 @@
-"""Writing the shards of a store."""
+"""Beginning, resuming, sharing out and extending a store."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
 
-from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
-from mmlgd.errors import DataError
+from mmlgd.datasets.image_list import list_image
+from mmlgd.datasets.pipeline_description import compare_pipelines
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.atomic import remove_leftovers
+from mmlgd.utils.identity import same_identity
 
-from .manifest import Manifest
-from .plan import StorePlan
-from .rows import cosine_loss, pack_rows, unpack_embeddings
-from .shards import Shard, ShardReader, write_shard
+from .images import ImageTable, encode_name, identifier
+from .manifest import FILE_NAME, Manifest
+from .shards import Shard, cosine_loss, pack_rows, unpack_embeddings, write_shard
 from .source import ViewSource
+
+#: Fields of the manifest that a build must share with the store that it adds to.
+_FIXED = (
+    *('embed_dims', 'image_mean', 'image_std', 'image_size', 'input_shape', 'seed'),
+    *('embedding_dtype', 'shard_size'),
+)
+#: Age of a temporary file that no process can still be writing, since a shard is
+#: written at once. No lock is needed, which not all network file systems have.
+_STALE_SECONDS = 24 * 3600
+
+
+@dataclass
+class StorePlan:
+    """A store, its manifest on disk, and what it shall become: K views of a dataset.
+
+    All of it follows from the finished store and the dataset, so that processes need
+    not talk to each other. ``indices`` (N,) int64 has the index in the dataset of each
+    row's image, those still to be stored included; -1 where the dataset lacks it.
+    """
+
+    store: Path
+    manifest: Manifest
+    dataset: Sized
+    indices: np.ndarray
+    num_views: int
+
+    def target(self, manifest: Manifest) -> Manifest:
+        """What a manifest becomes: all views of all images."""
+        added = len(self.indices) - manifest.num_images
+        segments = manifest.segments + [added] * (added > 0)
+        views = max(self.num_views, manifest.num_views)
+        return replace(manifest, num_views=views, segments=segments)
+
+    def shards(self) -> list[Shard]:
+        """All shards of the finished store's views."""
+        return self.target(self.manifest).view_shards()
+
+    def share(self, worker: int, workers: int) -> list[Shard]:
+        """Unfinished shards of one of several processes.
+
+        Who writes which does not depend on what is there, so that no two write the same.
+
+        Raises:
+            DataError: The dataset lacks an image of one of them.
+        """
+        mine = self.shards()[worker::workers]
+        mine = [shard for shard in mine if not shard.path(self.store).is_file()]
+        rows = [row for _, first, size in mine for row in range(first, first + size)]
+        for row in rows:
+            if self.indices[row] < 0:
+                table = ImageTable.read(self.store, self.manifest.image_shards())
+                raise DataError(
+                    f'The store {self.store} has the image {table.name(row)}, and the '
+                    'dataset does not, so that it cannot get more views; give the images '
+                    'of the store.'
+                )
+        return mine
+
+    def check_images(self, shard: Shard, hashes: Sequence[np.ndarray] = ()) -> None:
+        """Compare the images of a shard with the table; put new ones into it.
+
+        ``hashes`` (n, 16) are of the images as they were just read. Without them, only
+        names are compared and nothing is written.
+
+        Raises:
+            DataError: An image has changed, or an unfinished build has other images.
+        """
+        part = shard._replace(view=None)
+        path = part.path(self.store)
+        indices = self.indices[shard.first : shard.first + shard.size].tolist()
+        images = [list_image(self.dataset, index) for index in indices]
+        if not path.is_file():
+            if len(hashes):
+                names = [encode_name(image.name) for image in images]
+                ImageTable(names, np.asarray(hashes)).write(path)
+            return
+        try:
+            table = ImageTable.read(self.store, [part])
+            if table.identifiers() != [identifier(image) for image in images]:
+                raise DataError('The names differ.')
+        except DataError as error:
+            raise DataError(
+                f'The store {self.store} was being built of other images: '
+                f'images/{path.name} does not have those of this dataset ({error}). Finish '
+                f'it with the images it was begun with, or remove {path.name} and higher '
+                'from images/ and views/*/.'
+            ) from error
+        for row, one in enumerate(hashes):
+            table.check_hash(row, one.tobytes(), self.store)
+
+    def seal(self) -> bool:
+        """Let readers see what was built, if all of it is there; return whether it is."""
+        # Another process may have extended the store meanwhile.
+        whole = self.target(Manifest.read(self.store))
+        shards = whole.view_shards() + whole.image_shards()
+        if is_whole := all(shard.path(self.store).is_file() for shard in shards):
+            whole.write(self.store)
+        return is_whole
+
+
+def open_store(
+    store: Path, wanted: Manifest, dataset: Sized, num_views: int
+) -> StorePlan:
+    """Begin a store, or resume or extend one to K views of a dataset's images.
+
+    ``wanted`` is what the config gives. A store with more views or images keeps them.
+
+    Raises:
+        ConfigError: The store is of another teacher, other transforms, another
+            seed or layout.
+        DataError: Images have changed, or an unfinished build is of others.
+    """
+    for folder in (store, store / 'images', *store.glob('views/*')):
+        remove_leftovers(folder, _STALE_SECONDS)
+    if not (store / FILE_NAME).is_file():
+        wanted.write(store)
+    manifest = Manifest.read(store)
+    check_same(manifest, wanted, store)
+    table = ImageTable.read(store, manifest.image_shards())
+    rows = table.find_rows(dataset, store)
+    indices = np.append(table.indices(rows), np.flatnonzero(rows < 0))
+    views = max(num_views, manifest.num_views)
+    plan = StorePlan(store, manifest, dataset, indices, views)
+    for shard in plan.target(manifest).image_shards():
+        if shard.first >= manifest.num_images:
+            plan.check_images(shard)
+    return plan
+
+
+def check_same(manifest: Manifest, wanted: Manifest, store: Path) -> None:
+    """Refuse with a ConfigError a store that is of anything else than a config gives."""
+    differences = compare_pipelines(manifest.pipeline, wanted.pipeline)
+    pairs = [(one.option, one.stored, one.here) for one in differences]
+    pairs += [(name, getattr(manifest, name), getattr(wanted, name)) for name in _FIXED]
+    if not same_identity(manifest.teacher, wanted.teacher):
+        pairs.append(('teacher', manifest.teacher, wanted.teacher))
+    for name, stored, here in pairs:
+        if stored != here:
+            raise ConfigError(
+                f'The store {store} was begun with {name} = {stored!r}, but this call has '
+                f'{here!r}; give the config and options it was begun with, or another '
+                '--out.'
+            )
 
 
 def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -> int:
@@ -70,37 +216,3 @@ def write_view(
     mean, worst = float(losses.mean()), float(losses.max())
     path = shard.path(store)
     write_shard(path, columns, mean_cosine_loss=mean, worst_cosine_loss=worst)
-
-
-def summarize_store(store: Path) -> dict:
-    """What a store has, takes on disk (all files) and costs in cosine, as JSON.
-
-    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
-
-    Raises:
-        DataError: There is no store, or a shard is malformed.
-    """
-    manifest = Manifest.read(store)
-    summary: dict = dict(
-        views=manifest.num_views,
-        images=manifest.num_images,
-        embed_dims=manifest.embed_dims,
-        dtype=manifest.embedding_dtype,
-        teacher=manifest.teacher,
-        seed=manifest.seed,
-        row_bytes=manifest.row_bytes,
-    )
-    for views in (10, 30):
-        size = manifest.row_bytes * NUM_TRAIN * views
-        summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
-    if shards := manifest.view_shards():
-        size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
-        sizes = [shard.size for shard in shards]
-        readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
-        means = [one.number('mean_cosine_loss') for one in readers]
-        summary.update(
-            bytes_a_view=round(size / sum(sizes), 1),
-            mean_cosine_loss=float(np.average(means, weights=sizes)),
-            worst_cosine_loss=max(one.number('worst_cosine_loss') for one in readers),
-        )
-    return summary

@@ -29,18 +29,15 @@ def content_hash(source: str | np.ndarray) -> bytes:
     Raises:
         DataError: The file cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=_HASH.itemsize)
     if isinstance(source, np.ndarray):
-        digest.update(f'{source.dtype}{source.shape}'.encode())
-        digest.update(source)
-        return digest.digest()
-    try:
-        digest.update(Path(source).read_bytes())
-    except OSError as error:
-        raise DataError(
-            f'The image {ascii(source)} cannot be read: {error}.'
-        ) from error
-    return digest.digest()
+        content = f'{source.dtype}{source.shape}'.encode() + source.tobytes()
+    else:
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            message = f'The image {ascii(source)} cannot be read: {error}.'
+            raise DataError(message) from error
+    return hashlib.blake2b(content, digest_size=_HASH.itemsize).digest()
 
 
 def identifier(image: ListedImage) -> bytes:
@@ -52,10 +49,8 @@ def identifier(image: ListedImage) -> bytes:
 class ImageTable:
     """Name and content hash of each row's image.
 
-    Attributes:
-        names (Sequence[bytes]): Paths below the dataset's folder; b'' for an image in
-            memory.
-        hashes (np.ndarray): (N, 16) uint8, of :func:`content_hash`.
+    ``names`` are paths below the dataset's folder, b'' for an image in memory;
+    ``hashes`` are (N, 16) uint8.
     """
 
     names: Sequence[bytes]
@@ -64,16 +59,11 @@ class ImageTable:
     def write(self, path: Path) -> None:
         """Write a shard of the table."""
         names = b''.join(name + b'\0' for name in self.names)
-        columns = dict(names=np.frombuffer(names, np.uint8), hashes=self.hashes)
-        write_shard(path, columns)
+        write_shard(path, dict(names=np.frombuffer(names, 'u1'), hashes=self.hashes))
 
     @classmethod
     def read(cls, store: Path, shards: Sequence[Shard]) -> 'ImageTable':
-        """Read the shards of a table.
-
-        Raises:
-            DataError: One is missing or malformed.
-        """
+        """Read the shards of a table; DataError if one is missing or malformed."""
         names, hashes = [], [np.empty((0, _HASH.itemsize), np.uint8)]
         for shard in shards:
             reader = ShardReader(shard.path(store), shard.size, dict(hashes=_HASH))
@@ -103,12 +93,10 @@ class ImageTable:
             DataError: An image is missing, or has changed.
         """
         wanted = [identifier(image) for image in list_images_of(dataset)]
-        known = self.identifiers()
-        row_of = _first_rows(known)
-        if wanted == known:
-            # Also where some images are there twice: each keeps its own row.
-            rows = np.arange(len(known))
-        else:
+        rows = np.arange(len(wanted))
+        # In the same order, equal images keep a row each; otherwise all have the first.
+        if wanted != self.identifiers():
+            row_of = self._first_rows()
             rows = np.array([row_of.get(one, -1) for one in wanted], np.int64)
         found = np.flatnonzero(rows >= 0)
         for index in found[:: max(1, len(found) // HASHED_SAMPLE)].tolist():
@@ -118,20 +106,14 @@ class ImageTable:
 
     def indices(self, rows: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`find_rows`: (N,) int64, -1 for a row without an image."""
-        index_of = {row: index for index, row in enumerate(rows.tolist())}
-        known = self.identifiers()
-        row_of = _first_rows(known)
-        # Where an image is there twice, one index may serve both rows.
-        pairs = ((row, row_of[one]) for row, one in enumerate(known))
+        index_of = dict(zip(rows.tolist(), range(len(rows))))
+        row_of = self._first_rows()
+        pairs = ((row, row_of[one]) for row, one in enumerate(self.identifiers()))
         found = [index_of.get(row, index_of.get(first, -1)) for row, first in pairs]
         return np.array(found, np.int64)
 
     def check_hash(self, row: int, found: bytes, store: Path) -> None:
-        """Refuse an image that has another :func:`content_hash` than its row.
-
-        Raises:
-            DataError: It has.
-        """
+        """Refuse with a DataError an image whose content is not that of its row."""
         if found != self.hashes[row].tobytes():
             raise DataError(
                 f'The image {self.name(row)} is not what the teacher of the store {store} '
@@ -151,6 +133,5 @@ class ImageTable:
                 )
         return ''
 
-
-def _first_rows(identifiers: Sequence[bytes]) -> dict[bytes, int]:
-    return {one: row for row, one in reversed(list(enumerate(identifiers)))}
+    def _first_rows(self) -> dict[bytes, int]:
+        return {one: row for row, one in reversed([*enumerate(self.identifiers())])}

@@ -24,7 +24,7 @@ from mmlgd.utils.rng import mix_seed, seeded
 
 from .images import content_hash
 from .manifest import Manifest
-from .rows import pixel_checksum
+from .shards import pixel_checksum
 
 #: Options of a config's data loader that serve a store, too.
 _LOADER_OPTIONS = (

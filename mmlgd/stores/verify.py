@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 from mmlgd.errors import DataError, MMLGDError
 
+from .build import StorePlan, check_same
+from .dataset import ViewStore
 from .manifest import Manifest
-from .plan import StorePlan, check_same
-from .reader import ViewStore
-from .rows import cosine_loss
-from .shards import ShardReader
+from .shards import ShardReader, cosine_loss
 from .source import ViewSource
 
 #: Largest 1 - cos between a stored embedding and the teacher's, which may have worked
@@ -20,6 +20,40 @@ from .source import ViewSource
 #: the very most 2.6e-3 for D = 1,024.
 _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
 _REPLAYED_SAMPLE = 16
+
+
+def summarize_store(store: Path) -> dict:
+    """What a store has, takes on disk (all files) and costs in cosine, as JSON.
+
+    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
+
+    Raises:
+        DataError: There is no store, or a shard is malformed.
+    """
+    manifest = Manifest.read(store)
+    summary: dict = dict(
+        views=manifest.num_views,
+        images=manifest.num_images,
+        embed_dims=manifest.embed_dims,
+        dtype=manifest.embedding_dtype,
+        teacher=manifest.teacher,
+        seed=manifest.seed,
+        row_bytes=manifest.row_bytes,
+    )
+    for views in (10, 30):
+        size = manifest.row_bytes * NUM_TRAIN * views
+        summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
+    if shards := manifest.view_shards():
+        size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
+        sizes = [shard.size for shard in shards]
+        readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
+        means = [one.number('mean_cosine_loss') for one in readers]
+        summary.update(
+            bytes_a_view=round(size / sum(sizes), 1),
+            mean_cosine_loss=float(np.average(means, weights=sizes)),
+            worst_cosine_loss=max(one.number('worst_cosine_loss') for one in readers),
+        )
+    return summary
 
 
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:

@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'{store / FILE_NAME} has format_version {content.get("format_version")!r}; '
             'only 1, of mmlgd 0.1.0, is converted.'
         )
+    for name in ('format', 'format_version', 'images'):
+        content.pop(name, None)
     manifest = Manifest.checked(store / FILE_NAME, content)
     if not manifest.num_views:
         raise DataError(f'The store {store} is not finished: build it again.')
