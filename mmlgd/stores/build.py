@@ -57,39 +57,30 @@ class StorePlan:
         return self.target(self.manifest).view_shards()
 
     def share(self, worker: int, workers: int) -> list[Shard]:
-        """Unfinished shards of one of several processes.
+        """Unfinished shards of one of several processes; DataError without their images.
 
         Who writes which does not depend on what is there, so that no two write the same.
-
-        Raises:
-            DataError: The dataset lacks an image of one of them.
         """
         mine = self.shards()[worker::workers]
         mine = [shard for shard in mine if not shard.path(self.store).is_file()]
-        rows = [row for _, first, size in mine for row in range(first, first + size)]
-        for row in rows:
+        for row in (one.first + i for one in mine for i in range(one.size)):
             if self.indices[row] < 0:
                 table = ImageTable.read(self.store, self.manifest.image_shards())
                 raise DataError(
-                    f'The store {self.store} has the image {table.name(row)}, and the '
-                    'dataset does not, so that it cannot get more views; give the images '
-                    'of the store.'
+                    f'The store {self.store} cannot get more views: it has the image '
+                    f'{table.name(row)}, and the dataset does not; give its images.'
                 )
         return mine
 
-    def check_images(self, shard: Shard, hashes: Sequence[np.ndarray] = ()) -> None:
-        """Compare the images of a shard with the table; put new ones into it.
+    def check_images(self, shard: Shard, hashes: Sequence | np.ndarray = ()) -> None:
+        """Put the images of a shard into the table, or compare (else a DataError).
 
-        ``hashes`` (n, 16) are of the images as they were just read. Without them, only
-        names are compared and nothing is written.
-
-        Raises:
-            DataError: An image has changed, or an unfinished build has other images.
+        Without ``hashes`` (n, 16) of their content, only names are compared.
         """
         part = shard._replace(view=None)
         path = part.path(self.store)
-        indices = self.indices[shard.first : shard.first + shard.size].tolist()
-        images = [list_image(self.dataset, index) for index in indices]
+        indices = self.indices[shard.first : shard.first + shard.size]
+        images = [list_image(self.dataset, index) for index in indices.tolist()]
         if not path.is_file():
             if len(hashes):
                 names = [encode_name(image.name) for image in images]
@@ -102,9 +93,8 @@ class StorePlan:
         except DataError as error:
             raise DataError(
                 f'The store {self.store} was being built of other images: '
-                f'images/{path.name} does not have those of this dataset ({error}). Finish '
-                f'it with the images it was begun with, or remove {path.name} and higher '
-                'from images/ and views/*/.'
+                f'images/{path.name} does not have those of this dataset ({error}). Use its '
+                f'images, or remove {path.name} and higher from images/ and views/*/.'
             ) from error
         for row, one in enumerate(hashes):
             table.check_hash(row, one.tobytes(), self.store)
@@ -122,13 +112,12 @@ class StorePlan:
 def open_store(
     store: Path, wanted: Manifest, dataset: Sized, num_views: int
 ) -> StorePlan:
-    """Begin a store, or resume or extend one to K views of a dataset's images.
+    """Begin, resume or extend a store to K views of a dataset's images.
 
-    ``wanted`` is what the config gives. A store with more views or images keeps them.
+    A store with more views or images keeps them. ``wanted`` is what the config gives.
 
     Raises:
-        ConfigError: The store is of another teacher, other transforms, another
-            seed or layout.
+        ConfigError: The store is not of ``wanted``; see :func:`check_same`.
         DataError: Images have changed, or an unfinished build is of others.
     """
     for folder in (store, store / 'images', *store.glob('views/*')):
@@ -149,7 +138,7 @@ def open_store(
 
 
 def check_same(manifest: Manifest, wanted: Manifest, store: Path) -> None:
-    """Refuse with a ConfigError a store that is of anything else than a config gives."""
+    """Refuse with a ConfigError a store of other transforms, teacher, seed or layout."""
     differences = compare_pipelines(manifest.pipeline, wanted.pipeline)
     pairs = [(one.option, one.stored, one.here) for one in differences]
     pairs += [(name, getattr(manifest, name), getattr(wanted, name)) for name in _FIXED]
@@ -159,19 +148,14 @@ def check_same(manifest: Manifest, wanted: Manifest, store: Path) -> None:
         if stored != here:
             raise ConfigError(
                 f'The store {store} was begun with {name} = {stored!r}, but this call has '
-                f'{here!r}; give the config and options it was begun with, or another '
-                '--out.'
+                f'{here!r}; give what it was begun with, or another --out.'
             )
 
 
 def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -> int:
-    """Compute and write shards, each as a whole; return the number of rows.
+    """Compute and write shards of :meth:`StorePlan.share`; return the number of rows.
 
-    ``shards`` are from :meth:`StorePlan.share`. A batch lies in one shard, so that two
-    processes that compute the same shard write the same bytes.
-
-    Raises:
-        DataError: The teacher gives NaN, or an image has changed.
+    A batch lies in one shard, so that two processes write the same bytes for it.
     """
     size = source.loader.get('batch_size', 1)
     stream = source.embed(plan.indices, _batches(shards, size))
@@ -183,11 +167,8 @@ def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -
         plan.check_images(shard, hashes)
         write_view(plan.manifest, shard, plan.store, pixels, embeddings)
         speed = shard.size / (time.perf_counter() - start)
-        print_log(
-            f'View {shard.view}, rows {shard.first} to {shard.first + shard.size}: '
-            f'{speed:.0f} images/s; {number} of {len(shards)} shards',
-            logger='current',
-        )
+        done = f'{number} of {len(shards)} shards, {speed:.0f} images/s'
+        print_log(f'{shard.path(plan.store)}: {done}', logger='current')
     return sum(shard.size for shard in shards)
 
 
@@ -201,11 +182,7 @@ def _batches(shards: Sequence[Shard], size: int) -> Iterator[list[tuple]]:
 def write_view(
     manifest: Manifest, shard: Shard, store: Path, pixels: np.ndarray, rows: np.ndarray
 ) -> None:
-    """Write a shard of a view: checksums (n,) and embeddings (n, D) float32.
-
-    Raises:
-        DataError: An embedding is not finite.
-    """
+    """Write a shard of a view: checksums (n,) and finite embeddings (n, D) float32."""
     if not np.isfinite(rows).all():
         raise DataError(
             f'The teacher gave NaN or infinity for view {shard.view} of a row from '
@@ -213,6 +190,5 @@ def write_view(
         )
     columns = pack_rows(pixels, rows, manifest.embedding_dtype)
     losses = cosine_loss(unpack_embeddings(columns), rows)
-    mean, worst = float(losses.mean()), float(losses.max())
-    path = shard.path(store)
-    write_shard(path, columns, mean_cosine_loss=mean, worst_cosine_loss=worst)
+    facts = dict(mean_cosine_loss=losses.mean(), worst_cosine_loss=losses.max())
+    write_shard(shard.path(store), columns, **facts)

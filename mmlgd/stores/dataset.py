@@ -45,7 +45,7 @@ class ViewStore:
         if not self.num_views:
             raise DataError(
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
-                'command that began it once more: it resumes where it was.'
+                'command that began it once more.'
             )
         shards, columns = self.manifest.view_shards(), self.manifest.columns
         self._firsts = np.array([run.first for run in self.manifest.image_shards()])
@@ -127,7 +127,7 @@ class StoredViews(SeededViews):
         lazy_init: bool = False,
     ) -> None:
         self.store_path, self.check_pixels = str(store), check_pixels
-        self.num_views = num_views
+        self.num_views: Any = num_views
         super().__init__(dataset, lazy_init=lazy_init)
 
     def _prepare(self) -> None:

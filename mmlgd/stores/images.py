@@ -8,7 +8,12 @@ from unicodedata import normalize
 
 import numpy as np
 
-from mmlgd.datasets.image_list import ListedImage, list_image, list_images_of
+from mmlgd.datasets.image_list import (
+    ListedImage,
+    encode_name,
+    list_image,
+    list_images_of,
+)
 from mmlgd.errors import DataError
 
 from .shards import Shard, ShardReader, write_shard
@@ -18,17 +23,8 @@ _HASH = np.dtype(('u1', (16,)))
 HASHED_SAMPLE = 64
 
 
-def encode_name(name: str) -> bytes:
-    """The bytes of a path, also of one that is not UTF-8."""
-    return name.encode('utf-8', 'surrogateescape')
-
-
 def content_hash(source: str | np.ndarray) -> bytes:
-    """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image."""
     if isinstance(source, np.ndarray):
         content = f'{source.dtype}{source.shape}'.encode() + source.tobytes()
     else:
@@ -87,15 +83,13 @@ class ImageTable:
     def find_rows(self, dataset: Sized, store: Path) -> np.ndarray:
         """Rows of a dataset's images: (N,) int64, -1 where the table lacks one.
 
-        The content of a sample is compared; no other file is read.
-
-        Raises:
-            DataError: An image is missing, or has changed.
+        The content of a sample is compared (else a DataError); no other file is read.
         """
         wanted = [identifier(image) for image in list_images_of(dataset)]
-        rows = np.arange(len(wanted))
         # In the same order, equal images keep a row each; otherwise all have the first.
-        if wanted != self.identifiers():
+        if wanted == self.identifiers():
+            rows = np.array(range(len(wanted)), np.int64)
+        else:
             row_of = self._first_rows()
             rows = np.array([row_of.get(one, -1) for one in wanted], np.int64)
         found = np.flatnonzero(rows >= 0)
@@ -117,8 +111,7 @@ class ImageTable:
         if found != self.hashes[row].tobytes():
             raise DataError(
                 f'The image {self.name(row)} is not what the teacher of the store {store} '
-                'saw: its content differs. Put the old file back, or build a store of '
-                'these images.'
+                'saw: its content differs. Put the old file back, or build another store.'
             )
 
     def explain_unknown(self, name: str) -> str:

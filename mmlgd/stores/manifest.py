@@ -98,48 +98,34 @@ class Manifest:
             DataError: It is missing, malformed, or of a version unknown here.
         """
         path = Path(store) / FILE_NAME
-        content = read_json(path)
-        found = {name: content.pop(name, None) for name in _FORMAT}
-        if found != _FORMAT or content.keys() != {one.name for one in fields(cls)}:
+        if not path.is_file():
             raise DataError(
-                f'{path} is of {found}, with the fields {sorted(content)}, but this mmlgd '
-                f'reads {_FORMAT}. Convert a store of mmlgd 0.1.0 (format_version 1) with '
-                f'`python tools/dataset_converters/convert_stored_views.py {store}`; read '
-                'any other with the mmlgd that wrote it, or build it again.'
+                f'There is no store of views in {store} (no {FILE_NAME}); write one with '
+                f'`python tools/build_stored_views.py CONFIG --views K --out {store}`.'
             )
-        return cls.checked(path, content)
+        try:
+            content = read_json_object(path)
+            found = {name: content.pop(name, None) for name in _FORMAT}
+            if found == _FORMAT and content.keys() == {one.name for one in fields(cls)}:
+                return cls.checked(content)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f'{path} is not a manifest of stored views ({error}); copy it again from '
+                'where the store came, or build the store again.'
+            ) from error
+        raise DataError(
+            f'{path} is of {found}, with the fields {sorted(content)}, but this mmlgd '
+            f'reads {_FORMAT}. Convert a store of mmlgd 0.1.0 (format_version 1) with '
+            f'`python tools/dataset_converters/convert_stored_views.py {store}`; read '
+            'any other with the mmlgd that wrote it, or build it again.'
+        )
 
     @classmethod
-    def checked(cls, path: Path, content: dict) -> 'Manifest':
-        """A manifest of fields that a file gave; DataError where one is not valid."""
-        try:
-            manifest = cls(**check_fields(cls, content))
-            runs = sum(
-                -(-images // manifest.shard_size) for images in manifest.segments
-            )
-            views = manifest.num_views
-            if (views and not runs) or runs * max(1, views) > _MAX_SHARDS:
-                raise ValueError(f'{views} views in {runs} shards each')
-        except ValueError as error:
-            raise _malformed(path, error) from error
+    def checked(cls, content: dict) -> 'Manifest':
+        """A manifest of fields that a file gave; ValueError if one is not valid."""
+        manifest = cls(**check_fields(cls, content))
+        views = manifest.num_views
+        runs = sum(-(-images // manifest.shard_size) for images in manifest.segments)
+        if (views and not runs) or runs * max(1, views) > _MAX_SHARDS:
+            raise ValueError(f'{views} views in {runs} shards each')
         return manifest
-
-
-def read_json(path: Path) -> dict:
-    """The fields of a manifest of any version; DataError if it is not a JSON object."""
-    if not path.is_file():
-        raise DataError(
-            f'There is no store of views in {path.parent} (no {FILE_NAME}); write one with '
-            f'`python tools/build_stored_views.py CONFIG --views K --out {path.parent}`.'
-        )
-    try:
-        return read_json_object(path)
-    except (OSError, ValueError) as error:
-        raise _malformed(path, error) from error
-
-
-def _malformed(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f'{path} is not a manifest of stored views ({error}); copy it again from where the '
-        'store came, or build the store again.'
-    )

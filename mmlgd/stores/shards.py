@@ -36,18 +36,14 @@ class Shard(NamedTuple):
     first: int
     size: int
 
-    def path(self, store: Path) -> Path:
+    def path(self, store: str | Path) -> Path:
         """The finished shard."""
         folder = 'images' if self.view is None else f'views/{self.view:03}'
         return Path(store) / folder / f'{self.first:09}.safetensors'
 
 
 def view_columns(embedding_dtype: str, embed_dims: int) -> dict[str, np.dtype]:
-    """Name and type of each column of a view; a type has the shape of one row.
-
-    Raises:
-        ConfigError: ``embedding_dtype`` is neither 'float16' nor 'int8'.
-    """
+    """Name and type of each column of a view; a type has the shape of one row."""
     if embedding_dtype not in EMBEDDING_DTYPES:
         names = ' or '.join(EMBEDDING_DTYPES)
         raise ConfigError(f'Stored views are {names}, not {embedding_dtype!r}.')
@@ -97,13 +93,9 @@ def write_shard(path: Path, columns: Columns, **facts: float | str) -> None:
 class ShardReader:
     """Reads a shard, row by row or as a whole.
 
-    Rows are read, not mapped: pages of a map count as this process's memory, and a file
-    that is cut off while it is mapped kills the process.
-
-    Args:
-        path: The shard.
-        rows: How many it should have.
-        types: Names and types of the columns that it should have, at least.
+    ``types`` are the columns that it should have at least. Rows are read, not mapped:
+    pages of a map count as this process's memory, and a file that is cut off while it is
+    mapped kills the process.
 
     Raises:
         DataError: It is missing, truncated or malformed, or has other columns.
@@ -172,6 +164,7 @@ def _file_of(reader: ShardReader) -> BinaryIO:
 
 
 def _digest(columns: Columns) -> str:
-    """SHA-256 over the bytes of all columns, in the order of their names."""
-    parts = [np.ascontiguousarray(columns[name]) for name in sorted(columns)]
-    return hashlib.sha256(b''.join(parts)).hexdigest()
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        digest.update(np.ascontiguousarray(columns[name]).data)
+    return digest.hexdigest()

@@ -21,17 +21,14 @@ from .manifest import Manifest
 class StoredTeacher(BaseTeacher):
     """Stands for the teacher that made a store of views; has no image tower.
 
-    The embeddings come with the batch, from :class:`StoredViews`. For a textual bank
-    that is in no cache the text tower of ``teacher`` is loaded, and released again when
-    the bank is built.
+    The embeddings come with the batch, from :class:`StoredViews`.
 
     Args:
         store (str | Path): Folder that tools/build_stored_views.py wrote.
-        teacher (dict, optional): Config of the teacher that made the store. Where it is
-            not the config in the store, as when weights have moved, the teacher is
-            built once and must be the same by its weights. Its text tower serves the
-            banks. Defaults to None: there is no text tower. What the store's files say
-            of a config is never built.
+        teacher (dict, optional): Config of the teacher that made the store. Its text
+            tower is built for a textual bank that is in no cache. A config that differs
+            from the store's is built at once, and must have the same weights. Defaults
+            to None: no text tower; the store's config is never built.
 
     Raises:
         DataError: There is no whole store in the folder.
@@ -40,18 +37,13 @@ class StoredTeacher(BaseTeacher):
 
     def __init__(self, store: str | Path, teacher: dict | None = None) -> None:
         super().__init__()
-        manifest = Manifest.read(store)
-        self.store = str(store)
-        self.embed_dims = manifest.embed_dims
-        self.image_mean = manifest.image_mean
-        self.image_std = manifest.image_std
-        self.image_size = manifest.image_size
-        self._name = f'The stored teacher of {store}'
-        self._identity = manifest.teacher
-        self._text_identity = manifest.text_encoder
-        self._stored_config = manifest.teacher_config
+        made = self._manifest = Manifest.read(store)
+        self.store, self._name = str(store), f'The stored teacher of {store}'
+        self.embed_dims, self.image_size = made.embed_dims, made.image_size
+        self.image_mean, self.image_std = made.image_mean, made.image_std
+        self._identity, self._text_identity = made.teacher, made.text_encoder
         self._config = None if teacher is None else dict(teacher)
-        if self._config not in (None, self._stored_config):
+        if self._config not in (None, made.teacher_config):
             self.text = self._build().text
 
     @property
@@ -61,15 +53,11 @@ class StoredTeacher(BaseTeacher):
 
     @property
     def has_text_tower(self) -> bool:
-        """Whether :meth:`encode_text` works; the tower may still have to be loaded."""
+        """Whether :meth:`encode_text` works, once the tower is built."""
         return bool(self._text_identity)
 
     def image_features(self, inputs: Tensor) -> Tensor:
-        """Not available.
-
-        Raises:
-            TeacherError: Always.
-        """
+        """Raises a TeacherError: there is no image tower."""
         raise TeacherError(
             f'{self._name} cannot embed images; its embeddings come with the batch. Set '
             "train_dataloader.dataset=dict(type='StoredViews', store=..., dataset=...), or "
@@ -77,11 +65,7 @@ class StoredTeacher(BaseTeacher):
         )
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encodes texts as :meth:`BaseTeacher.encode_text` does.
-
-        Raises:
-            TeacherError: The store's teacher has no text tower, or it is not given.
-        """
+        """See :meth:`BaseTeacher.encode_text`; the text tower is built for it."""
         if self.text is None and self.has_text_tower:
             self.text = self._build().text
         return super().encode_text(texts)
@@ -92,18 +76,16 @@ class StoredTeacher(BaseTeacher):
             raise TeacherError(
                 f'{self._name} needs its text tower, which is not built from what a store '
                 "says. Set StoredTeacher's option teacher to the teacher's config (the "
-                f'store was made with {self._stored_config}), or load a bank file.'
+                f'store was made with {self._manifest.teacher_config}), or load a bank file.'
             )
         teacher = MODELS.build(self._config)
-        if not (
-            same_identity(teacher.identity, self._identity)
-            and same_identity(teacher.text_identity, self._text_identity)
-        ):
+        made, found = ((one.identity, one.text_identity) for one in (self, teacher))
+        if not all(map(same_identity, made, found)):
             raise TeacherError(
-                f'The store {self.store} was made by {self._identity}, text by '
-                f'{self._text_identity or "none"}, but the config has {teacher.identity}, '
-                f'text by {teacher.text_identity or "none"}; set the teacher that made the '
-                'store, or build a store of this one with tools/build_stored_views.py.'
+                f'The store {self.store} was made by {made[0]}, text by '
+                f'{made[1] or "none"}, but the config has {found[0]}, text by '
+                f'{found[1] or "none"}; set the teacher that made the store, or build a '
+                'store of this one with tools/build_stored_views.py.'
             )
         return teacher
 
@@ -113,9 +95,8 @@ class StoredViewsHook(Hook):
     """Refuses, before the first iteration, embeddings that the model cannot use.
 
     Raises:
-        ConfigError: The views were stored with another teacher than the model's;
-            the method needs more than embeddings; or the model expects
-            embeddings that no dataset brings.
+        ConfigError: Another teacher than the model's made the store; the method needs
+            more than embeddings; or the model expects embeddings that no dataset has.
     """
 
     priority = 'NORMAL'

@@ -19,16 +19,12 @@ from .source import ViewSource
 #: in float16 on a GPU. Rounding to int8 alone costs about D max|x|^2 / (24 * 127^2), at
 #: the very most 2.6e-3 for D = 1,024.
 _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
-_REPLAYED_SAMPLE = 16
 
 
 def summarize_store(store: Path) -> dict:
     """What a store has, takes on disk (all files) and costs in cosine, as JSON.
 
     ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
-
-    Raises:
-        DataError: There is no store, or a shard is malformed.
     """
     manifest = Manifest.read(store)
     summary: dict = dict(
@@ -45,25 +41,22 @@ def summarize_store(store: Path) -> dict:
         summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
     if shards := manifest.view_shards():
         size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
-        sizes = [shard.size for shard in shards]
+        rows = [shard.size for shard in shards]
         readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
-        means = [one.number('mean_cosine_loss') for one in readers]
-        summary.update(
-            bytes_a_view=round(size / sum(sizes), 1),
-            mean_cosine_loss=float(np.average(means, weights=sizes)),
-            worst_cosine_loss=max(one.number('worst_cosine_loss') for one in readers),
+        summary['bytes_a_view'] = round(size / sum(rows), 1)
+        mean = np.average(
+            [one.number('mean_cosine_loss') for one in readers], weights=rows
         )
+        summary['mean_cosine_loss'] = float(mean)
+        worst = max(one.number('worst_cosine_loss') for one in readers)
+        summary['worst_cosine_loss'] = worst
     return summary
 
 
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
-    """Everything found wrong with a store's files, or else with its views.
+    """A sentence for each fault of a store's files, or else of ``sample`` random views.
 
-    ``sample`` views, drawn at random each time, are computed again from what the store
-    should have been made of. A sentence each; empty where all is well.
-
-    Raises:
-        DataError: There is no store.
+    The views are computed again from what the store should have been made of.
     """
     manifest = Manifest.read(store)
     faults = [] if manifest.num_views else [f'The store {store} is not finished.']
@@ -87,15 +80,9 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
 
 
 def check_replay(plan: StorePlan, source: ViewSource) -> None:
-    """Refuse to add to a store whose views do not come out as they were.
-
-    Raises:
-        DataError: Pixels or embeddings of a sample differ.
-    """
-    if not plan.manifest.num_views:
-        return
-    views = ViewStore(plan.store)
-    for fault in _sample_faults(views, plan.indices, source, _REPLAYED_SAMPLE):
+    """Refuse with a DataError to add to a store if a sample does not come out again."""
+    views = ViewStore(plan.store) if plan.manifest.num_views else None
+    for fault in _sample_faults(views, plan.indices, source, 16) if views else ():
         raise DataError(
             f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
             'what has changed, or build another store elsewhere.'
@@ -119,7 +106,5 @@ def _sample_faults(
         if checksum != pixels[0]:
             yield f'{what} has other pixels than are stored.'
         elif not loss <= limit:
-            yield (
-                f'{what} has another embedding than is stored: 1 - cos is {loss:.2g}, '
-                f'above {limit:g}.'
-            )
+            found = f'1 - cos is {loss:.2g}, above {limit:g}'
+            yield f'{what} has another embedding than is stored: {found}.'

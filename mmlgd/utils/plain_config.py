@@ -40,14 +40,14 @@ def check_plain(config: object) -> Any:
     return copy(config, 0)
 
 
-def plain_config(config: object) -> object:
+def plain_config(config: object) -> Any:
     """A config as plain data, to be stored: classes become the names of their types.
 
     Args:
         config (object): Of mmengine, in any style.
 
     Returns:
-        object: The same in dicts, lists, tuples and simple values.
+        Any: The same in dicts, lists, tuples and simple values.
     """
     if isinstance(config, Mapping):
         return {key: plain_config(value) for key, value in config.items()}
