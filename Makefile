@@ -1,10 +1,10 @@
-# make help lists the targets. Each does the set-up it needs, once.
+# make help lists the targets. Each sets up the environment first, if necessary.
 #
 # Variables:
-#   PYTHON       an interpreter of yours to install into and use, instead of .venv
+#   PYTHON       your own interpreter to install into and use, instead of .venv
 #   BOOTSTRAP    the Python (3.10 or newer) that creates .venv
 #   PYTEST_ARGS  passed to pytest, e.g. PYTEST_ARGS='-k banks -n 2'
-#   JOBS         processes that `make test` and `make test-all` use; default 2
+#   JOBS         number of processes of `make test` and `make test-all`; default 2
 #   DEMO_ARGS    passed to demo/run.py, e.g. DEMO_ARGS=--short
 #   PROBE_ARGS   passed to demo/probe.py, e.g. PROBE_ARGS=--short
 #   TRANSFER_ARGS  passed to demo/transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
@@ -38,23 +38,23 @@ lint: env  ## Check style, formatting and types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-format: env  ## Fix what lint would complain about, where that is safe
+format: env  ## Fix lint errors where that is safe
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-demo: env  ## Distil a small CLIP into MobileNetV3 on embedded data; print the table
+demo: env  ## Distil a small CLIP into MobileNetV3 on embedded images
 	$(RUN) -m demo.run $(DEMO_ARGS)
 
-# The last file that the demo's run writes.
+# The last file written by the demo.
 work_dirs/demo/summary.json: | env
 	$(RUN) -m demo.run
 
-demo-probe: env work_dirs/demo/summary.json  ## Probe the distilled backbone with few and all labels
+demo-probe: env work_dirs/demo/summary.json  ## Linear probes and k-NN on the distilled backbone
 	$(RUN) -m demo.probe $(PROBE_ARGS)
 
-demo-transfer: env work_dirs/demo/summary.json  ## Train detector and segmenter from it and from scratch
+demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmentor from it and from scratch
 	$(RUN) -m demo.transfer $(TRANSFER_ARGS)
 
-clean:  ## Remove build and test leftovers; the environment and work_dirs stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+clean:  ## Remove build and test files; keep the environment and work_dirs
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage
 	find mmlgd benchmarks configs demo tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""Measurements: speed of the parts, and a comparison of the methods.
+"""Benchmarks: speed of the components, and a comparison of methods.
 
-Run them from the repository root, as ``python -m benchmarks.comparison CONFIG`` and
-``python -m benchmarks.speed.train_step``. No part of the wheel.
+Run them from the repository root, e.g. ``python -m benchmarks.comparison CONFIG`` and
+``python -m benchmarks.speed.train_step``. They are not part of the wheel.
 """
 
 from pathlib import Path

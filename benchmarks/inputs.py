@@ -1,4 +1,4 @@
-"""What a result was made from: digests of settings, files and image folders."""
+"""Inputs of a result: digests of settings, files and image folders."""
 
 import hashlib
 import json
@@ -14,18 +14,19 @@ SETTINGS = 'settings'
 def describe_inputs(settings: Any) -> dict[str, str]:
     """Digests of plain settings and of every file and folder that they name.
 
-    A file counts by its content: weights, names, model configs, lists. A folder counts
-    by the names, sizes and modification times of the files in it; it is read once a
-    process, see :func:`forget_folders`.
+    For a file (weights, names, model configs, lists), the digest is that of its
+    content. For a folder, it is that of the names, sizes and modification times of its
+    files. A folder is read once per process, see :func:`forget_folders`.
 
     Args:
-        settings (Any): Dicts, lists and plain values. A string that has a slash or
-            a dot in it and names an existing file or folder is one.
+        settings (Any): Dicts, lists and plain values. A string with a slash or a dot
+            that names an existing file or folder is treated as a path.
 
     Returns:
-        dict[str, str]: Digest by path; that of the settings under :data:`SETTINGS`.
+        dict[str, str]: Digest by path, and the digest of the settings under
+        :data:`SETTINGS`.
     """
-    # Paths below the current folder count from there, so that a copy is the same.
+    # Paths within the current folder are relative to it, so that copies are equal.
     text = json.dumps(settings, sort_keys=True, default=str)
     found = {SETTINGS: _digest(text.replace(f'{os.getcwd()}/', ''))}
     for path in sorted({*_strings(settings)}):
@@ -38,7 +39,7 @@ def describe_inputs(settings: Any) -> dict[str, str]:
 
 
 def changed_inputs(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Names of the inputs that are not what they were, sorted."""
+    """Sorted names of the inputs that have changed."""
     return sorted(n for n in {*before, *now} if before.get(n) != now.get(n))
 
 
@@ -65,7 +66,7 @@ def _file_digest(path: str, modified: int) -> str:
 
 @cache
 def _folder_digest(folder: str) -> str:
-    """Of all files but hidden ones; links are followed, each folder is read once."""
+    """Digest of all files that are not hidden, following links to folders once."""
     lines, seen = [], set()
     for root, folders, files in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(root)) in seen:

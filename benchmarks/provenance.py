@@ -1,4 +1,4 @@
-"""Figures as JSON, and who made them: command, commit, versions, machine, date."""
+"""Results as JSON, with their origin: command, commit, versions, machine, date."""
 
 import json
 import os
@@ -10,15 +10,15 @@ from datetime import datetime, timezone
 import torch
 
 from benchmarks import ROOT
-from mmlgd.dependencies import GATES, installed_distributions
+from mmlgd.dependencies import REQUIREMENTS, installed_distributions
 from mmlgd.utils.collect_env import git_revision
 
 
 def machine_class() -> str:
-    """What decides the speed of a process: processor, instructions, cores, GPU.
+    """Hardware that determines the speed: processor, instruction set, cores, GPU.
 
-    The instructions are those that torch uses: a processor without AVX-512 takes up to
-    twice the time for the backward pass of a depthwise convolution.
+    The instruction set is the one that torch uses. Without AVX-512, the backward pass
+    of a depthwise convolution takes up to twice the time.
     """
     parts = [
         f'{os.cpu_count()} cores, {_processor_name()}',
@@ -42,15 +42,15 @@ def _processor_name() -> str:
 
 
 def provenance() -> dict:
-    """What is to be kept with a figure that this process makes now.
+    """Information to store with a result of this process.
 
     Returns:
         dict: ``date`` (str, UTC), ``command``, ``commit`` ('' outside of git),
         ``machine`` and ``versions`` (dict, by distribution).
     """
     versions = dict(Python=platform.python_version())
-    for gate in GATES:
-        for name, number in installed_distributions(gate).items():
+    for requirement in REQUIREMENTS:
+        for name, number in installed_distributions(requirement).items():
             versions[name] = str(number)
     return dict(
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
@@ -62,7 +62,7 @@ def provenance() -> dict:
 
 
 def dump_rows(result: dict) -> str:
-    """A dict as JSON, one line for each of its ``rows``: short, and plain in a diff."""
+    """A dict as JSON with one line for each of its ``rows``, for readable diffs."""
     rows = [json.dumps(row, ensure_ascii=False) for row in result.get('rows', [])]
     head = json.dumps({**result, 'rows': None}, indent=1, ensure_ascii=False)
     listed = ',\n  '.join(rows)

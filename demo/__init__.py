@@ -1,6 +1,7 @@
-"""The demo: data, teachers and scripts that the library needs nothing of.
+"""The demo: data, teachers and scripts, on which the library does not depend.
 
-Run it from the repository root, as ``python -m demo.run``. No part of the wheel.
+Run it from the repository root with ``python -m demo.run``. It is not part of the
+wheel.
 """
 
 from pathlib import Path

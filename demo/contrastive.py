@@ -1,4 +1,4 @@
-"""Views, batches and loss of the teacher's training."""
+"""Views, batches and loss for training a teacher."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ import torch.nn.functional as F
 
 
 def random_views(images: torch.Tensor, size: int, jitter: float = 0.4) -> torch.Tensor:
-    """Augment a batch as the distillation will: crop, flip, jitter.
+    """Augment a batch as in the distillation: crop, flip, jitter.
 
-    Transforms of a distillation in batched form: a crop of 40 to 100 % of the
-    area resized bilinearly, a flip with probability 0.5, and brightness and
-    contrast changed with probability 0.8.
+    Batched versions of the distillation's transforms: a crop of 40 to 100 % of the
+    area, resized bilinearly; a flip with probability 0.5; and a change of brightness
+    and contrast with probability 0.8.
 
     Args:
         images: (B, C, H, W) float, gray or RGB, 0 to 255.
-        size: Side of the result in pixels.
+        size: Height and width of the result in pixels.
         jitter: Largest relative change of brightness and of contrast.
 
     Returns:
-        (B, C, size, size) float, whole numbers from 0 to 255.
+        (B, C, size, size) float, integer values from 0 to 255.
     """
     batch = len(images)
 
@@ -46,14 +46,14 @@ def random_views(images: torch.Tensor, size: int, jitter: float = 0.4) -> torch.
 
 
 def grouped_batches(labels: torch.Tensor, groups: int) -> Iterator[torch.Tensor]:
-    """One epoch of index batches, each of groups that hold every category once.
+    """One epoch of index batches, consisting of groups with one image per category.
 
     Args:
-        labels: (N,) labels 0 to C - 1, the same number of each.
-        groups: Groups in a batch, G.
+        labels: (N,) labels 0 to C - 1, equally frequent.
+        groups: Number of groups in a batch, G.
 
     Yields:
-        (G, C) positions in ``labels``; column c holds images of category c.
+        (G, C) indices into ``labels``; column c has images of category c.
     """
     columns = []
     for label in range(int(labels.max()) + 1):
@@ -67,8 +67,8 @@ def grouped_clip_loss(
 ) -> torch.Tensor:
     """Mean of open_clip's loss over groups.
 
-    In a group no two images share a category. Across groups they do, and the
-    loss would push an image away from a caption that is true of it.
+    Within a group, all images have different categories. Across groups, categories
+    repeat, and the loss would push an image away from a caption that describes it.
 
     Args:
         image_features: (G, C, D) unit rows.
@@ -89,16 +89,16 @@ def multi_positive_clip_loss(
     keys: torch.Tensor,
     scale: torch.Tensor,
 ) -> torch.Tensor:
-    """CLIP's loss where several texts of a batch may be true of an image.
+    """CLIP's loss for batches in which several texts may describe an image.
 
-    All images and texts of one key belong together: the target is the same share for
-    each of them. Of different keys throughout, it is open_clip's ``ClipLoss``. Classes
-    may be of any sizes.
+    All images and texts with the same key match; the target distributes the probability
+    evenly among them. If all keys differ, the loss equals open_clip's ``ClipLoss``.
+    Classes may have any sizes.
 
     Args:
         image_features: (B, D) unit rows.
         text_features: (B, D) unit rows, row b a caption of image b.
-        keys: (B,) what the caption says; the same number, the same thing.
+        keys: (B,) class of each caption; equal keys mean equal content.
         scale: Inverse temperature, a scalar.
 
     Returns:

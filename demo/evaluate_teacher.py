@@ -1,8 +1,7 @@
 """Zero-shot accuracy of a teacher of this folder on its test images.
 
-The weights are loaded by open_clip as any others are, and the images come
-through the transforms of the configs, so that the figure is the one that a
-distillation with this teacher starts from.
+open_clip loads the weights, and the images are transformed as in the configs, so the
+accuracy is that of the teacher in a distillation.
 
 Example:
     python demo/evaluate_teacher.py
@@ -14,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-if __name__ == '__main__':  # started by its path: find the package that it is in
+if __name__ == '__main__':  # run by path: make the package importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import open_clip
@@ -31,7 +30,7 @@ def create_teacher(data: TeacherData, weights: Path | None = None) -> open_clip.
     """Build a teacher through open_clip's factory.
 
     Args:
-        data: Whose teacher.
+        data: Dataset of the teacher.
         weights: State dict to load; None for random weights.
 
     Returns:
@@ -45,12 +44,12 @@ def create_teacher(data: TeacherData, weights: Path | None = None) -> open_clip.
 def zero_shot_accuracy(
     model: open_clip.CLIP, data: TeacherData, data_dir: Path
 ) -> tuple[float, int]:
-    """Share of test images whose nearest category text is the right one.
+    """Share of test images whose most similar category text is correct.
 
     Args:
-        model: Teacher; put into eval mode.
-        data: Whose test images.
-        data_dir: Their folder, filled if need be.
+        model: Teacher; set to eval mode.
+        data: Dataset with the test images.
+        data_dir: Their folder, filled if necessary.
 
     Returns:
         Top-1 accuracy in percent, and the number of images.
@@ -84,13 +83,13 @@ def evaluate(
     data_dir: Path | None = None,
     out: Path | None = None,
 ) -> float:
-    """Measure a weight file, print the figure and write it as JSON.
+    """Evaluate a weight file, print the accuracy and write it as JSON.
 
     Args:
-        data: Whose teacher, and on which images.
+        data: Dataset of the teacher and of the test images.
         weights: State dict of the teacher.
-        data_dir: Folder of the test images. Defaults to the usual one.
-        out: JSON file. Defaults to ``<stem>_accuracy.json`` beside the weights.
+        data_dir: Folder of the test images. Defaults to the dataset's default folder.
+        out: JSON file. Defaults to ``<stem>_accuracy.json`` next to the weights.
 
     Returns:
         Top-1 accuracy in percent.
@@ -111,7 +110,7 @@ def evaluate(
 
 
 def main() -> None:
-    """Read the command line and measure."""
+    """Evaluate a teacher from the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

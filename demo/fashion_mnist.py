@@ -1,8 +1,8 @@
-"""Fashion-MNIST on disk: the part that the repository carries, and the full set.
+"""Fashion-MNIST on disk: the subset in the repository, and the full dataset.
 
-mmpretrain's ``FashionMNIST`` reads four *uncompressed* idx files. The
-repository and Debian's package ``dataset-fashion-mnist`` hold them compressed
-under the same names; the functions below unpack them once and check every byte.
+mmpretrain's ``FashionMNIST`` reads four *uncompressed* idx files. The repository and
+Debian's package ``dataset-fashion-mnist`` contain them compressed under the same names.
+The functions below unpack them once and check their SHA-256.
 """
 
 import gzip
@@ -23,7 +23,7 @@ SPLIT_FILES = {
 }
 DEMO_SOURCE = Path(__file__).parent / 'data' / 'fashion_mnist'
 DEBIAN_SOURCE = Path('/usr/share/datasets/fashion-mnist')
-# SHA-256 of the four unpacked files of the published set.
+# SHA-256 of the four unpacked files of the published dataset.
 FULL_SHA256 = {
     'train-images-idx3-ubyte': 'c59f468a2f672dc815687fe0f8388776'
     '8d799fd8a3f3276145d20f83aa44d888',
@@ -38,19 +38,19 @@ _IDX_UINT8 = 8
 
 
 def prepare_demo_data(out_dir: str | Path) -> Path:
-    """Unpack the embedded part: 8,000 training and 2,000 test images.
+    """Unpack the embedded subset: 8,000 training and 2,000 test images.
 
-    Files that are already there and whole are left alone.
+    Existing intact files are not written again.
 
     Args:
-        out_dir: Folder to fill, made if absent; the ``data_root`` for
-            mmpretrain's ``FashionMNIST``.
+        out_dir: Output folder, created if missing; the ``data_root`` for mmpretrain's
+            ``FashionMNIST``.
 
     Returns:
         ``out_dir``.
 
     Raises:
-        DataError: The embedded files are absent or damaged.
+        DataError: The embedded files are missing or damaged.
     """
     manifest = DEMO_SOURCE / 'manifest.json'
     if not manifest.is_file():
@@ -65,20 +65,19 @@ def prepare_demo_data(out_dir: str | Path) -> Path:
 def prepare_full_data(
     out_dir: str | Path, source_dir: str | Path = DEBIAN_SOURCE
 ) -> Path:
-    """Unpack the full set: 60,000 training and 10,000 test images.
+    """Unpack the full dataset: 60,000 training and 10,000 test images.
 
     Args:
-        out_dir: Folder to fill, made if absent.
-        source_dir: Folder with the four ``.gz`` files. Defaults to where
-            Debian's package ``dataset-fashion-mnist`` puts them. If it does
-            not exist, mmpretrain's dataset class downloads the files into
-            ``out_dir``.
+        out_dir: Output folder, created if missing.
+        source_dir: Folder with the four ``.gz`` files. Defaults to the folder of
+            Debian's package ``dataset-fashion-mnist``. If it does not exist,
+            mmpretrain's dataset class downloads the files into ``out_dir``.
 
     Returns:
         ``out_dir``.
 
     Raises:
-        DataError: A file is absent or damaged, or cannot be downloaded.
+        DataError: A file is missing or damaged, or cannot be downloaded.
     """
     if Path(source_dir).is_dir():
         return unpack_idx_files(source_dir, out_dir, FULL_SHA256)
@@ -100,19 +99,19 @@ def unpack_idx_files(
 ) -> Path:
     """Unpack ``<name>.gz`` of one folder to ``<name>`` in another.
 
-    Each file appears only once it is whole, and is not touched if it already is.
+    Each file is renamed into place when complete. Existing intact files are not
+    changed.
 
     Args:
         source_dir: Folder with the compressed files.
-        out_dir: Folder to fill, made if absent.
+        out_dir: Output folder, created if missing.
         digests: SHA-256 (hexadecimal) of each unpacked file, by name.
 
     Returns:
         ``out_dir``.
 
     Raises:
-        DataError: A file is absent, cannot be unpacked, or is not the one
-            that ``digests`` describes.
+        DataError: A file is missing, cannot be unpacked, or does not match ``digests``.
     """
     source_dir, out_dir = Path(source_dir), Path(out_dir)
     for name, digest in digests.items():
@@ -124,7 +123,7 @@ def unpack_idx_files(
         if _sha256(content) != digest:
             raise DataError(
                 f'{packed} does not hold the expected {name} '
-                f'(SHA-256 {digest}): fetch it again'
+                f'(SHA-256 {digest}): download it again'
             )
         write_atomically(target, content)
     return out_dir
@@ -141,7 +140,7 @@ def read_idx(content: bytes) -> np.ndarray:
         Array of uint8, shape as in the header; writable.
 
     Raises:
-        DataError: The header or the length does not fit.
+        DataError: The header is invalid or does not match the length.
 
     Source:
         http://yann.lecun.com/exdb/mnist/, "The IDX file format".
@@ -172,7 +171,7 @@ def read_split(data_dir: str | Path, split: str) -> tuple[np.ndarray, np.ndarray
         Images (N, 28, 28) and labels (N,), both uint8.
 
     Raises:
-        DataError: The files differ in length or are not whole.
+        DataError: The numbers of images and labels differ, or a file is incomplete.
     """
     images, labels = (
         read_idx((Path(data_dir) / name).read_bytes()) for name in SPLIT_FILES[split]
@@ -180,7 +179,7 @@ def read_split(data_dir: str | Path, split: str) -> tuple[np.ndarray, np.ndarray
     if len(images) != len(labels):
         raise DataError(
             f'{data_dir}: {len(images)} images but {len(labels)} '
-            f'labels in split {split!r}; unpack the set again'
+            f'labels in split {split!r}; unpack the dataset again'
         )
     return images, labels
 
@@ -199,5 +198,5 @@ def _decompress(packed: Path) -> bytes:
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f'{packed} cannot be unpacked ({error}): it is damaged, fetch it again'
+            f'{packed} cannot be unpacked ({error}): it is damaged, download it again'
         ) from error

@@ -1,6 +1,6 @@
-"""Choose the part of Fashion-MNIST that the repository carries.
+"""Choose the subset of Fashion-MNIST for the repository.
 
-The same seed gives the same images; they keep their order in the full set.
+The same seed gives the same images. They keep their order in the full dataset.
 
 Example:
     python -m demo.make_demo_data
@@ -30,12 +30,12 @@ def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarra
 
     Args:
         labels: (N,) integer labels.
-        per_class: Items to take of each class.
-        seed: Seed of numpy's legacy generator, whose stream numpy keeps the
-            same for ever.
+        per_class: Number of items per class.
+        seed: Seed of numpy's legacy generator, whose stream numpy guarantees not to
+            change.
 
     Returns:
-        Sorted positions in ``labels``, (classes * per_class,) int64.
+        Sorted indices into ``labels``, (classes * per_class,) int64.
 
     Raises:
         ConfigError: A class has fewer items.
@@ -47,7 +47,7 @@ def balanced_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarra
         if len(positions) < per_class:
             raise ConfigError(
                 f'class {label} has {len(positions)} images, '
-                f'{per_class} were asked for: ask for fewer'
+                f'but {per_class} were requested: request fewer'
             )
         chosen.append(generator.permutation(positions)[:per_class])
     return np.sort(np.concatenate(chosen))
@@ -70,12 +70,12 @@ def to_idx(values: np.ndarray) -> bytes:
 def write_subset(
     full_dir: Path, out_dir: Path, counts: dict[str, int], seed: int
 ) -> dict:
-    """Write the compressed part of both splits and its manifest.
+    """Write the compressed subsets of both splits and their manifest.
 
     Args:
-        full_dir: Folder with the unpacked full set.
+        full_dir: Folder with the unpacked full dataset.
         out_dir: Folder for four ``.gz`` files and ``manifest.json``.
-        counts: Images of each class, by split.
+        counts: Images per class, by split.
         seed: Seed of the choice.
 
     Returns:
@@ -90,7 +90,7 @@ def write_subset(
         indices = balanced_indices(labels, counts[split], seed)
         for name, values in zip(names, (images, labels), strict=True):
             content = to_idx(values[indices])
-            # mtime 0 and no stored name: the same bytes at every run
+            # mtime 0 and no stored name: the same bytes in every run
             packed = gzip.compress(content, compresslevel=9, mtime=0)
             (out_dir / f'{name}.gz').write_bytes(packed)
             manifest['sha256'][name] = hashlib.sha256(content).hexdigest()
@@ -109,14 +109,14 @@ def parse_args() -> argparse.Namespace:
         '--source',
         type=Path,
         default=DEBIAN_SOURCE,
-        help='folder with the full set, compressed; if absent '
-        'the set is downloaded (default: %(default)s)',
+        help='folder with the full dataset, compressed; if missing, '
+        'the dataset is downloaded (default: %(default)s)',
     )
     parser.add_argument(
         '--unpack-full',
         type=Path,
         default=Path('work_dirs/demo/full_data'),
-        help='where the full set is unpacked (default: %(default)s)',
+        help='folder to unpack the full dataset to (default: %(default)s)',
     )
     parser.add_argument('--out', type=Path, default=DEMO_SOURCE)
     parser.add_argument('--train-per-class', type=int, default=800)
@@ -126,7 +126,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Unpack the full set, choose, write, and say what was written."""
+    """Unpack the full dataset, write the subset, and print a summary."""
     args = parse_args()
     full_dir = prepare_full_data(args.unpack_full, args.source)
     counts = dict(train=args.train_per_class, test=args.test_per_class)

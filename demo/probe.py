@@ -1,7 +1,8 @@
 """Probes the demo's distilled backbone: linear classifiers and k-NN on frozen features.
 
-With 1 %, 10 % and all of the 8,000 labels, against the same backbone with random weights
-and one trained from scratch with all labels. Prints a table; writes summary.json.
+Uses 1 %, 10 % and all of the 8,000 labels. The backbone is compared with the same one
+with random weights, and with one trained from scratch with all labels. Prints a table
+and writes summary.json.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from mmlgd.apis.load_backbone import build_backbone, load_backbone
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
 from mmlgd.evaluation import (
-    choose_rate,
+    choose_lr,
     fit_linear_probes,
     match_labels,
     predict,
@@ -36,11 +37,11 @@ from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.tool import run_tool
 
 CONFIG = 'configs/demo/probe_supervised.py'
-# Of equally good ones the first is taken. 30 is the published one, for ImageNet.
+# Among equally good values the first is chosen. 30 is the published value for ImageNet.
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 3.0, 30.0)
-# Drawings of labelled images by percentage. A mean over three, where chance chooses.
+# Number of random draws of the labelled images, by percentage of the labels.
 DRAWS = {1: 3, 10: 3, 100: 1}
-# Balanced: the mean of the classes.
+# Balanced accuracy: the mean of the per-class accuracies.
 KINDS = {
     'linear': 'linear probe',
     'linear_balanced': 'balanced probe',
@@ -60,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--short',
         action='store_true',
-        help='800 and 200 images and a few epochs only, to see that everything runs',
+        help='test run with 800 and 200 images and a few epochs',
     )
     return parser.parse_args(argv)
 
@@ -93,10 +94,10 @@ def features_of(backbone: torch.nn.Module, cfg: Config, checkpoint: str) -> dict
 
 
 def random_backbone(checkpoint: str, seed: int) -> torch.nn.Module:
-    """The checkpoint's backbone as it was before any training.
+    """The checkpoint's backbone with random weights, as before training.
 
-    BatchNorm keeps mean 0 and variance 1: with measured statistics, k-NN on these
-    features was right 45 instead of 74 times in a hundred.
+    BatchNorm keeps mean 0 and variance 1. With measured statistics, the k-NN accuracy
+    was 45 % instead of 74 %.
     """
     # init_weights() would report every tensor.
     MMLogger.get_current_instance().setLevel('WARNING')
@@ -108,22 +109,23 @@ def random_backbone(checkpoint: str, seed: int) -> torch.nn.Module:
 
 
 def probe(data: dict, percent: int, epochs: int, seed: int) -> dict:
-    """Accuracies (%) on the test images, by a part of the training labels.
+    """Accuracies (%) on the test images, with a subset of the training labels.
 
-    ``linear`` and ``knn`` are top-1, ``linear_balanced`` and ``knn_balanced`` the mean of
-    the classes.
+    ``linear`` and ``knn`` are top-1 accuracies, ``linear_balanced`` and
+    ``knn_balanced`` means of the per-class accuracies.
     """
     chosen = draw_labelled(data['labels'], percent, seed)
     train, labels, test = data['train'][chosen], data['labels'][chosen], data['test']
     test_labels = data['test_labels']
     num_classes = int(max(data['labels'].max(), test_labels.max())) + 1
     votes = weighted_knn(test, train, labels, num_classes, k=20).argmax(dim=1)
-    # A random network's features are a billion times smaller than a trained one's: no
-    # learning rate suits both. Cosines need no such scaling.
+    # Features of a random network are a billion times smaller than those of a trained
+    # one, so no learning rate fits both without scaling. k-NN uses cosine similarity
+    # and needs no scaling.
     mean, std = train.mean(dim=0), train.std(dim=0).clamp_min(1e-12)
     train, test = (train - mean) / std, (test - mean) / std
     options = dict(epochs=epochs, seed=seed)
-    rate = choose_rate(train, labels, num_classes, RATES, **options)
+    rate = choose_lr(train, labels, num_classes, RATES, **options)
     weights = fit_linear_probes(train, labels, num_classes, [rate], **options)
     found = dict(rate=rate)
     for kind, predicted in (('linear', predict(weights, test)[0]), ('knn', votes)):
@@ -135,7 +137,8 @@ def probe(data: dict, percent: int, epochs: int, seed: int) -> dict:
 
 def probe_all(data: dict, args: argparse.Namespace) -> dict:
     """All probes of one backbone, by percentage of labels."""
-    # 1 % of the 800 images of a short run leaves one image a class: no cross-validation.
+    # 1 % of the 800 images of a short run is one image per class, too few for
+    # cross-validation.
     draws = {10: 1, 100: 1} if args.short else DRAWS
     epochs = 5 if args.short else 100
     found = {}
@@ -176,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     start = time.monotonic()
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(
-            f'{args.checkpoint} is not there: run `make demo`, or name a backbone.pth.'
+            f'{args.checkpoint} does not exist: run `make demo`, or give a backbone.pth.'
         )
     distilled = load_backbone(args.checkpoint)
     cfg = load_config(args)

@@ -1,7 +1,7 @@
 """Distils the small CLIP of the repository into MobileNetV3-small.
 
-Unpacks the embedded Fashion-MNIST images, trains without their labels, prints a
-table, and writes summary.json and a picture into the work directory.
+Unpacks the embedded Fashion-MNIST images, trains without their labels, prints a table,
+and writes summary.json and a figure to the work directory.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--short',
         action='store_true',
-        help='two epochs only, to see that everything runs',
+        help='test run with two epochs',
     )
     return parser.parse_args()
 
@@ -85,7 +85,7 @@ def print_table(summary: dict) -> None:
 def main() -> None:
     args = parse_args()
     os.chdir(ROOT)
-    # A short run must not pass for the backbone that other demos start from.
+    # Other demos must not start from the backbone of a short run.
     work_dir = Path(args.work_dir or f'work_dirs/demo{"_short" if args.short else ""}')
     cfg = load_config(args)
     cfg.work_dir = str(work_dir)

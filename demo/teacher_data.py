@@ -1,4 +1,4 @@
-"""The datasets that teachers are made for: training images, test images, files."""
+"""Datasets with their teachers: training images, test images, files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ PACK = dict(type='mmpretrain.PackInputs')
 
 @dataclass(frozen=True)
 class TeacherData:
-    """A dataset, and the teacher that knows it.
+    """A dataset, and the teacher trained on it.
 
     Attributes:
         categories: Built-in set of category names.
         stem: Name of the teacher's files.
-        tested_on: The test images, in words.
-        train_dir: Usual folder of the training images.
-        test_dir: Usual folder of the test images.
+        tested_on: Description of the test images.
+        train_dir: Default folder of the training images.
+        test_dir: Default folder of the test images.
         read_train: Training images (N, C, H, W), RGB or gray, and labels (N,), both
-            uint8, from a folder that is filled if need be.
-        read_test: Dataset of the test images as a student sees them (uint8 BGR),
-            from such a folder and the side of the teacher's input in pixels.
+            uint8, from a folder that is filled if necessary.
+        read_test: Dataset of the test images as seen by a student (uint8 BGR), from
+            such a folder and the teacher's input size in pixels.
     """
 
     categories: str
@@ -48,7 +48,7 @@ class TeacherData:
 
     @property
     def model_config(self) -> Path:
-        """The teacher's architecture, for open_clip."""
+        """The teacher's model config, for open_clip."""
         return TEACHER_DIR / f'{self.stem}.json'
 
     @property
@@ -66,7 +66,7 @@ def fashion_mnist_train(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
 def fashion_mnist_test(folder: Path, image_size: int) -> BaseDataset:
     """The 2,000 embedded test images."""
     size = (image_size, image_size)
-    # Without test_mode the class reads the training files, whatever the split.
+    # Without test_mode the class reads the training files for any split.
     return FashionMNIST(
         data_root=str(prepare_demo_data(folder)),
         split='test',

@@ -1,23 +1,24 @@
-"""Train a teacher: a small CLIP that knows Fashion-MNIST or CIFAR-10.
+"""Train a teacher: a small CLIP for Fashion-MNIST or CIFAR-10.
 
-open_clip's model and loss on the training images, each with a caption made from its
-category's name and a random prompt template. One command, seeded:
+Uses open_clip's model and loss on the training images, each with a caption made from
+the category name and a random prompt template. The run is seeded:
 
     python demo/train_teacher.py
 
 or, for CIFAR-10, the one in demo/README.md. It writes the weights in half precision,
-measures them as ``demo/evaluate_teacher.py`` does, and prints how long it took.
+evaluates them like ``demo/evaluate_teacher.py``, and prints the training time.
 
-A teacher of other images needs a model config and one of these:
+A teacher for other images needs a model config and one of these:
 
     python demo/train_teacher.py --captions captions.csv --model-config my-clip.json \\
         --out my-clip.pt
     python demo/train_teacher.py --images FOLDER --model-config my-clip.json \\
         --out my-clip.pt
 
-The first takes a CSV with the columns path and caption, or a JSON object of path to
-caption or list of captions (--images: where paths count from); the second one folder a
-class, of any sizes, named as the class. Images are held in memory.
+The first takes a CSV with the columns path and caption, or a JSON object that maps each
+path to a caption or a list of captions; paths are relative to --images. The second
+takes one folder per class, of any size, named like the class. Images are kept in
+memory.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-if __name__ == '__main__':  # started by its path: find the package that it is in
+if __name__ == '__main__':  # run by path: make the package importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import open_clip
@@ -45,11 +46,11 @@ from demo.teacher_data import TEACHER_DATA, TeacherData
 from mmlgd.datasets.category_names import load_category_names, load_templates
 from mmlgd.utils.tool import run_tool
 
-MAX_LOG_SCALE = math.log(100)  # as CLIP's own training bounds it
+MAX_LOG_SCALE = math.log(100)  # bounded as in CLIP's training
 
 
 def caption_tokens(data: TeacherData) -> torch.Tensor:
-    """Tokens of every category in every template, (C, P, 77) int64."""
+    """Tokens of every category with every template, (C, P, 77) int64."""
     tokenizer = open_clip.get_tokenizer(data.stem)
     templates = load_templates('imagenet')
     names = load_category_names(data.categories)
@@ -59,9 +60,9 @@ def caption_tokens(data: TeacherData) -> torch.Tensor:
 
 
 def make_optimizer(model: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
-    """AdamW whose weight decay spares gains, biases and the vocabulary.
+    """AdamW without weight decay on gains, biases and token embeddings.
 
-    Most of the vocabulary never occurs, and would only shrink.
+    Most tokens never occur, and their embeddings would only shrink.
     """
     decayed, spared = [], []
     for name, parameter in model.named_parameters():
@@ -72,10 +73,10 @@ def make_optimizer(model: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
 
 
 class CaptionEncoder:
-    """Text features of random captions, a few sets of them a batch.
+    """Text features of random captions, with a few sets of captions per batch.
 
-    The text tower would cost a third of the training if every image had a
-    caption of its own; groups of a batch share ``sets`` captions a category.
+    If every image had its own caption, the text tower would take a third of the
+    training time. The groups of a batch therefore share ``sets`` captions per category.
     """
 
     def __init__(self, data: TeacherData, sets: int = 5) -> None:
@@ -94,7 +95,7 @@ class CaptionEncoder:
 
 
 class Grouped:
-    """A dataset of equal classes, in groups of one image each; see ``grouped_batches``."""
+    """A dataset with classes of equal size, in groups of ``grouped_batches``."""
 
     def __init__(self, data: TeacherData, args: argparse.Namespace) -> None:
         self.images, self.labels = data.read_train(args.train_dir or data.train_dir)
@@ -103,11 +104,11 @@ class Grouped:
         self.encode_captions = CaptionEncoder(data)
 
     def batches(self) -> Iterator[torch.Tensor]:
-        """One epoch of places (G, C) of images."""
+        """One epoch of image indices (G, C)."""
         return grouped_batches(self.labels, self.groups)
 
     def loss(self, features: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        """Of the image features (G * C, D) of a batch, with drawn captions."""
+        """Loss of a batch with image features (G * C, D) and random captions."""
         return grouped_clip_loss(
             features.view(*batch.shape, -1),
             self.encode_captions(self.model, len(batch)),
@@ -116,7 +117,7 @@ class Grouped:
 
 
 class Captioned:
-    """Images of one's own with captions, in any proportion, in random batches."""
+    """Your own images with captions, in random batches."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         if args.captions:
@@ -128,18 +129,18 @@ class Captioned:
         self.model = open_clip.create_model(args.model_config.stem)
         tokenizer = open_clip.get_tokenizer(args.model_config.stem)
         self.tokens = tokenizer(self.data.texts)
-        # Views are crops: a quarter more pixels than they have.
+        # Views are crops, so images are 1.25 times as large.
         size = self.model.visual.image_size
         size = size if isinstance(size, int) else max(size)
         self.images = self.data.read_images(size + size // 4)
 
     def batches(self) -> Iterator[torch.Tensor]:
-        """One epoch of places (B,) of images; a rest smaller than a batch is left."""
+        """One epoch of image indices (B,); the last incomplete batch is dropped."""
         order = torch.randperm(len(self.images)).split(self.batch_size)
         return (batch for batch in order if len(batch) == self.batch_size)
 
     def loss(self, features: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        """Of the image features (B, D) of a batch, with drawn captions."""
+        """Loss of a batch with image features (B, D) and random captions."""
         drawn = self.data.draw(batch)
         texts = self.model.encode_text(self.tokens[drawn], normalize=True)
         keys, scale = self.data.keys[drawn], self.model.logit_scale.exp()
@@ -190,29 +191,35 @@ def save_half(model: open_clip.CLIP, path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train, write the weights, and measure what was written."""
+    """Train a teacher, write the weights, and evaluate the written file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--data', choices=TEACHER_DATA, default='fashion_mnist')
     parser.add_argument('--epochs', type=int, default=4)
-    parser.add_argument('--groups', type=int, default=25, help='groups in a batch')
+    parser.add_argument(
+        '--groups', type=int, default=25, help='number of groups in a batch'
+    )
     parser.add_argument('--lr', type=float, default=2e-3)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument(
         '--channels-last',
         action='store_true',
-        help='faster if all widths are multiples of eight; rounds differently',
+        help='faster if all widths are multiples of eight; changes rounding',
     )
     parser.add_argument('--train-dir', type=Path, help='folder of training images')
     parser.add_argument('--out', type=Path, help='weights (default: in demo/teacher)')
-    own = parser.add_argument_group('images of your own')
+    own = parser.add_argument_group('your own images')
     own.add_argument('--captions', type=Path, help='CSV or JSON of paths and captions')
     own.add_argument('--images', type=Path, help='folder of images')
-    own.add_argument('--templates', type=Path, help='default: the 80 of ImageNet')
     own.add_argument(
-        '--model-config', type=Path, help="the teacher, as open_clip's JSON"
+        '--templates', type=Path, help='default: the 80 ImageNet templates'
+    )
+    own.add_argument(
+        '--model-config',
+        type=Path,
+        help="open_clip's model config of the teacher (JSON)",
     )
     own.add_argument('--batch-size', type=int, default=250)
     args = parser.parse_args(argv)

@@ -1,7 +1,7 @@
-"""Trains a detector and a segmenter from the demo's distilled backbone and from scratch.
+"""Trains detector and segmentor from the demo's distilled backbone and from scratch.
 
-Both starts get the same scenes of Fashion-MNIST items, schedule and seeds. Prints a
-table; writes summary.json and two pictures of predictions beside the truth.
+Both use the same scenes of Fashion-MNIST items, the same schedule and the same seeds.
+Prints a table; writes summary.json and two figures of predictions and ground truth.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from mmlgd.utils.tool import run_tool
 
 STARTS = ('distilled', 'scratch')
 SHORT = SceneSettings(num_train=4, num_val=4, size=96)
-# Runs at a time, each on its part of the cores: the operations of these small models
-# are too short to be spread over cores.
+# Number of parallel runs, which share the cores: the operations of these small models
+# are too short for many threads.
 NUM_PARALLEL = 2
 SHOWN_SCENES = 6
 
@@ -39,25 +39,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', nargs='?', default=checkpoint, **default)
     parser.add_argument('--work-dir', default='work_dirs/demo_transfer', **default)
     parser.add_argument(
-        '--seeds', type=int, default=1, metavar='N', help='runs of each; default: 1'
+        '--seeds', type=int, default=1, metavar='N', help='number of seeds; default: 1'
     )
     parser.add_argument(
         '--short',
         action='store_true',
-        help='two iterations on four scenes, to see that everything runs',
+        help='test run with two iterations on four scenes',
     )
     return parser.parse_args(argv)
 
 
 def config_of(task: str, start: str, seed: int, args: argparse.Namespace) -> Config:
-    """The config of one run; the starts differ in the backbone's weights alone."""
+    """The config of one run; for a task and seed, only the initial weights differ."""
     checkpoint = args.checkpoint if start == 'distilled' else None
     work_dir = Path(args.work_dir, f'{task}_{start}_seed{seed}')
     return load_config(task, checkpoint, seed, work_dir, args.short)
 
 
 def train_all(args: argparse.Namespace) -> dict[tuple, dict]:
-    """By (task, start, seed): metrics in percent, and ``seconds``."""
+    """Metrics in percent and ``seconds``, by (task, start, seed)."""
     names = [
         (task, start, seed)
         for task in CONFIGS
@@ -78,7 +78,7 @@ def train_all(args: argparse.Namespace) -> dict[tuple, dict]:
 
 
 def summarize(runs: dict[tuple, dict], args: argparse.Namespace) -> dict:
-    """Means over seeds, in percent, with all runs."""
+    """Means over seeds in percent, and all runs."""
     summary = {}
     for task, metrics in METRICS.items():
         cfg = config_of(task, 'distilled', 0, args)
@@ -103,7 +103,7 @@ def summarize(runs: dict[tuple, dict], args: argparse.Namespace) -> dict:
 
 def print_table(summary: dict) -> None:
     titles = [title for part in METRICS.values() for _, title, _ in part.values()]
-    print(f'\n{"percent, scenes for validation":<34}', end='')
+    print(f'\n{"percent, validation scenes":<34}', end='')
     print(''.join(f'{title:>9}' for title in titles))
     for start in STARTS:
         values = [
@@ -118,7 +118,7 @@ def print_table(summary: dict) -> None:
 
 
 def draw(task: str, args: argparse.Namespace) -> None:
-    """Draw the truth and what both models of the first seed make of it."""
+    """Draw ground truth and predictions of both models of the first seed."""
     draw_task = dict(detection=draw_detections, segmentation=draw_segmentations)[task]
     found = {
         start: predict(config_of(task, start, 0, args), SHOWN_SCENES)
@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     check_output_folder(args.work_dir, '--work-dir')
     if not Path(args.checkpoint).is_file():
         raise CheckpointError(
-            f'{args.checkpoint} is not there: run `make demo`, or name a backbone.pth.'
+            f'{args.checkpoint} does not exist: run `make demo`, or give a backbone.pth.'
         )
     begin = time.monotonic()
     settings = SHORT if args.short else SceneSettings()
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f'Written: {path}, predictions_detection.png, predictions_segmentation.png')
     lost = [task for task in CONFIGS if not summary[task]['distilled_wins']]
     if lost and not args.short:
-        sys.exit(f'The distilled backbone does not win: {", ".join(lost)}.')
+        sys.exit(f'The distilled backbone is not better: {", ".join(lost)}.')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
-"""Version gates: which releases of the libraries beneath mmlgd it accepts.
+"""Version checks of the libraries that mmlgd depends on.
 
-Only the installed packages' metadata are read, so a gate costs milliseconds and
+Only the metadata of installed packages is read, so a check takes milliseconds and
 imports nothing. The OpenMMLab libraries exist under two distribution names, the
-original one and that of the maintained fork (``onedl-*``); either will do.
+original one and that of the maintained fork (``onedl-*``); either is accepted.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -15,16 +15,16 @@ from packaging.version import InvalidVersion, Version
 from .errors import DependencyError
 
 
-class Gate(NamedTuple):
-    """The accepted releases of one library.
+class Requirement(NamedTuple):
+    """The supported releases of one library.
 
     Attributes:
         module (str): Name it is imported under.
         distributions (tuple[str, ...]): Names it is installed under.
-        minimum (str): First release accepted.
-        below (str): First release refused again.
+        minimum (str): First supported release.
+        below (str): First release that is no longer supported.
         required (bool): Whether mmlgd cannot be imported without it; the others
-            are checked only where they are installed.
+            are checked only if they are installed.
     """
 
     module: str
@@ -34,97 +34,99 @@ class Gate(NamedTuple):
     required: bool = True
 
     @property
-    def wanted(self) -> str:
-        """The range as pip writes it."""
+    def specifier(self) -> str:
+        """The supported range as a pip version specifier."""
         return f'>={self.minimum},<{self.below}'
 
 
-GATES = (
-    Gate('torch', ('torch',), '2.1', '3'),
-    Gate('mmengine', ('onedl-mmengine', 'mmengine'), '0.10', '1'),
-    Gate('mmcv', ('onedl-mmcv', 'mmcv'), '2.0', '2.4'),
-    Gate('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), '1.0', '2'),
-    Gate('mmdet', ('onedl-mmdetection', 'mmdet'), '3.0', '4', required=False),
-    Gate(
+REQUIREMENTS = (
+    Requirement('torch', ('torch',), '2.1', '3'),
+    Requirement('mmengine', ('onedl-mmengine', 'mmengine'), '0.10', '1'),
+    Requirement('mmcv', ('onedl-mmcv', 'mmcv'), '2.0', '2.4'),
+    Requirement('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), '1.0', '2'),
+    Requirement('mmdet', ('onedl-mmdetection', 'mmdet'), '3.0', '4', required=False),
+    Requirement(
         'mmseg', ('onedl-mmsegmentation', 'mmsegmentation'), '1.0', '2', required=False
     ),
-    Gate('open_clip', ('open_clip_torch',), '2.24', '4', required=False),
+    Requirement('open_clip', ('open_clip_torch',), '2.24', '4', required=False),
 )
 
 
 def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution; None where it is absent."""
+    """Version of an installed distribution; None if it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
         return None
 
 
-def installed_distributions(gate: Gate) -> dict[str, str]:
-    """Name to version of those distributions of a library that are installed."""
-    found = {name: installed_version(name) for name in gate.distributions}
+def installed_distributions(requirement: Requirement) -> dict[str, str]:
+    """Versions of the installed distributions of a library, by name."""
+    found = {name: installed_version(name) for name in requirement.distributions}
     return {name: number for name, number in found.items() if number is not None}
 
 
-def in_range(found: str, gate: Gate) -> bool:
-    """Whether version ``found`` lies in the range of ``gate``.
+def in_range(found: str, requirement: Requirement) -> bool:
+    """Whether version ``found`` is supported.
 
-    Release numbers alone are compared: containers ship pre-releases such as
-    ``2.1.0a0+29c30b1`` that behave as the release.
+    Only release numbers are compared: containers ship pre-releases such as
+    ``2.1.0a0+29c30b1`` that behave like the release.
     """
     try:
         release = Version(found).release
     except InvalidVersion:
         return False
-    return Version(gate.minimum).release <= release < Version(gate.below).release
+    minimum, below = Version(requirement.minimum), Version(requirement.below)
+    return minimum.release <= release < below.release
 
 
-def check_gate(gate: Gate) -> None:
+def check_requirement(requirement: Requirement) -> None:
     """Check one library.
 
     Args:
-        gate (Gate): The library and its range.
+        requirement (Requirement): The library and its supported releases.
 
     Raises:
-        DependencyError: If the library is required and absent, or installed in a
-            version out of range.
+        DependencyError: If the library is required and missing, or installed in an
+            unsupported version.
     """
-    found = installed_distributions(gate)
-    wanted = gate.wanted
+    found = installed_distributions(requirement)
+    wanted = requirement.specifier
     for name, number in found.items():
-        if not in_range(number, gate):
+        if not in_range(number, requirement):
             raise DependencyError(
                 f'mmlgd works with {name} {wanted}, but {name} {number} is installed. '
-                f"Install one in range: pip install '{name}{wanted}'."
+                f"Install a supported version: pip install '{name}{wanted}'."
             )
-    # A source tree on PYTHONPATH has no metadata: present, version unknown.
-    if gate.required and not found and find_spec(gate.module) is None:
-        names = ' or '.join(f"'{name}{wanted}'" for name in gate.distributions)
+    # A source tree on PYTHONPATH has no metadata, so its version is unknown.
+    module = requirement.module
+    if requirement.required and not found and find_spec(module) is None:
+        names = ' or '.join(f"'{name}{wanted}'" for name in requirement.distributions)
         raise DependencyError(
-            f'mmlgd needs {gate.module}, which is not installed in this Python. '
+            f'mmlgd needs {module}, which is not installed in this Python. '
             f'Install it with pip install {names}, or everything with `make env` '
             f'(docs/install.md).'
         )
 
 
 def check_dependencies() -> None:
-    """Check all libraries of :data:`GATES`.
+    """Check all libraries of :data:`REQUIREMENTS`.
 
     Raises:
-        DependencyError: Naming the first that is absent or out of range, what was
-            found, what is wanted, and how to fix it.
+        DependencyError: A library is missing or unsupported. The message says what was
+            found, what is supported, and how to fix it.
     """
-    for gate in GATES:
-        check_gate(gate)
+    for requirement in REQUIREMENTS:
+        check_requirement(requirement)
 
 
-def name_config_packages() -> None:
-    """Tell mmengine which packages hold ``mmseg::`` and ``mmlgd::`` configs.
+def register_config_packages() -> None:
+    """Register the packages of ``mmseg::`` and ``mmlgd::`` configs with mmengine.
 
-    mmengine maps a config prefix to a distribution, and knows mmseg's original
-    one only. Ours is mapped to one of our modules: mmengine takes the folder of a
-    module where it finds no distribution of that name, and the original one looks
-    for the files of an editable distribution in site-packages, where none are.
+    mmengine maps a config prefix to a distribution and knows only mmseg's original
+    one. The ``mmlgd`` prefix is mapped to a module instead: if no distribution has that
+    name, mmengine uses the module's folder. For a distribution in editable mode, the
+    original mmengine would search site-packages, which does not contain its files.
     """
     fork, original = 'onedl-mmsegmentation', 'mmsegmentation'
     if installed_version(fork) and not installed_version(original):

@@ -1,6 +1,6 @@
 """Registries of mmlgd: children of mmengine's roots, under the scope ``mmlgd``.
 
-mmengine imports this module when it meets the scope, and imports a registry's
+mmengine imports this module when it first encounters the scope, and a registry's
 ``locations`` at the first lookup, so configs need no ``custom_imports``. Types
 of other libraries are written with their scope: ``mmpretrain.MobileNetV3``.
 """
@@ -38,8 +38,8 @@ PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
 RUNNERS = _child('RUNNERS')
 TRANSFORMS = _child('TRANSFORMS')
 
-# Every root needs a child: where one is missing, mmengine warns and looks the type up
-# among the roots only.
+# Every root needs a child: if one is missing, mmengine warns and searches the root
+# registries only.
 _OTHERS = [
     name
     for name, value in vars(root).items()

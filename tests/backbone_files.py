@@ -19,9 +19,9 @@ EFF_B0 = dict(type='mmpretrain.EfficientNet', arch='b0')
 
 
 def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every BatchNorm statistics and weights of its own, in eval mode.
+    """Randomise the statistics and weights of every BatchNorm, in eval mode.
 
-    Freshly built ones do nothing, which would hide a swapped or lost tensor.
+    Initial ones are the identity, which would hide swapped or lost tensors.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -60,7 +60,7 @@ def meta_of(config: dict, **overrides) -> dict:
 
 
 def write_backbone(path: Path, config: dict, **meta) -> nn.Module:
-    """Write what a run would save, with a projector beside; return the backbone."""
+    """Write a checkpoint like that of a run, with a projector; return the backbone."""
     backbone = random_backbone(config)
     state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
     state['projector.layers.0.weight'] = torch.ones(2, 2)

@@ -11,7 +11,8 @@ from tests.toys import NAMES, ToyTeacher
 
 
 def toy_bingo_cfg(**overrides) -> dict:
-    """Config of a BINGO whose queue is no multiple of a batch of four."""
+    """Config of a BINGO whose queue length is not a multiple of the batch size of
+    four."""
     names = dict(categories=sorted(NAMES), templates=['a {}.'])
     cfg = dict(
         type='BINGO',
@@ -38,7 +39,7 @@ def bingo_run_cfg(root: Path, work_dir: Path, **overrides) -> Config:
 
 
 def write_ring_bags(root: Path, k: int = 3) -> None:
-    """``root/bags.pth``: the bag of each image are those that follow it."""
+    """``root/bags.pth``: the bag of each image contains the images after it."""
     images = UnlabeledImages(data_root=str(root / 'train'))
     following = torch.arange(len(images))[:, None] + torch.arange(1, k + 1)
     neighbours = (following % len(images)).int()

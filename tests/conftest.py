@@ -1,15 +1,16 @@
-"""What every test module starts from, whichever worker ran others before it."""
+"""The initial state of every test module, independent of the tests before it."""
 
 import functools
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
+from yapf.yapflib import yapf_api
 
-# The processes that tests start find this checkout, wherever they run: the scripts of
-# tools/ import an mmlgd that is installed, or on the path.
+# Processes started by tests import mmlgd from this clone, in any working directory.
 _ROOT = str(Path(__file__).resolve().parents[1])
 os.environ['PYTHONPATH'] = os.pathsep.join(
     [_ROOT, *filter(None, [os.environ.get('PYTHONPATH')])]
@@ -17,16 +18,37 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
 
 
 @pytest.fixture(scope='session', autouse=True)
-def metafiles_read_once():
-    """For each base of a config in mmdet, mmengine reads all of mmdet's metafiles."""
+def repeated_work_of_mmengine_done_once():
+    """What takes most of the time of a short run, and gives the same each time.
+
+    For each base of a config in mmdet, mmengine reads all of mmdet's metafiles. For
+    each checkpoint it lays out the config's text again.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config_utils, 'load', functools.cache(config_utils.load))
+        patch.setattr(yapf_api, 'FormatCode', _once_a_text(yapf_api.FormatCode))
         yield
+
+
+def _once_a_text(function):
+    results = {}
+
+    def call(text, **style):
+        if text not in results:
+            results[text] = function(text, **style)
+        return results[text]
+
+    return call
+
+
+def pytest_collection_finish():
+    """mmengine collects garbage for each dataset: not among all imported modules."""
+    gc.freeze()
 
 
 @pytest.fixture(scope='module', autouse=True)
 def scope_of_others_forgotten():
-    """Runs set mmengine's default scope for their process: not beyond their module."""
+    """Reset mmengine's default scope, which runs set for the whole process."""
     before = DefaultScope._instance_dict.copy()
     yield
     DefaultScope._instance_dict.clear()

@@ -1,11 +1,11 @@
-"""Counts what would make the host wait for a GPU, on a machine without one."""
+"""Counts device synchronisations on a machine without a GPU."""
 
 from contextlib import contextmanager
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What needs a value, or a number of values, on the host.
+# Operations that need a value, or a number of values, on the host.
 _OPERATORS = {
     'aten::_local_scalar_dense',
     'aten::is_nonzero',
@@ -39,7 +39,7 @@ class _Operators(TorchDispatchMode):
 
 @contextmanager
 def device_reads():
-    """Yields a list that takes the name of each read in the body."""
+    """Yields a list of the names of all reads in the body."""
     found = []
     kept = {name: getattr(torch.Tensor, name) for name in _METHODS}
 
@@ -61,7 +61,7 @@ def device_reads():
 
 
 def reads_by_step(runner) -> list[list[str]]:
-    """Trains; what each step and the hooks after it read from the device."""
+    """Trains; returns the device reads of each step and the hooks after it."""
     steps = []
     train_step, call_hook = runner.model.train_step, runner.call_hook
 

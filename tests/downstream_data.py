@@ -1,4 +1,4 @@
-"""Four pictures in each format that a downstream config reads, where it reads it."""
+"""Four images in the format and at the path of each downstream config."""
 
 import json
 from collections.abc import Sequence
@@ -30,20 +30,20 @@ def scene(index: int) -> tuple[np.ndarray, list[Box]]:
 
 
 def save(path: Path, image: np.ndarray) -> None:
-    """Write an image; its folders too."""
+    """Write an image and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image)
 
 
 def write_coco(root: Path, classes: Sequence[str]) -> None:
-    """COCO 2017: two objects an image, outlined by polygons."""
+    """COCO 2017: two objects per image, with polygons."""
     for split in ('train', 'val'):
         annotations = _annotations(root, split, classes)
         _write_json(root / f'annotations/instances_{split}2017.json', annotations)
 
 
 def write_lvis(root: Path, classes: Sequence[str]) -> None:
-    """LVIS v1: COCO's folders, and what its evaluation asks for besides."""
+    """LVIS v1: COCO's folders, and the additional fields of its evaluation."""
     for split in ('train', 'val'):
         annotations = _annotations(root, split, classes)
         for image in annotations['images']:
@@ -147,6 +147,6 @@ def write_caltech256(root: Path, names: Sequence[str]) -> None:
 
 
 def write_folders(root: Path) -> None:
-    """Any classification dataset: a folder a name."""
+    """Any classification dataset: one folder per name."""
     for index in range(COUNT):
         save(root / WORDS[index % len(WORDS)] / f'{index}.jpg', scene(index)[0])

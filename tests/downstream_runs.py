@@ -1,4 +1,4 @@
-"""Runs the downstream configs as they stand, but for sizes, in a folder of their own."""
+"""Runs the downstream configs with reduced sizes, in their own folder."""
 
 import copy
 import functools
@@ -15,7 +15,8 @@ import mmlgd
 from mmlgd.registry import MODELS
 from tests.test_configs.shrink import CONFIGS
 
-STUDENTS = ('r18', 'mbv2', 'mbv3', 'effb0')
+TIMM_STUDENTS = ('mobilenetv4_conv_small', 'repvit_m1_0', 'fastvit_mci0')
+STUDENTS = ('r18', 'mbv2', 'mbv3', 'effb0', *TIMM_STUDENTS)
 CLIP = dict(
     image_mean=[122.7709383, 116.7460125, 104.09373615],
     image_std=[68.5005327, 66.6321579, 70.32316305],
@@ -34,7 +35,7 @@ def student_of(name: str) -> str:
 
 
 def write_student(path: Path, student: str) -> None:
-    """A checkpoint of distillation, with every tensor random, statistics too."""
+    """A distillation checkpoint with random tensors, including statistics."""
     init_default_scope('mmlgd')
     cfg = Config.fromfile(CONFIGS / f'_base_/students/{student}.py')
     cfg = cfg.student.backbone.to_dict()
@@ -64,7 +65,7 @@ def stock(folder: str, name: str) -> Config:
 
 
 def load(folder: str, name: str, work_dir: Path) -> Config:
-    """A config with what has nothing to do with its task set for a small run."""
+    """A config with settings that do not depend on the task reduced to a small run."""
     cfg = stock(folder, name)
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
@@ -84,7 +85,7 @@ def load(folder: str, name: str, work_dir: Path) -> Config:
 
 
 def set_sizes(pipeline: list, scale: tuple | int, crop: tuple | int | None = None):
-    """Let every step of a pipeline that names a size name these; crop is scale."""
+    """Set the sizes in every step of a pipeline; the crop equals the scale."""
     sizes = dict(scale=scale, img_scale=scale, size=scale, scales=[scale])
     sizes['crop_size'] = crop or scale
     for step in pipeline:
@@ -92,12 +93,12 @@ def set_sizes(pipeline: list, scale: tuple | int, crop: tuple | int | None = Non
 
 
 class Witness(Hook):
-    """Sees the backbone before the first iteration, gradients and losses.
+    """Records the backbone before the first iteration, gradients and losses.
 
     Attributes:
         start: The backbone's state before the first iteration.
         unused: Trainable parameters that got no gradient.
-        losses: One an iteration.
+        losses: One per iteration.
     """
 
     priority = 'LOWEST'
@@ -143,7 +144,8 @@ def metrics_of(runner: Runner) -> dict[str, float]:
 def assert_equals_checkpoint(
     start: dict[str, torch.Tensor], student: str, without: tuple[str, ...] = ()
 ) -> None:
-    """Every tensor of the checkpoint is in the backbone, but those of ``without``."""
+    """Every tensor of the checkpoint is in the backbone, except those of
+    ``without``."""
     stored = torch.load(f'work_dirs/r50_{student}/backbone.pth', weights_only=False)
     stored = {
         key.removeprefix('backbone.'): value

@@ -1,4 +1,4 @@
-"""Checkpoints that would run code where a reader lets them."""
+"""Checkpoints that run code in an unsafe reader."""
 
 import struct
 import zipfile
@@ -8,7 +8,7 @@ import torch
 
 
 class Trap:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, sign: Path) -> None:
         self.sign = sign
@@ -18,7 +18,7 @@ class Trap:
 
 
 def write_trap(path: Path, sign: Path, **contents) -> Path:
-    """A checkpoint whose unpickling makes the folder ``sign``."""
+    """A checkpoint whose unpickling creates the folder ``sign``."""
     torch.save(dict(state_dict={}, **contents, extra=Trap(sign)), path)
     return path
 

@@ -1,4 +1,5 @@
-"""Fashion-MNIST files made by the tests: flat shapes of known level and label."""
+"""Fashion-MNIST files made by the tests: flat shapes with known gray level and
+label."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What several tests share: a CLIP small enough to build in every test."""
+"""Helpers of several tests: a CLIP that is small enough to build in every test."""
 
 from pathlib import Path
 

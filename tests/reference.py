@@ -1,4 +1,4 @@
-"""LGD written a second time, in float64 numpy with plain loops, to test against."""
+"""Independent reference implementation of LGD in float64 numpy with loops."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def lgd_reference(s, t, text, visual, tau_s=0.2, tau_t=0.01, self_logit=True):
 
 
 def lgka_reference(visual, seen, t, text, momentum):
-    """The bank and its marks after one batch, category by category."""
+    """The bank and its `seen` flags after one batch, category by category."""
     visual, seen = np.array(visual, dtype=np.float64), np.array(seen)
     t, text = np.asarray(t, dtype=np.float64), np.asarray(text, dtype=np.float64)
     owner = np.array([int(np.argmax([row @ c for c in text])) for row in t])
@@ -41,7 +41,7 @@ def lgka_reference(visual, seen, t, text, momentum):
 
 
 def soft_lgka_reference(visual, seen, t, text, momentum, temperature):
-    """The same where every image is shared out among the categories."""
+    """The same with soft assignment of images to categories."""
     visual, seen = np.array(visual, dtype=np.float64), np.array(seen)
     t, text = np.asarray(t, dtype=np.float64), np.asarray(text, dtype=np.float64)
     shares = np.array([_softmax(text @ row / temperature) for row in t])

@@ -1,4 +1,4 @@
-"""BINGO's losses a second time, in float64 numpy with plain loops."""
+"""Reference implementation of BINGO's losses in float64 numpy with loops."""
 
 import numpy as np
 

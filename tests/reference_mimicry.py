@@ -1,4 +1,4 @@
-"""Losses of mimicry in float64 numpy with plain loops, to test against."""
+"""Reference implementation of the mimicry losses in float64 numpy with loops."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ def spatial_mse(student, teacher):
 
 
 def spatial_relations(student, teacher, tau):
-    """Mean over images and places of the divergence over places."""
+    """Mean over images and locations of the divergence over locations."""
     student = resize(student, *teacher.shape[2:])
     rows = []
     for image in range(len(teacher)):

@@ -1,4 +1,4 @@
-"""SEED written a second time, in float64 numpy with plain loops, to test against."""
+"""Independent reference implementation of SEED in float64 numpy with loops."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def seed_reference(s, t, queue, tau_s=0.2, tau_t=0.01):
 
 
 class QueueReference:
-    """A list of rows and the place of the oldest, pushed row by row."""
+    """A list of rows and the index of the oldest, pushed row by row."""
 
     def __init__(self, rows) -> None:
         self.rows = [np.array(row, dtype=np.float64) for row in rows]

@@ -1,7 +1,7 @@
-"""Runs a training whole, and once more with a SIGKILL and a resume between.
+"""Runs a training without interruption, and again with a SIGKILL and a resume.
 
-Each run has a process of its own, forked from a server that imported everything
-once (``forkserver``), because importing takes longer than training.
+Each run is a separate process, forked from a server that has imported everything
+(``forkserver``), because importing takes longer than training.
 """
 
 import multiprocessing
@@ -31,7 +31,7 @@ class KillHook(Hook):
 
 
 def train(cfg_path: str, work_dir: str, kill_at: int | None, resume: bool) -> None:
-    """One run, as a process of its own."""
+    """One run, in a separate process."""
     torch.set_num_threads(1)
     cfg = Config.fromfile(cfg_path)
     cfg.update(work_dir=work_dir, resume=resume)
@@ -54,17 +54,17 @@ def run(*args) -> int:
 def run_killed_and_resumed(
     cfg_path: str | Path, kill_at: int, folder: str | Path
 ) -> tuple[dict, dict]:
-    """Train twice: at one go, and killed in an iteration and resumed.
+    """Train twice: without interruption, and killed in an iteration and resumed.
 
     Args:
         cfg_path: A config that saves checkpoints; its ``work_dir`` and ``resume``
             are replaced.
         kill_at: Zero-based iteration that ends with SIGKILL, after a first
             checkpoint and before the end.
-        folder: Where the runs may write.
+        folder: Output folder of the runs.
 
     Returns:
-        tuple[dict, dict]: Last checkpoint of the run at one go, and of the resumed.
+        tuple[dict, dict]: Last checkpoints of the uninterrupted and of the resumed run.
     """
     whole, broken = str(Path(folder) / 'whole'), str(Path(folder) / 'broken')
     assert run(str(cfg_path), whole, None, False) == 0
@@ -81,7 +81,7 @@ def load_last(work_dir: str) -> dict:
 
 
 def assert_same(first, second, place: str = '') -> None:
-    """Compare nested states bit by bit, naming the place that differs."""
+    """Compare nested states bit by bit, naming the first difference."""
     assert type(first) is type(second), place
     if isinstance(first, dict):
         assert first.keys() == second.keys(), place
@@ -98,7 +98,7 @@ def assert_same(first, second, place: str = '') -> None:
 
 
 def assert_same_training(first: dict, second: dict) -> None:
-    """Compare what two checkpoints hold of a training (not its times)."""
+    """Compare the training states of two checkpoints (without times)."""
     parts = ['state_dict', 'optimizer', 'param_schedulers', 'ema_state_dict']
     assert {'state_dict', 'optimizer'} <= first.keys()
     for part in parts:

@@ -22,7 +22,7 @@ class ToyAugment:
 
 @MODELS.register_module()
 class ToyNet(BaseModel):
-    """Convolution, BatchNorm, dropout, and a buffer with a memory like a bank's."""
+    """Convolution, BatchNorm, dropout, and a buffer with momentum like a bank."""
 
     def __init__(self) -> None:
         super().__init__()

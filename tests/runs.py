@@ -1,4 +1,4 @@
-"""Complete small runs: pictures on disk, a config, a Runner."""
+"""Complete small runs: images on disk, a config, a Runner."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _TEST = [
 
 
 def write_images(folder: Path, num: int = 16, names=NAMES) -> Path:
-    """Coloured pictures, one folder a class: train/ flat, val/<name>/."""
+    """Coloured images: train/ flat, val/<name>/ with one folder per class."""
     rng = np.random.default_rng(0)
     for i in range(num):
         image = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)

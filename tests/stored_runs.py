@@ -20,7 +20,7 @@ def write_store(cfg: Config, store: Path, views: int = 2) -> None:
 
 
 def stored_run_cfg(root: Path, store: Path, work_dir: Path, **overrides) -> Config:
-    """The online run's config, but from a store."""
+    """The online run's config, but with a store."""
     cfg = toy_run_cfg(root, work_dir, **overrides)
     cfg.model.teacher = dict(
         type='StoredTeacher', store=str(store), teacher=cfg.model.teacher

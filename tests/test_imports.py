@@ -1,4 +1,4 @@
-"""Every module and every script can be imported: none names what has moved."""
+"""Every module and every script can be imported."""
 
 import importlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Configs are read by mmengine and import nothing of ours.
+#: Configs are read by mmengine and import nothing from mmlgd.
 FILES = sorted(
     path.relative_to(ROOT).with_suffix('')
     for folder in ('mmlgd', 'benchmarks', 'demo', 'tools')

@@ -1,7 +1,9 @@
-"""Version gates, light import and config packages."""
+"""Version checks, light import and config packages."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -9,15 +11,15 @@ from mmengine.registry import Registry
 
 import mmlgd
 from mmlgd import dependencies, registry
-from mmlgd.dependencies import Gate, check_gate, in_range
+from mmlgd.dependencies import Requirement, check_requirement, in_range
 from mmlgd.errors import DependencyError, MMLGDError
 
-GATE = Gate('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
+REQUIREMENT = Requirement('somelib', ('fork-somelib', 'somelib'), '0.10', '1')
 
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A dictionary that plays the set of installed distributions."""
+    """A dictionary in place of the installed distributions."""
     found = {}
     monkeypatch.setattr(dependencies, 'installed_version', found.get)
     return found
@@ -43,39 +45,39 @@ def test_version_info_matches_version():
     ],
 )
 def test_range_includes_minimum_and_excludes_limit(found, accepted):
-    assert in_range(found, GATE) is accepted
+    assert in_range(found, REQUIREMENT) is accepted
 
 
-@pytest.mark.parametrize('name', GATE.distributions)
+@pytest.mark.parametrize('name', REQUIREMENT.distributions)
 def test_either_distribution_name_passes(installed, name):
     installed[name] = '0.10.3'
-    check_gate(GATE)
+    check_requirement(REQUIREMENT)
 
 
-def test_error_names_package_version_range_and_mend(installed):
+def test_error_names_package_version_range_and_how_to_fix_it(installed):
     installed['somelib'] = '0.8.1'
     with pytest.raises(DependencyError) as caught:
-        check_gate(GATE)
+        check_requirement(REQUIREMENT)
     message = str(caught.value)
     for part in ('somelib 0.8.1', '>=0.10,<1', "pip install 'somelib>=0.10,<1'"):
         assert part in message
     assert isinstance(caught.value, (MMLGDError, ImportError))
 
 
-def test_absent_library_is_refused_only_if_required(installed):
+def test_missing_library_is_refused_only_if_required(installed):
     with pytest.raises(DependencyError, match='make env'):
-        check_gate(GATE)
-    check_gate(GATE._replace(required=False))
+        check_requirement(REQUIREMENT)
+    check_requirement(REQUIREMENT._replace(required=False))
 
 
 def test_optional_library_out_of_range_is_refused(installed):
     installed['fork-somelib'] = '1.2'
     with pytest.raises(DependencyError, match=r'fork-somelib 1\.2'):
-        check_gate(GATE._replace(required=False))
+        check_requirement(REQUIREMENT._replace(required=False))
 
 
 def test_source_tree_without_metadata_passes(installed):
-    check_gate(GATE._replace(module='json'))
+    check_requirement(REQUIREMENT._replace(module='json'))
 
 
 def test_import_is_light():
@@ -104,7 +106,7 @@ def test_mmseg_is_mapped_to_what_is_installed(installed, monkeypatch, names, exp
     packages = {'mmseg': 'mmsegmentation'}
     monkeypatch.setattr(dependencies, 'MODULE2PACKAGE', packages)
     installed.update(dict.fromkeys(names, '1.2.0'))
-    dependencies.name_config_packages()
+    dependencies.register_config_packages()
     assert packages['mmseg'] == expected
 
 
@@ -119,3 +121,11 @@ def test_every_registry_has_a_location():
     children = [each for each in vars(registry).values() if isinstance(each, Registry)]
     assert children
     assert all(isinstance(child, Registry) and child._locations for child in children)
+
+
+def test_the_hooks_before_a_commit_are_the_releases_of_make_lint():
+    root = Path(__file__).parents[1]
+    hooks = (root / '.pre-commit-config.yaml').read_text()
+    pinned = (root / 'constraints.txt').read_text().splitlines()
+    for package, found in (('ruff', r'rev: v([\d.]+)'), ('mypy', r'mypy==([\d.]+)')):
+        assert f'{package}=={re.search(found, hooks)[1]}' in pinned

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class OneWeight(BaseModel):
-    """loss = (w - x)^2 of a scalar weight, plus whatever ``faults`` says.
+    """loss = (w - x)^2 of a scalar weight, plus the summands in ``faults``.
 
     ``faults`` maps iterations to a summand of the loss, e.g. NaN. A buffer of
     ``ballast`` floats makes checkpoints larger than logs.
@@ -34,7 +34,7 @@ class OneWeight(BaseModel):
 
 
 class Accuracies:
-    """An evaluator that gives out prepared accuracies."""
+    """An evaluator that returns prepared accuracies."""
 
     def __init__(self, values: list[float]) -> None:
         self.values = list(values)
@@ -57,10 +57,10 @@ def tiny_runner(
     """Build a Runner of an iteration-based training.
 
     Args:
-        work_dir: Where checkpoints and logs go.
+        work_dir: Folder of checkpoints and logs.
         iterations: Its length.
         model: Defaults to a :class:`OneWeight`.
-        accuracies: One a validation, after each iteration. Defaults to None, no
+        accuracies: One per validation, after each iteration. Defaults to None, no
             validation.
         loader: Options of the training's data loader in place of the usual ones.
         **kwargs: Further options of ``Runner``, such as ``custom_hooks``.

@@ -77,7 +77,7 @@ def toy_config(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def trained(toy_config, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """Folder and output of ``train.py``, called from a folder that is not ours."""
+    """Folder and output of ``train.py``, called from another folder."""
     cwd = tmp_path_factory.mktemp('elsewhere')
     options = ['--amp', '--auto-scale-lr', '--global-batch-size', 4]
     result = run_tool(sys.executable, TOOLS / 'train.py', toy_config, *options, cwd=cwd)

@@ -85,7 +85,7 @@ def toy_lgd(names=None, **overrides):
 
 
 def order_of_passes(model, images: torch.Tensor, asked: str) -> list[str]:
-    """Who works first in a step: the teacher, by its method ``asked``, or the student."""
+    """Order of teacher (by its method ``asked``) and student in a step."""
     order = []
     encode = getattr(model.teacher, asked)
 

@@ -11,19 +11,19 @@ from mmlgd.stores.manifest import Manifest
 
 
 class InMemory(BaseDataset):
-    """Pictures of one gray level each, without a path."""
+    """Images of one gray level each, without a path."""
 
     def load_data_list(self):
         return [dict(img=np.full((2, 2), one)) for one in self.metainfo['values']]
 
 
 def in_memory(*values: int) -> InMemory:
-    """A picture of each gray level."""
+    """An image of each gray level."""
     return InMemory(metainfo=dict(values=values))
 
 
 def toy_manifest(**changes) -> Manifest:
-    """Of a store of nothing yet: D = 3, shards of 4 rows."""
+    """Manifest of an empty store: D = 3, shards of 4 rows."""
     fields = dict(
         teacher='net#1234abcd',
         text_encoder='net/text#5678abcd',
@@ -42,7 +42,7 @@ def toy_manifest(**changes) -> Manifest:
 
 
 def toy_table(first: int, size: int) -> ImageTable:
-    """Of files a0, a1, ..., which do not exist."""
+    """Image list of files a0, a1, ..., which do not exist."""
     names = [f'a{number}'.encode() for number in range(first, first + size)]
     hashes = [np.frombuffer(name.zfill(16), np.uint8) for name in names]
     return ImageTable(names, np.array(hashes))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the bags that BINGO trains on."""
+"""Compute the bags for BINGO."""
 
 from mmlgd.cli.build_bags import main
 from mmlgd.utils.tool import run_tool

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Print the environment: paste it into a report about a problem."""
+"""Print the environment, for bug reports."""
 
 from mmlgd.cli.collect_env import main
 from mmlgd.utils.tool import run_tool

@@ -1,4 +1,4 @@
-# Sourced by dist_*.sh and slurm_*.sh: what the four have in common.
+# Sourced by dist_*.sh and slurm_*.sh: common functions.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
@@ -31,7 +31,7 @@ dist_launch() {
     if [ "$nodes" -gt 1 ] && [ -z "${MASTER_ADDR:-}" -o -z "${NODE_RANK:-}" ]; then
         fail "NNODES=$nodes needs MASTER_ADDR (address of node 0) and NODE_RANK (0 to $((nodes - 1)))"
     fi
-    # Only node 0 listens. The check prints the port, or why it cannot be had.
+    # Only node 0 listens. The check prints the port, or why it cannot be used.
     if [ "${NODE_RANK:-0}" -eq 0 ]; then
         port="$("$PYTHON" -m mmlgd.utils.ports --nnodes "$nodes" ${PORT:+--port "$PORT"})"
     fi
@@ -51,11 +51,11 @@ slurm_launch() {
     shift 3
     check_count GPUS "$gpus"
     check_count GPUS_PER_NODE "$per_node"
-    # The node that will hold rank 0 is not known yet, so no port can be checked
-    # there; a random one seldom meets that of another job.
+    # The node of rank 0 is not known yet, so no port can be checked there; a random
+    # port is unlikely to be used by another job.
     export MASTER_PORT="${PORT:-$((20000 + RANDOM % 12000))}"
-    # SRUN_ARGS holds several options, so it is split on purpose.
-    # shellcheck disable=SC2086
+    # SRUN_ARGS contains several options and is split on purpose. shellcheck
+    # disable=SC2086
     exec srun -p "$partition" \
         --job-name="$job_name" \
         --gres="gpu:$per_node" \

@@ -4,10 +4,10 @@
     python3 tools/setup_env.py                  # creates or repairs .venv
     python3 tools/setup_env.py --python PATH    # installs into that interpreter
 
-pip installs everything but mmcv, whose operators have to be compiled for the torch that
-is there. The compiled wheel is kept in ``~/.cache/mmlgd/wheels``. In an interpreter of
-the user's, every package that is installed keeps its version. A second call needs no
-network: a stamp records that the last one finished. Only the standard library is used.
+pip installs everything except mmcv, whose operators are compiled for the installed
+torch. The compiled wheel is cached in ``~/.cache/mmlgd/wheels``. In the user's own
+interpreter, installed packages keep their versions. A second call needs no network: a
+stamp records that the last one finished. Only the standard library is used.
 """
 
 import argparse
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / '.cache/env'
 MMCV = 'onedl-mmcv'
 GROUPS = ('mminstall', 'runtime', 'export', 'tests')
-#: The forks have the modules of the originals: never install both.
+#: The forks install the same modules as the originals: never install both.
 ORIGINALS = {
     'onedl-mmengine': 'mmengine',
     'onedl-mmcv': 'mmcv',
@@ -39,7 +39,7 @@ _LIST = """
 from importlib.metadata import distributions
 for d in distributions(): print(d.metadata['Name'], d.version)
 """
-# `import mmcv` alone passes with operators that were compiled for another torch.
+# `import mmcv` alone succeeds with operators compiled for another torch release.
 _OPERATORS = """
 import torch, mmcv._ext
 from mmcv.ops import get_compiling_cuda_version
@@ -53,10 +53,10 @@ print(torch.__version__, sys.implementation.cache_tag, sysconfig.get_platform(),
 
 
 class SetupFailed(Exception):
-    """A step failed; the message says what to do."""
+    """A step failed; the message states how to fix it."""
 
 
-say = functools.partial(print, flush=True)  # at once, also into a pipe
+say = functools.partial(print, flush=True)  # unbuffered, also into a pipe
 
 
 def normalise(requirement: str) -> str:
@@ -66,33 +66,33 @@ def normalise(requirement: str) -> str:
 
 
 def requirement_lines(*files: str) -> list[str]:
-    """The lines of requirement files, comments and blanks left out."""
+    """The lines of requirement files, without comments and empty lines."""
     texts = [(ROOT / file).read_text() for file in files]
     lines = (line.partition('#')[0].strip() for line in '\n'.join(texts).splitlines())
     return [line for line in lines if line]
 
 
 def make_venv(folder: Path) -> Path:
-    """Create a virtual environment where there is none; return its interpreter."""
+    """Create a virtual environment if there is none; return its interpreter."""
     python = folder / 'bin/python'
     if python.exists() and subprocess.run([python, '-c', '']).returncode == 0:
         return python
     say(f'Creating {folder} with Python {sys.version.split()[0]}')
     if subprocess.run([sys.executable, '-m', 'venv', '--clear', folder]).returncode:
         raise SetupFailed(
-            'No virtual environment could be made. On Debian and Ubuntu: apt-get install '
-            'python3-venv. Or name an interpreter with pip: make env PYTHON=/path'
+            'The virtual environment could not be created. On Debian and Ubuntu: apt-get install '
+            'python3-venv. Or use an interpreter that has pip: make env PYTHON=/path'
         )
     return python
 
 
 class Target:
-    """The interpreter that is set up; ``foreign`` where it is the user's own."""
+    """The interpreter to set up; ``foreign`` if it is the user's own."""
 
     def __init__(self, python: str | Path, foreign: bool) -> None:
         if shutil.which(python) is None:
-            raise SetupFailed(f'PYTHON={python} is not a program that can be run.')
-        # Links are kept: a virtual environment's python is one.
+            raise SetupFailed(f'PYTHON={python} is not an executable file.')
+        # Links are not resolved: a virtual environment's python is a link.
         self.python = os.path.abspath(shutil.which(python))
         self.foreign = foreign
         digest = hashlib.sha256(self.python.encode()).hexdigest()[:12]
@@ -100,26 +100,26 @@ class Target:
         self.constraints = CACHE / f'constraints-{digest}.txt'
 
     def ask(self, code: str) -> str | None:
-        """What Python prints for a piece of code; None where it fails."""
+        """Output of Python code; None if it fails."""
         command = [self.python, '-W', 'ignore', '-c', code]
         result = subprocess.run(command, capture_output=True, text=True)
         return result.stdout.strip() if result.returncode == 0 else None
 
     def installed(self) -> dict[str, str]:
-        """Installed distributions: normalised name to version."""
+        """Versions of installed distributions, by normalised name."""
         lines = (self.ask(_LIST) or '').splitlines()
         return {normalise(line): line.split()[-1] for line in lines}
 
     def pip(self, *args: str, **options: object) -> None:
-        """Run pip in the interpreter; its own messages go to the terminal."""
+        """Run pip in the interpreter; its messages go to the terminal."""
         command = [self.python, '-m', 'pip', *args]
-        # Compilers that pip starts find ninja beside the interpreter.
+        # Compilers started by pip find ninja next to the interpreter.
         path = os.path.dirname(self.python) + os.pathsep + os.environ.get('PATH', '')
         env = {**os.environ, 'PATH': path, **options.pop('env', {})}
         if subprocess.run(command, env=env, **options).returncode != 0:
             raise SetupFailed(
                 f'{" ".join(command)} failed. pip reads your own index configuration; '
-                'without a network, set PIP_FIND_LINKS to a folder of wheels.'
+                'without network access, set PIP_FIND_LINKS to a folder of wheels.'
             )
 
 
@@ -130,13 +130,13 @@ def wanted_requirements(installed: dict[str, str]) -> list[str]:
 
 
 def constraint_lines(kept: dict[str, str]) -> list[str]:
-    """The pinned set, with the versions of ``kept`` in place of its own."""
+    """The pinned versions, replaced by those in ``kept``."""
     pins = [x for x in requirement_lines('constraints.txt') if normalise(x) not in kept]
     return pins + [f'{name}=={version}' for name, version in kept.items()]
 
 
 def current_stamp(target: Target) -> str:
-    """The files that define the environment, and what is installed of them."""
+    """Stamp of the files that define the environment and of the installed versions."""
     files = [ROOT / 'setup.py', ROOT / 'constraints.txt', Path(__file__)]
     files += (ROOT / 'requirements').glob('*.txt')
     digest = hashlib.sha256(b''.join(file.read_bytes() for file in sorted(files)))
@@ -147,19 +147,19 @@ def current_stamp(target: Target) -> str:
 
 
 def operators_fit(target: Target) -> bool:
-    """Whether mmcv's operators load, for CUDA where ``FORCE_CUDA=1`` asks for it."""
+    """Whether mmcv's operators load, for CUDA if ``FORCE_CUDA=1`` is set."""
     state = target.ask(_OPERATORS)
     return state == 'cuda' if os.environ.get('FORCE_CUDA') == '1' else state is not None
 
 
 def provide_mmcv(target: Target) -> None:
-    """Install mmcv with operators that load: what is there, a kept wheel, or a new one.
+    """Provide mmcv with working operators: the installed one, a cached or a new wheel.
 
-    pip's own cache knows a compiled wheel by its version alone and would return one of
-    another torch; it is not used.
+    pip's cache identifies compiled wheels by version only and could return one for
+    another torch release, so it is not used.
     """
     if operators_fit(target):
-        say('      The installed mmcv loads: kept')
+        say('      The installed mmcv works and is kept')
         return
     if 'mmcv' in target.installed():
         where = f'The mmcv in {target.python} does not load with its torch'
@@ -180,14 +180,18 @@ def provide_mmcv(target: Target) -> None:
 
 
 def compile_mmcv(target: Target, pin: str, folder: Path) -> None:
-    """Compile a wheel of mmcv into a folder, whole or not at all."""
+    """Compile a wheel of mmcv into a folder, atomically."""
     if not (shutil.which('c++') or shutil.which('g++')):
-        raise SetupFailed('mmcv has to be compiled: apt-get install g++, or the like.')
-    say(f'      Compiling {pin}: 10 to 25 CPU-minutes, several times that for CUDA;')
-    say(f'      FORCE_CUDA=0 compiles for the CPU alone. Log: {CACHE}/mmcv_build.log')
+        raise SetupFailed(
+            'mmcv must be compiled: install a C++ compiler (apt-get install g++).'
+        )
+    say(
+        f'      Compiling {pin}: 10 to 25 minutes of CPU time, several times that for CUDA;'
+    )
+    say(f'      FORCE_CUDA=0 compiles for the CPU only. Log: {CACHE}/mmcv_build.log')
     part = folder.with_name(f'{folder.name}.part{os.getpid()}')
     jobs = os.environ.get('MAX_JOBS') or str(os.cpu_count())
-    # Less than half the time of Python's own flags, -g -O3.
+    # Takes less than half the time of Python's default flags, -g -O3.
     env = dict(CFLAGS='-g0 -O2', MAX_JOBS=jobs)
     flags = '-v --no-cache-dir --no-deps --no-build-isolation --no-binary'.split()
     with open(CACHE / 'mmcv_build.log', 'w') as log:
@@ -200,7 +204,7 @@ def compile_mmcv(target: Target, pin: str, folder: Path) -> None:
 
 
 def install(target: Target) -> None:
-    """Install everything into the interpreter; pip skips what is there."""
+    """Install everything into the interpreter; pip skips installed packages."""
     installed = target.installed()
     lines = wanted_requirements(installed)
     constraints = constraint_lines(installed if target.foreign else {})
@@ -219,7 +223,7 @@ def install(target: Target) -> None:
     say('[4/4] mmlgd, in editable form')
     target.pip('install', '-q', '--no-deps', '--no-build-isolation', '-e', str(ROOT))
     if target.ask(f'import {LIBS}') is None:
-        libraries = 'libGL.so.1 comes with apt-get install libgl1 libglib2.0-0'
+        libraries = 'for libGL.so.1: apt-get install libgl1 libglib2.0-0'
         raise SetupFailed(f'{target.python} cannot import {LIBS} ({libraries}).')
     subprocess.run([target.python, str(ROOT / 'tools/collect_env.py')])
     target.stamp.write_text(current_stamp(target))
@@ -244,6 +248,6 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    if sys.version_info < (3, 10):  # noqa: UP036 - any Python may start it
+    if sys.version_info < (3, 10):  # noqa: UP036 - may be started by any Python
         sys.exit('mmlgd needs Python 3.10 or newer: make env BOOTSTRAP=python3.11')
     main()

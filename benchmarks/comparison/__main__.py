@@ -1,8 +1,8 @@
 """Trains and evaluates the methods of a benchmark file, and compares them.
 
-Each method and seed is a run with a folder of its own. What is finished and made from
-the same settings, weights, names and pictures is not repeated; a training that was
-interrupted resumes from its checkpoint. The table has what there is.
+Each method and seed is a run in its own folder. Finished runs with unchanged settings,
+weights, names and images are not repeated. Interrupted trainings resume from their
+checkpoint. The table shows all available results.
 """
 
 import argparse
@@ -22,23 +22,27 @@ from mmlgd.utils.tool import run_tool
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('benchmarks.comparison', description=__doc__)
     add = parser.add_argument
-    add('benchmark', help='a benchmark file; or the JSON of a report, to print it')
+    add('benchmark', help='a benchmark file, or the JSON file of a report to print it')
     add('--methods', nargs='+', help='default: all')
     add('--seeds', nargs='+', type=int, help='default: all')
-    text = f'some of {", ".join(EVALUATIONS)}; default: what the file asks for'
+    text = f'some of {", ".join(EVALUATIONS)}; default: those of the file'
     add('--evaluations', nargs='+', help=text)
-    text = 'images that are reported; settings are chosen on `val`; default: test'
+    text = 'split to evaluate on; choose settings on `val`; default: test'
     add('--split', choices=SPLITS, help=text)
-    add('--jobs', type=int, default=1, help='runs at a time, one thread each')
-    add('--report-only', action='store_true', help='run nothing; say what there is')
-    add('--work-dir', help='default: the file says')
-    text = 'two iterations and short probes, to see that it runs; in *_short'
+    add('--jobs', type=int, default=1, help='number of parallel runs, one thread each')
+    add(
+        '--report-only',
+        action='store_true',
+        help='run nothing; report available results',
+    )
+    add('--work-dir', help='default: those of the file')
+    text = 'test run with two iterations and short probes, in *_short'
     add('--short', action='store_true', help=text)
     return parser.parse_args(argv)
 
 
 def shorten(benchmark: Benchmark) -> None:
-    """Two iterations and probes of two epochs, in a folder of its own."""
+    """Limit to two iterations and probes of two epochs, in a separate folder."""
     benchmark.work_dir = Path(f'{benchmark.work_dir}_short')
     benchmark.iterations, benchmark.warm_up = 2, None
     benchmark.batch_size = min(8, benchmark.batch_size)
@@ -66,8 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     if split == 'val' and 'transfer' in evaluations:
         raise ConfigError(
-            'the scenes of transfer are made of test images, on which nothing may be '
-            'chosen: with --split val, leave transfer out of --evaluations.'
+            'the scenes of transfer contain test images, on which no setting may be '
+            'chosen: with --split val, omit transfer from --evaluations.'
         )
     names = choose(args.methods, benchmark.methods, 'method', args.benchmark)
     seeds = choose(args.seeds, benchmark.seeds, 'seed', args.benchmark)

@@ -1,4 +1,4 @@
-"""A row of a benchmark's table, and the config of its trainings."""
+"""A row of a benchmark's table, and the config of its runs."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -17,55 +17,56 @@ if TYPE_CHECKING:
     from benchmarks.comparison.plan import Benchmark
 
 CONFIGS = Path(__file__).parent / 'configs'
-#: By name: each a file that says what the method has beside the recipe of all.
+#: Files of the methods by name; each states what differs from the common recipe.
 METHODS = sorted(path.stem for path in (CONFIGS / 'methods').glob('*.py'))
 _BANKS = ('textual_bank', 'zero_shot_bank')
 
 
 @dataclass(kw_only=True)
 class Method:
-    """One row of the table: a file of configs/methods, and what a benchmark changes."""
+    """One row of the table: a file of configs/methods with the benchmark's changes."""
 
     name: str
     title: str
-    # 'student', what the training makes; 'untrained', its backbone before; 'teacher',
-    # the model that it learns from.
+    # 'student': the trained model; 'untrained': its backbone before training;
+    # 'teacher': the model that it is distilled from.
     role: str = 'student'
-    model: dict  # beside teacher, student and names
-    lr: float = 0.24  # at a batch of 128, scaled in proportion to the batch
+    model: dict  # in addition to teacher, student and names
+    lr: float = 0.24  # for batch size 128, scaled in proportion
     labelled: bool = False  # whether it trains on the labels, without a teacher
     iterations: int | None = None  # None: the benchmark's
     teacher: dict | None = None  # None: the benchmark's
-    wrapper: dict | None = None  # dataset around the images, within the views
+    wrapper: dict | None = None  # dataset wrapper around the images, inside the views
     views: dict = field(default_factory=lambda: dict(type='SeededViews'))
-    hooks: list = field(default_factory=list)  # beside those of the recipe
-    options: dict = field(default_factory=dict)  # dotted keys laid over the config
-    # ``script``, run before the first training with the config of ``method`` (default:
-    # this one) and ``arguments``; ``fills``, dotted keys that take the path of ``out``.
+    hooks: list = field(default_factory=list)  # in addition to those of the recipe
+    options: dict = field(default_factory=dict)  # dotted keys that override the config
+    # ``script``: run before the first training with the config of ``method`` (default:
+    # this one) and ``arguments``. ``fills``: dotted keys that are set to the path
+    # ``out``.
     prepare: dict | None = None
-    skip: list = field(default_factory=list)  # evaluations that say nothing about it
+    skip: list = field(default_factory=list)  # evaluations that do not apply to it
 
 
 def choose(wanted: Iterable | None, known: Collection, kind: str, path: object) -> list:
-    """What is asked for of what there is, in its order; all where nothing is.
+    """Requested items of the known ones, in their order; all if none are requested.
 
     Raises:
-        ConfigError: Something is asked for that there is not.
+        ConfigError: A requested item is unknown.
     """
     for name in wanted or ():
         if name not in known:
             raise ConfigError(
-                f'{path}: there is no {kind} {name}; there are '
+                f'{path}: unknown {kind} {name}; known are '
                 f'{", ".join(map(str, known))}.{suggest(str(name), map(str, known))}'
             )
     return [name for name in known if wanted is None or name in wanted]
 
 
 def read_method(name: str, entry: dict, path: Path) -> Method:
-    """Read a method: the file that ``base``, by default its name, says, and changes.
+    """Read a method: the file of ``base`` (by default its name), with changes.
 
     Raises:
-        ConfigError: There is no such file, or an entry is unknown.
+        ConfigError: The file does not exist, or an entry is unknown.
     """
     entry = dict(entry)
     base = entry.pop('base', name)
@@ -78,10 +79,10 @@ def read_method(name: str, entry: dict, path: Path) -> Method:
 def run_config(
     benchmark: 'Benchmark', method: Method, seed: int, folder: Path, prepared: str = ''
 ) -> Config:
-    """The config of one training, of a benchmark whose data are read.
+    """The config of one run of a benchmark whose data have been read.
 
-    The seed is that of weights, order, drawn numbers and views; ``prepared`` is what the
-    method's script has written.
+    The seed applies to weights, order, random numbers and views. ``prepared`` is the
+    output of the method's script.
     """
     cfg = Config.fromfile(CONFIGS / '_base_/recipe.py')
     cfg.work_dir, cfg.randomness = str(folder), dict(seed=seed)
@@ -130,7 +131,7 @@ def _set_data(cfg: Config, benchmark: 'Benchmark', method: Method, seed: int) ->
         if split != 'train':
             labelled = dict(getattr(benchmark, split), pipeline=prepare)
             cfg[f'{split}_dataloader'].dataset = labelled
-    # Not mmengine's: what the evaluation takes as labelled images.
+    # Not a key of mmengine: the labelled images for the evaluations.
     cfg.labelled_dataloader = dict(
         cfg.test_dataloader, dataset=dict(benchmark.train, pipeline=prepare)
     )

@@ -1,4 +1,4 @@
-"""Labelled images of one's own: folder trees and lists, as datasets of mmpretrain."""
+"""Your own labelled images: folder trees and lists, as mmpretrain datasets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,20 +10,20 @@ from mmlgd.datasets.splits import annotation_lines, shuffled_classes, write_line
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.evaluation import match_classes
 
-#: As for ``load_category_names``; or the name of each class folder; or None: the
-#: folders' own names, underscores read as blanks.
+#: As for ``load_category_names``; or the name of each class folder; or None for the
+#: folder names with underscores replaced by spaces.
 Names = str | Path | Sequence[str] | Mapping[str, str] | None
 
 
 class Labelled(NamedTuple):
-    """Paths within a folder, one list a name, in the order of the names."""
+    """Paths relative to the folder: one list per name, in the order of the names."""
 
     root: Path
     classes: list[list[str]]
 
 
 def class_folders(source: Path) -> list[str]:
-    """Names of the folders in a folder, hidden ones left out, sorted."""
+    """Sorted names of the subfolders of a folder, without hidden ones."""
     return sorted(
         each.name
         for each in source.iterdir()
@@ -35,13 +35,13 @@ def read_names(names: Names, train: object) -> list[str]:
     """The category names, in the order of the class indices.
 
     Raises:
-        ConfigError: They cannot be taken from folders, or are blank or colliding.
+        ConfigError: They cannot be taken from folders, or are empty or collide.
     """
     if names is None:
         if not (isinstance(train, str) and Path(train).is_dir()):
             raise ConfigError(
-                '`names` is missing: only the folders of a folder tree are names. Give a '
-                'built-in set, a text file with one name a line, or a list.'
+                '`names` is missing; only a folder tree provides default names. Give a '
+                'built-in set, a text file with one name per line, or a list.'
             )
         names = [folder.replace('_', ' ') for folder in class_folders(Path(train))]
     is_map = isinstance(names, Mapping)
@@ -49,18 +49,18 @@ def read_names(names: Names, train: object) -> list[str]:
 
 
 def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
-    """Read a folder tree, or a list of lines 'path class'.
+    """Read a folder tree, or a text file with lines 'path class'.
 
     Args:
-        source (str): A folder with one folder a class, which is matched with its name
-            by name; or a text file whose paths count from its own folder and whose
-            classes are line numbers of the names, from 0.
-        names (list[str]): Of :func:`read_names`.
-        given (Names): What that read, for the names of folders.
+        source (str): A folder with one subfolder per class, whose names are matched
+            with ``names`` by their text; or a text file with paths relative to its
+            folder and classes as indices into ``names``, from 0.
+        names (list[str]): Result of :func:`read_names`.
+        given (Names): Argument of :func:`read_names`, for the names of folders.
 
     Raises:
-        ConfigError: A folder is none of the names.
-        DataError: There is neither, a line is not understood, or there is no image.
+        ConfigError: A folder matches none of the names.
+        DataError: The source does not exist, a line is invalid, or there is no image.
     """
     path, classes = Path(source), [[] for _ in names]
     if path.is_dir():
@@ -76,8 +76,8 @@ def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
         _read_lines(path, classes)
     if not any(classes):
         raise DataError(
-            f'{source} has no labelled image: it must be a folder with one folder a class, '
-            "or a text file of lines 'path class'."
+            f'{source} has no labelled image: it must be a folder with one subfolder per '
+            "class, or a text file with lines 'path class'."
         )
     return Labelled(path if path.is_dir() else path.parent, classes)
 
@@ -94,7 +94,7 @@ def _read_lines(path: Path, classes: list[list[str]]) -> None:
 
 
 def keep_back(labelled: Labelled) -> tuple[Labelled, Labelled]:
-    """Split off a tenth of each class, rounded down, for validation.
+    """Hold out a tenth of each class, rounded down, for validation.
 
     Raises:
         DataError: No class has ten images.
@@ -104,8 +104,8 @@ def keep_back(labelled: Labelled) -> tuple[Labelled, Labelled]:
     train = [images[len(images) // 10 :] for images in shuffled]
     if not any(val):
         raise DataError(
-            f'no class of {labelled.root} has ten images, of which one could be kept back '
-            'to choose the learning rates of the probes: give labelled images as `val`.'
+            f'no class of {labelled.root} has ten images, so none can be held out to choose '
+            'the learning rates of the probes: give labelled images as `val`.'
         )
     return labelled._replace(classes=train), labelled._replace(classes=val)
 

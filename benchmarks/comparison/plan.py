@@ -1,4 +1,4 @@
-"""What a benchmark file asks for: data, names, models, methods, seeds, evaluations."""
+"""Contents of a benchmark file: data, names, models, methods, seeds, evaluations."""
 
 import importlib
 from collections.abc import Sequence
@@ -32,18 +32,18 @@ _STUDENT = 'configs/_base_/students/{}.py'
 
 @dataclass(kw_only=True)
 class Benchmark:
-    """A benchmark file, read; docs/own_data.md describes what its writers give."""
+    """A parsed benchmark file; docs/own_data.md describes its fields."""
 
     path: Path
     name: str
     title: str
     work_dir: Path
-    # Called before all else: ``function``, a dotted name, with the other entries.
+    # Called first: ``function``, a dotted name, with the other entries as arguments.
     prepare: dict | None = None
-    # A path of one's own, or a config of a dataset without its pipeline.
+    # A path, or a dataset config without its pipeline.
     images: str | dict | None = None  # None: those of `train`
     train: str | dict
-    val: str | dict | None = None  # None: a tenth of `train`, not trained on
+    val: str | dict | None = None  # None: a tenth of `train`, held out
     test: str | dict
     names: Names = None
     templates: str | list = 'imagenet'
@@ -59,17 +59,17 @@ class Benchmark:
     num_workers: int = 0
     seeds: Sequence[int] = (0, 1, 2)
     evaluations: Sequence[str] = ('zero_shot', 'probe', 'knn')
-    on_request: Sequence[str] = ()  # those that only the command line asks for
+    on_request: Sequence[str] = ()  # run only if requested on the command line
     settings: dict | None = None
     split: str = 'test'
-    reference: str | None = None  # None: the first method that is trained
+    reference: str | None = None  # None: the first trained method
 
     def read_data(self) -> None:
-        """Put every dataset in its place and replace paths by configs of datasets.
+        """Prepare all datasets and replace paths by dataset configs.
 
         Raises:
-            ConfigError: Names and class folders differ.
-            DataError: Images or a list are missing, or not understood.
+            ConfigError: Names and class folders do not match.
+            DataError: Images or a list are missing or invalid.
         """
         forget_folders()
         if self.prepare:
@@ -84,7 +84,9 @@ class Benchmark:
         }
         if self.val is None:
             if 'train' not in found:
-                raise ConfigError(f'{self.path}: a `train` that is a dict needs `val`.')
+                raise ConfigError(
+                    f'{self.path}: if `train` is a dict, `val` is needed.'
+                )
             found['train'], found['val'] = keep_back(found['train'])
         for split, labelled in found.items():
             path = self.work_dir / f'lists/{split}.txt'
@@ -95,24 +97,24 @@ class Benchmark:
             self.images = dict(type='UnlabeledImages', data_root=self.images)
 
     def reported_on(self, split: str) -> list[str]:
-        """Evaluations that the images of a split allow: scenes are of test images."""
+        """Evaluations that are allowed on a split: scenes contain test images."""
         return [n for n in self.evaluations if split == 'test' or n != 'transfer']
 
     def seeds_of(self, method: Method) -> tuple[int, ...]:
-        """One seed for a teacher, which is the same model whatever the run."""
+        """A single seed for a teacher, which is the same model in all runs."""
         return tuple(self.seeds[:1] if method.role == 'teacher' else self.seeds)
 
 
 def load_benchmark(path: str | Path, work_dir: str | Path | None = None) -> Benchmark:
-    """Read a benchmark file, whose paths count from the current folder.
+    """Read a benchmark file; its paths are relative to the current folder.
 
     Raises:
-        ConfigError: A field is missing or unknown, or names what there is not.
+        ConfigError: A field is missing or unknown, or has an unknown value.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(
-            f'there is no benchmark file {path}; docs/own_data.md says how to write one.'
+            f'benchmark file {path} does not exist; docs/own_data.md describes the format.'
         )
     fields = Config.fromfile(path).to_dict()
     fields = {key: value for key, value in fields.items() if not key.startswith('_')}

@@ -1,9 +1,9 @@
-"""Means and deviations over seeds: tables, compact JSON, figure.
+"""Means and standard deviations over seeds: tables, compact JSON, plot.
 
 A report is a dict: ``title``, ``split``, ``seeds``, ``columns`` (name to title),
 ``reference``, ``scenes``, ``reported`` (command, commit, date) and ``rows``. A row has
-``method``, ``title``, ``seeds``, ``made`` (how, when and where, in words) and
-``values``: by column, a list of numbers, one a seed; or a word, such as 'not run'.
+``method``, ``title``, ``seeds``, ``made`` (how, when and where, as text) and
+``values``: by column, a list with one number per seed, or a word such as 'not run'.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ _TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
 
 
 def _columns(benchmark: Benchmark, split: str) -> dict[str, tuple[str, list[str]]]:
-    """Name of each column to its title and the keys that lead to its value."""
+    """Title of each column and the keys of its value, by name."""
     found = {}
     for name in benchmark.reported_on(split):
         parts = {name: (dict(zero_shot='zero-shot', knn='k-NN').get(name), [name])}
@@ -42,10 +42,10 @@ def _columns(benchmark: Benchmark, split: str) -> dict[str, tuple[str, list[str]
 
 
 def collect(benchmark: Benchmark, split: str, reported: dict) -> dict:
-    """The report on what is on disk of a benchmark; see the module.
+    """The report on the results of a benchmark on disk; for its form see the module.
 
-    Columns of class-balanced accuracy are left out where they are those of plain
-    accuracy, since all classes have as many images.
+    Columns of class-balanced accuracy are omitted if they equal top-1 accuracy because
+    all classes have the same number of images.
     """
     columns, rows = _columns(benchmark, split), []
     for method in benchmark.methods.values():
@@ -90,7 +90,7 @@ def _values(results: list[dict], keys: list[str], skipped: bool) -> list | str:
 
 
 def _costs(results: list[dict]) -> list | str:
-    """Of training and, for each run again, of what its method prepares."""
+    """Cost of the training, plus that of the method's preparation in every run."""
     found = [result['training'] for result in results if 'training' in result]
     seconds = [each['cpu_seconds'] + each['preparation_seconds'] for each in found]
     return [round(each, 2) for each in seconds] or _why_not(results)
@@ -113,7 +113,7 @@ def _made(result: dict) -> list[str]:
 
 
 def _cell(values: list | str, wanted: int, digits: int) -> str:
-    """Mean ± deviation (n - 1), and how many of the seeds where not all."""
+    """Mean ± standard deviation (n - 1); with the number of seeds if incomplete."""
     if not isinstance(values, list):
         return values
     text = f'{fmean(values):.{digits}f}'
@@ -142,10 +142,10 @@ def table(report: dict) -> str:
 
 
 def differences(report: dict) -> str:
-    """Each method less the reference, seed by seed, as a Markdown table.
+    """Paired differences of each method to the reference, as a Markdown table.
 
-    Cells are left empty where either has not a value for each of the same two or more
-    seeds, rows where all cells are; '' where no row remains.
+    A cell has no value unless both methods have values for the same two or more seeds.
+    Rows without values are omitted. Returns '' if no row remains.
     """
     by_name = {row['method']: row for row in report['rows']}
     reference = by_name.pop(report['reference'], None)
@@ -172,13 +172,13 @@ def _difference(row: dict, reference: dict, name: str) -> str:
 
 
 def document(report: dict) -> str:
-    """The tables with what it needs to understand and to reproduce them."""
-    images = dict(val='images for validation', test='test images')[report['split']]
-    text = f'Top-1 accuracy in percent, of the {images}'
+    """The tables, with the information to understand and reproduce them."""
+    images = dict(val='validation images', test='test images')[report['split']]
+    text = f'Top-1 accuracy in percent on the {images}'
     if any(name.endswith(_BALANCED) for name in report['columns']):
-        text += '; balanced: each class weighs the same'
+        text += '; balanced: mean of the accuracies of the classes'
     if 'mIoU' in report['columns']:
-        text += '; box AP, mask AP and mIoU in percent, of the '
+        text += '; box AP, mask AP and mIoU in percent on the '
         text += f'{report["scenes"]} validation scenes composed of test images'
     text += '; mean ± standard deviation (n − 1) over the seeds '
     text += ', '.join(map(str, report['seeds']))
@@ -189,8 +189,8 @@ def document(report: dict) -> str:
     lines = [
         f'# {report["title"]}\n',
         f'{text}.',
-        'Cost: CPU time of a training on one thread (teacher, student, data, and what the '
-        'method prepares before).\n',
+        'Cost: CPU time of a training on one thread (teacher, student, data, and the '
+        "method's preparation).\n",
         *filter(None, [table(report), differences(report)]),
         *(f'- {each}' for each in made),
         f'- reported by `{command}` at {commit or "?"}, {date}\n',
@@ -199,7 +199,7 @@ def document(report: dict) -> str:
 
 
 def write(report: dict, stem: Path) -> list[Path]:
-    """Write ``.md``, ``.json`` and ``.png``; returns the files."""
+    """Write ``.md``, ``.json`` and ``.png``; return the files."""
     files = [stem.with_name(stem.name + suffix) for suffix in ('.md', '.json', '.png')]
     write_atomically(files[0], document(report))
     write_atomically(files[1], dump_rows(report))

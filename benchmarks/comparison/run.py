@@ -1,9 +1,9 @@
-"""Trains and evaluates one run, in a process of its own, as its run.py says.
+"""Trains and evaluates one run in a separate process, as configured in its run.py.
 
     python -m benchmarks.comparison.run FOLDER
 
-A training that was interrupted resumes from its last checkpoint. The evaluations go to
-``evaluations.json``: zero-shot, linear probes by parts of the labels, k-NN.
+An interrupted training resumes from its last checkpoint. The evaluations are written to
+``evaluations.json``: zero-shot, linear probes with subsets of the labels, k-NN.
 """
 
 import copy
@@ -34,12 +34,12 @@ from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
 from mmlgd.utils.tool import run_tool
 
-#: Split to features (N, h) float32 and labels (N,) int64.
+#: Features (N, h) float32 and labels (N,) int64, by split.
 Features = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 class TeacherFeatures(nn.Module):
-    """The teacher's embeddings in the place of a backbone's features."""
+    """Provides the teacher's embeddings as the features of a backbone."""
 
     def __init__(self, teacher: nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class TeacherFeatures(nn.Module):
 
 
 def train(cfg: Config) -> None:
-    """Train without validation, from the last checkpoint where there is one."""
+    """Train without validation, from the last checkpoint if there is one."""
     cfg = copy.deepcopy(cfg)
     for split in ('val', 'test'):
         for part in ('cfg', 'dataloader', 'evaluator'):
@@ -60,17 +60,17 @@ def train(cfg: Config) -> None:
 
 
 def evaluate(cfg: Config, folder: Path, asked: dict) -> dict:
-    """Make the evaluations that are asked for.
+    """Run the requested evaluations.
 
     Args:
-        cfg (Config): Of the run.
-        folder (Path): Its work folder, with the checkpoint.
+        cfg (Config): Config of the run.
+        folder (Path): Its work directory, with the checkpoint.
         asked (dict): ``role``, ``seed``, ``split`` and ``evaluations``, settings by
             name.
 
     Returns:
-        dict: By name, ``top1`` and ``balanced`` accuracy in percent; of ``probe``, such
-        by percentage of the labels; None where the model has no such figure.
+        dict: By name, ``top1`` and ``balanced`` accuracy in percent; for ``probe``, by
+        percentage of the labels. None if an evaluation does not apply.
     """
     found, wanted = {}, asked['evaluations']
     if not wanted:
@@ -124,7 +124,7 @@ def classify(model: nn.Module, loader: DataLoader, role: str) -> dict | None:
 
 
 def count_alike(data: Features, loaders: dict[str, DataLoader]) -> Features:
-    """Give the labels of every split the numbers of the training set's classes."""
+    """Map the labels of every split to the class indices of the training set."""
     train, found = loaders['train'].dataset, dict(data)
     for name, (features, labels) in data.items():
         _, matched = match_labels(train, loaders[name].dataset)
@@ -140,13 +140,13 @@ def _num_classes(data: Features) -> int:
 def probe(
     data: Features, split: str, percent: int, epochs: int, lrs: list, seed: int
 ) -> dict:
-    """Accuracy of a linear probe by a part of the training labels.
+    """Accuracy of a linear probe with a subset of the training labels.
 
-    The learning rate is the one that is best on the images for validation.
+    The learning rate is the best one on the validation images.
     """
     features, labels = data['train']
     chosen = draw_labelled(labels, percent, seed)
-    # Backbones differ in the scale of their features: no rate would suit them all.
+    # The scale of the features differs between backbones, so no learning rate fits all.
     mean = features[chosen].mean(dim=0)
     std = features[chosen].std(dim=0).clamp_min(1e-12)
     scaled = {name: ((x - mean) / std, y) for name, (x, y) in data.items()}
@@ -161,7 +161,7 @@ def probe(
 
 
 def probe_all(data: Features, split: str, settings: dict, seed: int) -> dict:
-    """Probes by percentage of labels, the mean over some draws of them."""
+    """Probes by percentage of labels, averaged over random draws of the images."""
     found = {}
     for percent, options in settings['percentages'].items():
         epochs, count = options['epochs'], options['draws']
@@ -178,7 +178,7 @@ def probe_all(data: Features, split: str, settings: dict, seed: int) -> dict:
 
 
 def vote(data: Features, split: str, k: int) -> dict:
-    """Accuracy of weighted k-NN by all training labels, at most all of them voting."""
+    """Accuracy of weighted k-NN with all training labels, which limit k."""
     (bank, bank_labels), (queries, labels) = data['train'], data[split]
     count = _num_classes(data)
     scores = weighted_knn(queries, bank, bank_labels, count, k=min(k, len(bank)))

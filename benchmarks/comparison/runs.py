@@ -1,8 +1,8 @@
-"""Completes runs: trains, evaluates, and keeps one JSON file a run.
+"""Completes runs: trains, evaluates, and keeps one JSON file per run.
 
-``result.json`` of a run's folder holds ``inputs``, what the training is made from;
+``result.json`` in a run's folder contains ``inputs``, the inputs of the training;
 ``command``, ``commit``, ``versions``, ``machine`` and ``date``; ``training``, its cost;
-and ``evaluations``, by split and name, with what each is made from.
+and ``evaluations``, by split and name, with their inputs.
 """
 
 import json
@@ -30,7 +30,7 @@ _NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_datal
 
 @dataclass(frozen=True)
 class Run:
-    """A method and a seed, and what is on disk of them."""
+    """A method with a seed, and its files on disk."""
 
     benchmark: Benchmark
     method: Method
@@ -38,43 +38,43 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of the run and of its folder."""
+        """Name of the run and of its folder."""
         return f'{self.method.name}_seed{self.seed}'
 
     @property
     def folder(self) -> Path:
-        """Its work folder."""
+        """Its work directory."""
         return self.benchmark.work_dir / 'runs' / self.name
 
     @property
     def prepared(self) -> Path | None:
-        """What its method's script writes, for all seeds and methods that share it."""
+        """Output of its method's script, common to all runs that use it."""
         prepare = self.method.prepare
         return prepare and self.benchmark.work_dir / 'prepared' / prepare['out']
 
     def config(self, prepared: str = '') -> Config:
-        """The config of its training."""
+        """Config of its training."""
         return run_config(self.benchmark, self.method, self.seed, self.folder, prepared)
 
     @cached_property
     def settings(self) -> dict:
-        """Those of its config, without what its method's script writes."""
+        """Inputs of its config, without the output of its method's script."""
         return self.config().to_dict()
 
     @cached_property
     def inputs(self) -> dict[str, str]:
-        """What its training is made from, which what the script writes is made from."""
+        """Inputs of its training, including those of the script's output."""
         settings = {k: v for k, v in self.settings.items() if k not in _NO_TRAINING}
         return describe_inputs([settings, self.method.prepare, self.method.role])
 
     def evaluation_inputs(self, name: str, split: str) -> dict[str, str]:
-        """What an evaluation is made from beside the training."""
+        """Inputs of an evaluation, in addition to the training."""
         parts = ('labelled', 'val', split)
         loaders = [self.settings[f'{part}_dataloader'] for part in parts]
         return describe_inputs([self.benchmark.settings[name], loaders])
 
     def read(self) -> dict:
-        """What ``result.json`` says; {} where there is none."""
+        """Content of ``result.json``; {} if there is none."""
         path = self.folder / 'result.json'
         return json.loads(path.read_text('utf-8')) if path.is_file() else {}
 
@@ -83,12 +83,12 @@ class Run:
         write_atomically(self.folder / 'result.json', json.dumps(state, indent=1))
 
     def result(self, split: str) -> dict:
-        """What is known of the run as it would be made now.
+        """Results of the run that match the current inputs.
 
         Returns:
-            dict: As in ``result.json``, with ``evaluations`` by name, of this split
-            and up to date; {} where there is nothing, ``dict(stale=[...])`` where there
-            is something that was made from other inputs.
+            dict: As in ``result.json``, with the current ``evaluations`` of this split
+            by name; {} if there are no results; ``dict(stale=[...])`` if the results
+            were made from other inputs.
         """
         if not (state := self.read()):
             return {}
@@ -103,7 +103,7 @@ class Run:
 
 
 def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
-    """Do what is left to do of a run, once its method is prepared.
+    """Complete a run whose method is prepared.
 
     Raises:
         MMLGDError: A process failed.
@@ -111,9 +111,9 @@ def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
     known = run.result(split)
     if 'stale' in known:
         changed = ', '.join(known.pop('stale'))
-        print(f'{run.name}: stale, so it is run again: changed {changed}', flush=True)
+        print(f'{run.name}: stale, running again; changed: {changed}', flush=True)
     if not known:
-        # Without its state, nothing in the folder can be resumed.
+        # Without its state, the folder cannot be resumed.
         shutil.rmtree(run.folder, ignore_errors=True)
         known = dict(inputs=run.inputs, **provenance(), evaluations={})
         run.write(known)
@@ -131,7 +131,7 @@ def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
 
 
 def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None:
-    """Train and evaluate; what was reached is in ``state`` whatever happens."""
+    """Train and evaluate; ``state`` has the progress even after a failure."""
     folder, settings = run.folder, run.benchmark.settings
     cfg = run.config(str(run.prepared or ''))
     cfg.comparison = dict(role=run.method.role, seed=run.seed, split=split)
@@ -160,19 +160,19 @@ def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None
 
 
 def _made(out: Path) -> Path:
-    """Where it is kept what a prepared file is made from, and what it cost."""
+    """File with the inputs and the cost of a prepared file."""
     return out.with_name(f'{out.name}.made') / 'result.json'
 
 
 def prepare(run: Run) -> None:
-    """Run the script of the run's method, unless what it writes is there.
+    """Run the script of the run's method, unless its output exists.
 
     Raises:
         MMLGDError: The script failed.
     """
     settings, out, told = run.method.prepare, run.prepared, _made(run.prepared)
     method = run.benchmark.methods[settings.get('method', run.method.name)]
-    # Of one seed for all: the images and their teacher are the same.
+    # One seed for all runs: the images and the teacher are the same.
     cfg = run_config(run.benchmark, method, 0, told.parent)
     used = [cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.model.teacher]
     inputs = describe_inputs([settings, *used])
@@ -195,7 +195,7 @@ def prepare(run: Run) -> None:
 def complete_all(
     runs: Sequence[Run], evaluations: Sequence[str], split: str, jobs: int
 ) -> list[str]:
-    """Complete runs, some at a time; a failure stops no other.
+    """Complete runs in parallel; a failure does not stop other runs.
 
     Returns:
         list[str]: Names of those that failed.
@@ -221,7 +221,7 @@ def complete_all(
 
 
 def _attempt(name: str, step: object, *arguments: object) -> str:
-    """Do a step; the reason where it fails, else ''."""
+    """Run a step; return the reason of a failure, or ''."""
     try:
         step(*arguments)
     except MMLGDError as error:

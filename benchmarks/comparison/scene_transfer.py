@@ -9,30 +9,30 @@ from mmlgd.errors import ConfigError
 
 
 def prepare_scenes(folder: Path, settings: dict) -> None:
-    """Make the scenes that all runs share, of the options ``scenes`` of the settings."""
+    """Create the scenes for all runs, with the options ``scenes`` of the settings."""
     prepare_fashion_scenes(folder / 'scenes', SceneSettings(**settings['scenes']))
 
 
 def measure_transfer(
     folder: Path, checkpoint: Path | None, seed: int, settings: dict
 ) -> dict:
-    """Fine-tune a detector and a segmenter, one after the other, on one thread.
+    """Fine-tune a detector and then a segmentor, on one thread.
 
     Args:
-        folder (Path): Where they train; the scenes lie beside it.
-        checkpoint (Path | None): Where the backbone starts from; None for random
+        folder (Path): Work directory; the scenes are in a folder next to it.
+        checkpoint (Path | None): Initial weights of the backbone; None for random
             weights.
-        seed (int): Of both trainings.
-        settings (dict): ``tasks``, some of 'detection' and 'segmentation'; ``options``,
-            dotted keys laid over their configs; ``short``.
+        seed (int): Seed of both trainings.
+        settings (dict): ``tasks``, a subset of 'detection' and 'segmentation';
+            ``options``, dotted keys that override their configs; ``short``.
 
     Returns:
-        dict: ``box_ap``, ``mask_ap``, ``mIoU`` and ``aAcc`` in percent, as far as
-        their task is asked for, and ``seconds``.
+        dict: ``box_ap``, ``mask_ap``, ``mIoU`` and ``aAcc`` in percent for the
+        requested tasks, and ``seconds``.
 
     Raises:
-        ConfigError: A task is unknown, or the options do not fit its config.
-        MMLGDError: A training failed, or measured nothing.
+        ConfigError: A task is unknown, or the options do not match its config.
+        MMLGDError: A training failed or logged no metric.
     """
     found, start = dict(seconds=0.0), checkpoint and str(checkpoint)
     for task in settings.get('tasks', CONFIGS):
@@ -42,10 +42,10 @@ def measure_transfer(
             cfg.merge_from_dict(settings.get('options', {}))
         except (KeyError, TypeError) as error:
             raise ConfigError(
-                f"settings['transfer']['options'] do not fit {CONFIGS[task]}: {error}; "
+                f"settings['transfer']['options'] do not match {CONFIGS[task]}: {error}; "
                 'correct them in the benchmark file.'
             ) from error
-        # Last: the options give the length of a whole training.
+        # Applied last, because the options set the length of a full training.
         if settings.get('short', False):
             shorten(cfg)
         logged = train(cfg, 1)

@@ -1,1 +1,1 @@
-"""Speed of a training step and of the input path, each against an alternative."""
+"""Speed of the training step and the input pipeline, compared with alternatives."""

@@ -1,7 +1,7 @@
-"""Times the visual bank's update against a plain loop over the categories.
+"""Measures the visual bank's update against a plain loop over the categories.
 
-Both take the same batches of teacher embeddings and find each row's category by
-language. Before any timing, a few batches show that both banks come out the same.
+Both use the same batches of teacher embeddings, and assign each row to a category by
+its text embedding. Before the measurement, both banks are compared after a few batches.
 """
 
 import argparse
@@ -32,18 +32,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--threads', type=int, default=1, help='default: 1')
     parser.add_argument('--rounds', type=int, default=21)
     parser.add_argument('--warm-up', type=int, default=5)
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--out', help='JSON file for the results')
     return parser.parse_args(argv)
 
 
 class Sides:
-    """Both banks, with the same start and the same batches.
+    """Both banks, with the same initial values and the same batches.
 
     Args:
         num_categories (int): C.
         batch_size (int): B.
         embed_dims (int): D.
-        device (str): Where all of it lives.
+        device (str): Device of all tensors.
     """
 
     def __init__(
@@ -53,17 +53,18 @@ class Sides:
         self.text_anchors = _unit_rows(num_categories, embed_dims).to(device)
         self.ours = VisualSemanticsBank(num_categories, embed_dims).to(device)
         self.loop = LoopedBank(self.ours.embeddings.clone())
-        # Near a text anchor each: several images of a category, most without any.
+        # Each row is near a text embedding. Some categories have several images, most
+        # none.
         owners = torch.randint(num_categories, (8, batch_size))
         noise = _unit_rows(8, batch_size, embed_dims).to(device)
         self.batches = F.normalize(self.text_anchors[owners] + noise, dim=2)
         self.assignments = owners.to(device)
 
     def updates(self) -> dict[str, Callable[[], None]]:
-        """By name, what updates a bank with its next batch.
+        """Functions that update a bank with its next batch, by name.
 
-        ``ours_assigned`` is given the categories that the loss has found, as in
-        training; the others find them.
+        ``ours_assigned`` gets the categories computed by the loss, as in training; the
+        others compute them.
         """
         batches = {
             name: cycle(zip(self.batches, self.assignments))
@@ -83,9 +84,9 @@ class Sides:
         return dict(loop=loop, ours=ours, ours_assigned=ours_assigned)
 
     def largest_difference(self) -> float:
-        """Between the elements of both banks, after some batches for each."""
+        """Largest difference between the elements of both banks after a few batches."""
         updates = self.updates()
-        # The last one hits rows that were seen before.
+        # The last batch updates rows that were seen before.
         for _ in range(len(self.batches) + 1):
             updates['loop']()
             updates['ours']()
@@ -102,7 +103,7 @@ def _unit_rows(*shape: int) -> torch.Tensor:
 def compare(
     num_categories: int, batch_size: int, args: argparse.Namespace
 ) -> dict[str, object]:
-    """Figures of one number of categories and one batch size."""
+    """Results for one number of categories and one batch size."""
     sides = Sides(num_categories, batch_size, args.embed_dims, args.device)
     difference = sides.largest_difference()
     if difference > 1e-5:

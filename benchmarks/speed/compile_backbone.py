@@ -1,8 +1,9 @@
-"""Times a step of a student with and without ``CompileHook``'s compiled backbone.
+"""Measures a student's step with and without the backbone compiled by ``CompileHook``.
 
-A step is forward, backward and SGD with another learning rate each time. Two copies
-of the backbone train in turn, in one process. Compiling is not in the ratio; it is
-reported beside it, with the number of graphs, which must not grow after the second step.
+A step is forward, backward and SGD, with a different learning rate each time. Two
+copies of the backbone train alternately in one process. The ratio excludes compilation,
+which is reported separately with the number of graphs. It must not grow after the
+second step.
 """
 
 import argparse
@@ -40,12 +41,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--threads', type=int, default=1, help='default: 1')
     parser.add_argument('--rounds', type=int, default=11)
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--out', help='JSON file for the results')
     return parser.parse_args(argv)
 
 
 def step_of(backbone: nn.Module, images: torch.Tensor) -> Callable[[], None]:
-    """A training step of a backbone; its learning rate differs from call to call."""
+    """A training step of a backbone; the learning rate differs in each call."""
     optimizer = torch.optim.SGD(backbone.parameters(), lr=0.1, momentum=0.9)
     steps = count(1)
 

@@ -1,7 +1,7 @@
-"""Times how fast a core makes training views of image files, ours and torchvision's.
+"""Measures training views per second and core, with mmlgd and with torchvision.
 
-Every side reads, decodes and augments the same files, with the same augmentation. The
-sides take turns; CPU time counts, so that other programs disturb little.
+All variants read, decode and augment the same files with the same augmentation. They
+run alternately. CPU time is used, as other programs influence it little.
 """
 
 import argparse
@@ -27,33 +27,39 @@ SIDES = dict(
     torchvision_tensors='torchvision v2 on uint8 tensors',
     mmpretrain='mmpretrain and mmcv on Pillow',
 )
-#: The clock that counts: no side uses a GPU or a second thread.
+#: The clock for the ratios: no variant uses a GPU or a second thread.
 CLOCK = 'cpu'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        '--images', help='a folder of your own; default: photographs of the machine'
+        '--images', help='folder of images; default: photographs of installed packages'
     )
     parser.add_argument(
-        '--number', type=int, default=24, help='images of --images; default: 24'
+        '--number',
+        type=int,
+        default=24,
+        help='number of images from --images; default: 24',
     )
     parser.add_argument(
         '--sizes',
         nargs='+',
         default=['500x375', '1000x750', '2000x1500'],
-        help='of the JPEGs that are made; default: 500x375 1000x750 2000x1500',
+        help='sizes of the generated JPEGs; default: 500x375 1000x750 2000x1500',
     )
     parser.add_argument(
-        '--quality', type=int, default=95, help='of those JPEGs; default: 95'
+        '--quality',
+        type=int,
+        default=95,
+        help='quality of the generated JPEGs; default: 95',
     )
     parser.add_argument(
-        '--views', type=int, default=4, help='of each image, a round; default: 4'
+        '--views', type=int, default=4, help='per image and round; default: 4'
     )
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--warm-up', type=int, default=2)
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--out', help='JSON file for the results')
     args = parser.parse_args(argv)
     for name in ('number', 'views', 'rounds'):
         if getattr(args, name) < 1:
@@ -62,7 +68,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) of a text like 500x375."""
+    """(width, height) from a string like 500x375."""
     try:
         width, height = (int(side) for side in text.split('x'))
     except ValueError:
@@ -73,7 +79,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def describe(paths: list[str]) -> dict:
-    """Number, mean size (bytes) and sides (pixels) of the files."""
+    """Number, mean size (bytes) and dimensions (pixels) of the files."""
     sizes = []
     for path in paths:
         try:
@@ -81,8 +87,8 @@ def describe(paths: list[str]) -> dict:
                 sizes.append(image.size)
         except OSError as error:
             raise DataError(
-                f'{path} is no image that every side can read; take it out of the folder '
-                f'of --images: {error}'
+                f'{path} is not an image that all variants can read; remove it from the '
+                f'folder of --images: {error}'
             ) from error
     return dict(
         images=len(paths),
@@ -92,14 +98,14 @@ def describe(paths: list[str]) -> dict:
 
 
 def views_of(pipeline: Pipeline, paths: list[str], views: int) -> None:
-    """Make some views of every image."""
+    """Create views of every image."""
     for _ in range(views):
         for path in paths:
             pipeline(path)
 
 
 def compare(paths: list[str], args: argparse.Namespace) -> dict:
-    """Figures of all sides on some files."""
+    """Results of all variants for a set of files."""
     files, made = describe(paths), pipelines()
     sides = {
         name: partial(views_of, pipeline, paths, args.views)
@@ -122,7 +128,7 @@ def compare(paths: list[str], args: argparse.Namespace) -> dict:
 def breakdown(
     made: dict[str, Pipeline], paths: list[str], args: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Mean milliseconds an image of each stage: the median over the rounds."""
+    """Milliseconds per image of each stage: mean over images, median over rounds."""
     rounds = {name: [] for name in made}
     for _ in range(args.rounds):
         for name, pipeline in made.items():
@@ -140,12 +146,12 @@ def breakdown(
 
 
 def show(row: dict) -> None:
-    """Print the table of one set of files."""
+    """Print the results for one set of files."""
     columns = (*STAGES, 'seed')
     print(
         f'\n{row["images"]} files of {row["median_size"]} (median), '
         f'{row["mean_bytes"] / 1000:.0f} kB each\n'
-        f'{"":44}| images/s a core | times ours (quartiles) | ms an image: '
+        f'{"":44}| images/s per core | times mmlgd (quartiles) | ms per image: '
         + '  '.join(f'{name:>6}' for name in columns)
     )
     for name, title in SIDES.items():
@@ -175,7 +181,7 @@ def main(argv: list[str] | None = None) -> None:
                 write_jpegs(Path(folder) / str(size), pictures, size, args.quality)
                 for size in sizes
             ]
-            origin += f', as JPEG of quality {args.quality}; large ones are mosaics'
+            origin += f', as JPEG of quality {args.quality}; large images are mosaics'
         print(f'Images: {origin}')
         for paths in sets:
             rows.append(compare(paths, args))

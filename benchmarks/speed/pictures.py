@@ -1,4 +1,4 @@
-"""Photographs to time the input path on, from what is installed or a folder."""
+"""Photographs for the input pipeline benchmark, from installed packages or a folder."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,17 +8,17 @@ from PIL import Image
 
 from mmlgd.datasets.image_folder import list_images
 
-#: Photographs in colour that skimage.data brings along.
+#: Colour photographs in skimage.data.
 _SKIMAGE = ('astronaut', 'chelsea', 'coffee', 'rocket')
-#: Sides of one photograph within a mosaic: ImageNet's most frequent size.
+#: Size of a photograph within a mosaic: the most frequent one in ImageNet.
 _TILE = (500, 375)
 
 
 def photographs() -> tuple[list[Image.Image], str]:
-    """Photographs that installed packages bring along, else noise.
+    """Photographs included in installed packages, otherwise noise.
 
     Returns:
-        tuple[list, str]: RGB images, and where they are from.
+        tuple[list, str]: RGB images, and their origin.
     """
     found, origin = [], []
     if find_spec('sklearn'):
@@ -40,7 +40,8 @@ def photographs() -> tuple[list[Image.Image], str]:
 
 
 def _natural_noise(seed: int) -> np.ndarray:
-    """Gaussian noise whose amplitudes fall as 1 / frequency, uint8 (375, 500, 3)."""
+    """Gaussian noise with amplitudes proportional to 1 / frequency, uint8 (375, 500,
+    3)."""
     columns, rows = _TILE
     noise = np.random.default_rng(seed).normal(size=(rows, columns, 3))
     distance = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns))
@@ -53,16 +54,16 @@ def _natural_noise(seed: int) -> np.ndarray:
 def write_jpegs(
     folder: Path, pictures: list[Image.Image], size: tuple[int, int], quality: int
 ) -> list[str]:
-    """Write one JPEG a picture, scaled and cut to a size.
+    """Write one JPEG per image, scaled and cropped to a size.
 
-    Larger ones than 500 x 375 are mosaics of several pictures: one that was enlarged
-    would lack fine detail, which takes most of a decoder's time.
+    Images larger than 500 x 375 are mosaics of several photographs. An enlarged
+    photograph would have little fine detail, which takes most of the decoding time.
 
     Args:
-        folder (Path): Made where absent.
-        pictures (list): RGB.
+        folder (Path): Output folder, created if missing.
+        pictures (list): RGB images.
         size (tuple[int, int]): (width, height).
-        quality (int): Of Pillow's encoder, with chroma subsampled.
+        quality (int): Quality of Pillow's encoder; chroma is subsampled.
 
     Returns:
         list[str]: Paths.
@@ -82,7 +83,7 @@ def write_jpegs(
 
 
 def _cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale to the least size that covers another, and cut the middle out."""
+    """Scale to the smallest size that covers the target, and crop the centre."""
     factor = max(side / own for side, own in zip(size, picture.size))
     scaled = picture.resize([round(factor * side) for side in picture.size])
     left, top = ((own - side) // 2 for own, side in zip(scaled.size, size))
@@ -90,10 +91,10 @@ def _cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def sample_of(folder: str, number: int) -> list[str]:
-    """So many images of a folder, evenly from its sorted list.
+    """A number of images of a folder, evenly spaced in its sorted list.
 
     Raises:
-        DataError: The folder is absent or holds none.
+        DataError: The folder is missing or contains no images.
     """
     paths = list_images(folder)
     return paths[:: -(-len(paths) // number)]

@@ -1,8 +1,8 @@
-"""Says where the time of a training iteration goes, in a run of mmengine's Runner.
+"""Profiles a training iteration in a run of mmengine's Runner.
 
-The hooks are those of configs/_base_/default_runtime.py, without checkpoints; images
-lie decoded in memory. Phases are told apart by a stopwatch around the Runner's own
-calls; ``--operators`` adds torch.profiler's view of one iteration.
+The hooks are those of configs/_base_/default_runtime.py, without checkpoints. Images
+are decoded in memory. A stopwatch around the Runner's calls measures the phases;
+``--operators`` adds operators of one iteration from torch.profiler.
 """
 
 import argparse
@@ -30,12 +30,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--sides', nargs='+', choices=('stored', 'online'), default=['stored', 'online']
     )
     parser.add_argument('--iterations', type=int, default=4)
-    parser.add_argument('--operators', type=int, default=0, help='as many are listed')
+    parser.add_argument(
+        '--operators', type=int, default=0, help='number of listed operators'
+    )
     return parser.parse_args(argv)
 
 
 def build_runner(side: str, case: Case, iterations: int, work_dir: str) -> Runner:
-    """A Runner that trains on one batch of images over and over."""
+    """A Runner that trains repeatedly on one batch of images."""
     is_stored = side == 'stored'
     batch = case.stored_batch if is_stored else case.batch
     names = ('inputs', 'data_samples', 'teacher_embeddings')[: 3 if is_stored else 2]
@@ -59,7 +61,7 @@ def build_runner(side: str, case: Case, iterations: int, work_dir: str) -> Runne
         train_cfg=dict(by_epoch=False, max_iters=iterations),
         optim_wrapper=case.optim_wrapper(model),
         default_hooks=dict(runtime.default_hooks, checkpoint=None),
-        # No file list whose broken images would be told, no backbone to export.
+        # There are no image files that could be broken, and no backbone to export.
         custom_hooks=[
             *(hook for hook in runtime.custom_hooks if hook['type'] not in _OF_FILES),
             dict(type='ChannelsLastHook'),
@@ -72,7 +74,7 @@ def build_runner(side: str, case: Case, iterations: int, work_dir: str) -> Runne
 
 
 def phases_of(side: str, case: Case, args: argparse.Namespace) -> dict:
-    """Seconds of each phase of an iteration, and the operators that take most."""
+    """Seconds of each phase of an iteration, and the most expensive operators."""
     stopwatch = Stopwatch(deciding_clock(args.device))
     with tempfile.TemporaryDirectory() as work_dir:
         runner = build_runner(side, case, args.iterations + 2, work_dir)
@@ -103,7 +105,7 @@ def phases_of(side: str, case: Case, args: argparse.Namespace) -> dict:
 
 
 def _operators(runner: Runner, count: int) -> list[dict]:
-    """The operators whose own time in one step is largest."""
+    """The operators with the largest self time in one step."""
     if count == 0:
         return []
     batch = next(iter(runner.train_dataloader))
@@ -132,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
         for side in args.sides:
             row = phases_of(side, case, args)
             rows.append(dict(student=student, side=side, **row))
-            print(f'{student}, {side}: {row["seconds"]:.3f} s an iteration')
+            print(f'{student}, {side}: {row["seconds"]:.3f} s per iteration')
             for phase, seconds in row['phases'].items():
                 print(f'  {seconds["median"] / row["seconds"]:6.1%}  {phase}')
             for operator in row['operators']:

@@ -1,7 +1,7 @@
-"""The published algorithm in the plainest form, to compare with.
+"""A direct implementation of the published algorithm, for comparison.
 
-Written from its description (arXiv 2406.11689, and what the authors' training code
-does); nothing here is meant for training.
+Written from its description (arXiv 2406.11689) and the behaviour of the authors'
+training code. It is not intended for training.
 """
 
 import torch
@@ -11,10 +11,10 @@ from torch import nn
 
 
 class LoopedBank:
-    """A visual bank whose update walks over the categories, one at a time.
+    """A visual bank that updates one category at a time in a loop.
 
     Args:
-        embeddings (torch.Tensor): V, (C, D), changed in place.
+        embeddings (torch.Tensor): V, (C, D), updated in place.
         momentum (float): m. Defaults to 0.999.
     """
 
@@ -25,7 +25,8 @@ class LoopedBank:
 
     @torch.no_grad()
     def update(self, teacher: torch.Tensor, text_anchors: torch.Tensor) -> None:
-        """Take in the teacher's embeddings (B, D), each where T (C, D) says."""
+        """Update with the teacher's embeddings (B, D), assigned to categories by T (C,
+        D)."""
         owner = (teacher @ text_anchors.T).argmax(dim=1)
         for category in range(len(self.embeddings)):
             hit = owner == category
@@ -40,13 +41,14 @@ class LoopedBank:
 
 
 class PublishedLGD(BaseModel):
-    """LGD as it is described: each similarity a product of its own.
+    """LGD as described in the paper, with a separate product for each similarity.
 
     Args:
-        teacher (nn.Module): Embeds normalised images in every step, (B, D) unit rows.
-        student (nn.Module): The same, with gradient.
+        teacher (nn.Module): Returns (B, D) unit rows for normalised images, in every
+            step.
+        student (nn.Module): The same with gradient.
         text_anchors (torch.Tensor): T, (C, D).
-        visual_anchors (torch.Tensor): The first V, (C, D).
+        visual_anchors (torch.Tensor): Initial V, (C, D).
         data_preprocessor (nn.Module, optional): Defaults to None.
     """
 
@@ -62,7 +64,8 @@ class PublishedLGD(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor)
         self.student = student
-        # Not trained: past nn.Module's registration, as it is in the other sides.
+        # Not trained, so it bypasses nn.Module's registration, as in the other
+        # variants.
         object.__setattr__(self, 'teacher', teacher)
         self.text_anchors = text_anchors
         self.bank = LoopedBank(visual_anchors.clone())

@@ -1,8 +1,8 @@
-"""Times stored LGD over several processes, and counts the bytes they exchange.
+"""Measures LGD with stored views on several processes, and the bytes they exchange.
 
-Each rank trains on a batch of its own, over gloo on the CPU and nccl on GPUs. What
-every collective is handed in one step is read from torch's profiler and compared with
-what the algorithm needs: the gradients, and each image's teacher embedding with its
+Each rank trains on its own batch, with gloo on the CPU and nccl on GPUs. The inputs of
+all collectives in one step are read from torch's profiler. They are compared with what
+the algorithm needs: the gradients, and each image's teacher embedding with its
 category.
 """
 
@@ -32,7 +32,7 @@ from mmlgd.engine import AnyDeviceDDP
 from mmlgd.utils.ports import choose_port
 from mmlgd.utils.tool import run_tool
 
-#: How torch's dispatcher names what a process group is asked for.
+#: Names of the collectives in torch's dispatcher.
 _PREFIX = 'c10d::'
 
 
@@ -49,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run_rank(
     rank: int, world_size: int, args: argparse.Namespace, port: int, folder: str
 ) -> None:
-    """Train on one rank and leave its figures in the folder."""
+    """Train on one rank and write its results to the folder."""
     torch.set_num_threads(args.threads)
     init_default_scope('mmlgd')
     is_cpu = args.device == 'cpu'
@@ -62,11 +62,11 @@ def run_rank(
         world_size=world_size,
     )
     case = case_of(args.student, args)
-    # On a GPU: the one that was set.
+    # On a GPU: the current device.
     model = case.place(case.lgd(case.sizes), channels_last=True)
     wrapped = model
     if world_size > 1:
-        # As configs/_base_/default_runtime.py has it.
+        # As in configs/_base_/default_runtime.py.
         ids = None if is_cpu else [rank]
         wrapped = AnyDeviceDDP(model, device_ids=ids, broadcast_buffers=False)
     wrapper = case.optim_wrapper(wrapped)
@@ -84,7 +84,7 @@ def run_rank(
         collectives=count_collectives(step),
         needed_bytes=dict(
             gradients=4 * trained,
-            # float32 rows, each with its category.
+            # float32 rows with their category.
             embeddings=4 * args.batch_size * (case.sizes.embed_dims + 1),
         ),
     )
@@ -94,10 +94,10 @@ def run_rank(
 
 
 def count_collectives(step: Callable[[], object]) -> dict[str, dict[str, int]]:
-    """Calls and bytes that this rank hands to each kind of collective in one step.
+    """Calls and input bytes of each collective on this rank in one step.
 
     Args:
-        step (Callable): Runs the step.
+        step (Callable): Runs one step.
 
     Returns:
         dict[str, dict[str, int]]: By name of the collective, ``calls`` and
@@ -105,7 +105,7 @@ def count_collectives(step: Callable[[], object]) -> dict[str, dict[str, int]]:
     """
     with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
         step()
-    # The trace has the shapes in lists of tensors; the profiler's events do not.
+    # The trace contains the shapes in lists of tensors; the profiler's events do not.
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / 'trace.json'
         profiler.export_chrome_trace(str(trace))
@@ -121,15 +121,15 @@ def count_collectives(step: Callable[[], object]) -> dict[str, dict[str, int]]:
 
 
 def _handed_over(shapes: list, name: str) -> int:
-    """Elements that a collective sends, of the shapes of its arguments."""
-    # A gathering's first argument is what it fills, its second what it sends.
+    """Number of elements that a collective sends, from the shapes of its arguments."""
+    # The first argument of a gather is its output, the second its input.
     sent = shapes[1] if 'gather' in name else shapes[0]
     is_list = bool(sent) and isinstance(sent[0], list)
     return sum(map(math.prod, sent if is_list else [sent]))
 
 
 def compare(world_size: int, args: argparse.Namespace) -> dict:
-    """Figures of one number of ranks; the slowest rank's seconds count."""
+    """Results for a number of ranks; the time is that of the slowest rank."""
     with tempfile.TemporaryDirectory() as folder:
         options = (world_size, args, choose_port(), folder)
         mp.spawn(run_rank, options, nprocs=world_size)
@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> None:
         row['efficiency'] = row['images_per_second'] / world_size / one
         print(
             f'{world_size} rank(s): {row["images_per_second"]:.1f} images/s, efficiency '
-            f'{row["efficiency"]:.2f}; a rank and step: {row["collectives"]}, needed '
+            f'{row["efficiency"]:.2f}; per rank and step: {row["collectives"]}, required '
             f'bytes {row["needed_bytes"]}',
             flush=True,
         )

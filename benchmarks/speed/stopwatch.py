@@ -1,4 +1,4 @@
-"""Times of the phases within iterations of a training."""
+"""Times of the phases of training iterations."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from benchmarks.speed.timing import measure
 
 
 class Stopwatch:
-    """Sums the time of phases within an iteration.
+    """Accumulates the time of phases within an iteration.
 
     Args:
         clock (str): One of ``benchmarks.speed.timing.CLOCKS``.
 
     Attributes:
-        iterations (list[dict]): Seconds by phase, of each closed iteration.
+        iterations (list[dict]): Seconds by phase for each completed iteration.
     """
 
     def __init__(self, clock: str) -> None:
@@ -22,11 +22,11 @@ class Stopwatch:
         self._now: dict[str, float] = defaultdict(float)
 
     def watch(self, owner: object, method: str, phase: str) -> None:
-        """Count the calls of an object's method to a phase."""
+        """Attribute the calls of an object's method to a phase."""
         setattr(owner, method, self.watched(getattr(owner, method), phase))
 
     def watched(self, call: Callable, phase: str) -> Callable:
-        """The same function, its time counted to a phase."""
+        """Wrap a function so that its time is attributed to a phase."""
 
         def timed(*args, **kwargs):
             results = []
@@ -43,11 +43,11 @@ class Stopwatch:
 
 
 class WatchedLoader:
-    """An iterator over batches that counts as loading.
+    """An iterator over batches whose time is attributed to loading.
 
     Args:
-        batches (Iterator): Of the training loop.
-        stopwatch (Stopwatch): Closes an iteration before each batch but the first.
+        batches (Iterator): Batches of the training loop.
+        stopwatch (Stopwatch): Its iteration ends before each batch except the first.
     """
 
     def __init__(self, batches: Iterator, stopwatch: Stopwatch) -> None:

@@ -1,4 +1,4 @@
-"""Comparing the speed of several ways to do a thing, in one process."""
+"""Comparison of the speed of several variants in one process."""
 
 import statistics
 import time
@@ -10,8 +10,8 @@ import torch
 from benchmarks.provenance import dump_rows, provenance
 from mmlgd.utils.atomic import write_atomically
 
-#: CPU time hardly depends on what else a machine does, but knows nothing of a
-#: GPU, and sums the threads of a process; wall time is what a user waits.
+#: CPU time hardly depends on other programs, but excludes the GPU and adds up the
+#: threads of a process. Wall time is what a user waits.
 CLOCKS = dict(cpu=time.process_time, wall=time.perf_counter)
 
 Times = dict[str, list[float]]
@@ -20,19 +20,19 @@ Times = dict[str, list[float]]
 def alternate(
     sides: dict[str, Callable[[], object]], rounds: int, warm_up: int
 ) -> dict[str, Times]:
-    """Time every side once a round, so that all meet the same state of the machine.
+    """Measure every variant once per round, under the same state of the machine.
 
-    The order turns around from round to round. A GPU has finished its work when a
-    clock is read.
+    The order is reversed in every other round. A GPU is synchronised before a clock is
+    read.
 
     Args:
-        sides (dict[str, Callable]): By name, what is to be timed, in turn.
-        rounds (int): Calls of each that count.
-        warm_up (int): Rounds before, which do not.
+        sides (dict[str, Callable]): Variants to measure, by name.
+        rounds (int): Number of measured rounds.
+        warm_up (int): Number of rounds before them that are not measured.
 
     Returns:
-        dict[str, dict[str, list[float]]]: Of each of :data:`CLOCKS`, the seconds of
-        each side, one a round.
+        dict[str, dict[str, list[float]]]: For each of :data:`CLOCKS`, the seconds of
+        each variant in each round.
     """
     times = {clock: {name: [] for name in sides} for clock in CLOCKS}
     for number in range(warm_up + rounds):
@@ -46,7 +46,7 @@ def alternate(
 
 
 def measure(side: Callable[[], object]) -> dict[str, float]:
-    """Seconds of one call, by each of :data:`CLOCKS`."""
+    """Seconds of one call, by clock of :data:`CLOCKS`."""
     _wait_for_device()
     begin = {name: clock() for name, clock in CLOCKS.items()}
     side()
@@ -60,27 +60,27 @@ def _wait_for_device() -> None:
 
 
 def deciding_clock(device: str) -> str:
-    """The clock whose ratios count: CPU time without a GPU."""
+    """The clock for ratios: CPU time, or wall time on a GPU."""
     return 'cpu' if torch.device(device).type == 'cpu' else 'wall'
 
 
 def ratio(times: Times, over: str, under: str) -> dict[str, float]:
-    """How many times longer one side took than another, compared round by round.
+    """Ratio of the times of two variants, computed per round.
 
     Args:
-        times (dict[str, list[float]]): Of one clock.
-        over (str): The side in the numerator.
-        under (str): The side in the denominator.
+        times (dict[str, list[float]]): Times of one clock.
+        over (str): Variant in the numerator.
+        under (str): Variant in the denominator.
 
     Returns:
         dict[str, float]: ``median`` of the rounds' ratios, and the quartiles ``low``
-        and ``high`` (the extremes, of fewer than four rounds).
+        and ``high`` (the extremes for fewer than four rounds).
     """
     return spread([a / b for a, b in zip(times[over], times[under])])
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """``median``, and the quartiles ``low`` and ``high``, of some numbers."""
+    """``median``, and the quartiles ``low`` and ``high``, of a list of numbers."""
     if len(values) < 4:
         low, high = min(values), max(values)
     else:
@@ -89,10 +89,10 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def product_gflop(device: str, precision: str, size: int = 2048) -> float:
-    """What this machine computes at best: 10^9 operations a second.
+    """Peak performance of this machine in 10^9 operations per second.
 
     Args:
-        device (str): Where.
+        device (str): Device to measure.
         precision (str): Name of torch's dtype.
         size (int): Side of the two square matrices whose product is timed.
     """
@@ -103,14 +103,14 @@ def product_gflop(device: str, precision: str, size: int = 2048) -> float:
 
 
 def machine(device: str, threads: int) -> dict:
-    """What the figures hold for, beside :func:`provenance`."""
+    """Conditions of the measurement, in addition to :func:`provenance`."""
     is_cpu = torch.device(device).type == 'cpu'
     name = 'CPU' if is_cpu else torch.cuda.get_device_name(device)
     return dict(device=name, threads=threads, clock=deciding_clock(device))
 
 
 def write_result(path: str | Path | None, result: dict) -> None:
-    """Write figures and where they come from as JSON, if there is a ``path``."""
+    """Write results and their origin as JSON, if there is a ``path``."""
     told = dict(provenance(), **result)
     if path is not None:
         write_atomically(Path(path), dump_rows(told))

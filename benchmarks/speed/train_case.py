@@ -1,4 +1,4 @@
-"""What the trainings that are compared share: teacher, images, models."""
+"""Common parts of the compared trainings: teacher, images, models."""
 
 import argparse
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ SCHEDULE = BASES / 'schedules/sgd_bs2048_200e.py'
 
 
 class AbsentTeacher(BaseTeacher):
-    """What is left of a CLIP whose embeddings come with the batch: its sizes.
+    """Stands in for a CLIP whose embeddings come with the batch; only has its sizes.
 
     Args:
         teacher (dict): Config of the teacher.
@@ -42,23 +42,23 @@ class AbsentTeacher(BaseTeacher):
         self.image_std = [255.0 * value for value in open_clip.OPENAI_DATASET_STD]
 
     def image_features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Never asked for."""
-        raise NotImplementedError('The benchmark gives embeddings with the batch.')
+        """Not available: embeddings come with the batch."""
+        raise NotImplementedError('The benchmark passes embeddings with the batch.')
 
 
 @dataclass
 class Case:
-    """One student under one setting.
+    """One student with one setting.
 
     Args:
         student (str): Name of a file of configs/_base_/students.
         teacher (dict): Config of the teacher; its weights may be random.
-        batch_size (int): Images a step.
-        num_categories (int): C, also the classes of the supervised training.
-        device (str): Where the models are.
-        precision (str): 'float32', or what ``AmpOptimWrapper`` casts to.
-        channels_last (bool): Whether all but the published algorithm keep their
-            weights so, as ``ChannelsLastHook`` does.
+        batch_size (int): Images per step.
+        num_categories (int): C, also the number of classes in supervised training.
+        device (str): Device of the models.
+        precision (str): 'float32', or the dtype of ``AmpOptimWrapper``.
+        channels_last (bool): Whether all variants except the published algorithm use
+            channels-last, as with ``ChannelsLastHook``.
     """
 
     student: str
@@ -77,12 +77,12 @@ class Case:
 
     @cached_property
     def sizes(self) -> AbsentTeacher:
-        """Widths and normalisation of the teacher, which need not be there."""
+        """Widths and normalisation of the teacher, without loading it."""
         return AbsentTeacher(self.teacher)
 
     @cached_property
     def images(self) -> torch.Tensor:
-        """(B, 3, H, W) uint8, in pinned memory where they go to a GPU."""
+        """(B, 3, H, W) uint8, in pinned memory if they go to a GPU."""
         torch.manual_seed(0)
         size = self.sizes.image_size
         shape = (self.batch_size, 3, size, size)
@@ -95,7 +95,7 @@ class Case:
         return rows.pin_memory() if self.device != 'cpu' else rows
 
     def teacher_in(self, channels_last: bool) -> BaseTeacher:
-        """The teacher's image side on the device, in one of the memory formats."""
+        """The teacher's image tower on the device, in the given memory format."""
         if channels_last not in self._teachers:
             torch.manual_seed(1)
             teacher = MODELS.build(self.teacher)
@@ -105,18 +105,18 @@ class Case:
 
     @property
     def batch(self) -> dict:
-        """Images alone."""
+        """A batch of images only."""
         samples = [DataSample() for _ in range(self.batch_size)]
         return dict(inputs=self.images, data_samples=samples)
 
     @property
     def stored_batch(self) -> dict:
-        """Images with the teacher's embeddings, as a store would give them."""
+        """A batch of images with the teacher's embeddings, as from a store."""
         return dict(self.batch, teacher_embeddings=self._embeddings)
 
     def lgd(self, teacher: BaseTeacher) -> nn.Module:
-        """LGD on the CPU, its banks filled with random rows."""
-        # Names play no part in the cost; ``build`` would encode them.
+        """LGD on the CPU, with random rows in its banks."""
+        # The names do not affect the cost; ``build`` would encode them.
         names = [f'category {number}' for number in range(self.num_categories)]
         model = MODELS.build(
             dict(
@@ -132,7 +132,7 @@ class Case:
         return model
 
     def student_model(self) -> Student:
-        """A bare student with its projector."""
+        """A student with its projector."""
         return Student(
             **self.student_config,
             embed_dims=self.sizes.embed_dims,
@@ -140,16 +140,16 @@ class Case:
         )
 
     def unit_rows(self, count: int) -> torch.Tensor:
-        """Random rows (count, D), as embeddings are."""
+        """Random unit rows (count, D), like embeddings."""
         return F.normalize(torch.randn(count, self.sizes.embed_dims), dim=1)
 
     def place(self, model: nn.Module, channels_last: bool) -> nn.Module:
-        """Move a model to the device, in a memory format."""
+        """Move a model to the device, with a memory format."""
         formats = (torch.contiguous_format, torch.channels_last)
         return model.to(self.device).to(memory_format=formats[channels_last])
 
     def optim_wrapper(self, model: nn.Module) -> OptimWrapper:
-        """The published schedule's optimizer, in this case's precision."""
+        """The optimizer of the published schedule, with this case's precision."""
         config = Config.fromfile(SCHEDULE).optim_wrapper
         config.optimizer.lr = 0.03 * self.batch_size / 256
         config.dtype = self.precision
@@ -161,13 +161,13 @@ class Case:
 
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every benchmark of the training step."""
+    """Common options of all benchmarks of the training step."""
     has_gpu = torch.cuda.is_available()
     parser.add_argument(
-        '--teacher', default='RN50', help="open_clip's name, or a model JSON"
+        '--teacher', default='RN50', help='open_clip model name, or a model JSON'
     )
     parser.add_argument(
-        '--batch-size', type=int, default=256 if has_gpu else 16, help='of a rank'
+        '--batch-size', type=int, default=256 if has_gpu else 16, help='images per rank'
     )
     parser.add_argument('--num-categories', type=int, default=1000)
     parser.add_argument('--device', default='cuda' if has_gpu else 'cpu')
@@ -176,12 +176,12 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
         choices=('float32', 'float16', 'bfloat16'),
         default='float16' if has_gpu else 'float32',
     )
-    parser.add_argument('--threads', type=int, default=1, help='of a rank; default: 1')
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--threads', type=int, default=1, help='per rank; default: 1')
+    parser.add_argument('--out', help='JSON file for the results')
 
 
 def case_of(student: str, args: argparse.Namespace, channels_last: bool = True) -> Case:
-    """The setting that the options of :func:`add_case_arguments` ask for."""
+    """The setting from the options of :func:`add_case_arguments`."""
     return Case(
         student,
         teacher_config(args.teacher),
@@ -194,7 +194,7 @@ def case_of(student: str, args: argparse.Namespace, channels_last: bool = True) 
 
 
 def teacher_config(name: str) -> dict:
-    """Config of a CLIP with random weights: open_clip's name, or a model JSON."""
+    """Config of a CLIP with random weights: open_clip model name, or a model JSON."""
     path = Path(name)
     config = dict(type='OpenCLIPTeacher', model_name=path.stem, pretrained=None)
     return dict(config, model_config=name) if path.suffix == '.json' else config

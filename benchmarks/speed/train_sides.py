@@ -1,4 +1,4 @@
-"""The trainings that ``train_step.py`` compares, each a step to be called."""
+"""The trainings compared by ``train_step.py``, each as a callable step."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from mmlgd.registry import MODELS
 
 
 class Sides:
-    """Steps of one case, which share its teacher and its images.
+    """Training steps of one case, with a common teacher and images.
 
     Args:
         case (Case): The setting.
@@ -24,15 +24,15 @@ class Sides:
         self.case = case
 
     def step(self, side: str) -> Callable[[], object]:
-        """One training step (of ``teacher``, one forward pass) of a side."""
+        """One training step of a variant (for ``teacher``, one forward pass)."""
         torch.manual_seed(2)
         return getattr(self, f'_{side}')()
 
     def gflop(self, side: str) -> float:
-        """Floating-point operations for an image in 10^9, two a multiply-add.
+        """Floating-point operations per image in 10^9, two per multiply-add.
 
-        Those of convolutions and matrix products; a backward pass counts as two
-        forward passes.
+        Includes convolutions and matrix products. A backward pass counts as two forward
+        passes.
         """
         total = 0
         if side != 'teacher':

@@ -1,10 +1,10 @@
-"""Times a step of language-guided distillation against plain supervised training.
+"""Measures a step of language-guided distillation against supervised training.
 
-Sides: `supervised`, the same backbone on labels; `stored`, LGD whose teacher
-embeddings come with the batch; `online`, LGD; `published`, the published algorithm
-written plainly; `teacher`, its forward pass alone. All take the same uint8 images
-through normalisation, forward and backward pass and the optimizer. Each side's peak
-memory is that of a process of its own.
+Variants: `supervised`, the same backbone trained on labels; `stored`, LGD with stored
+teacher embeddings; `online`, LGD; `published`, a direct implementation of the published
+algorithm; `teacher`, its forward pass only. Each step includes normalisation of the
+same uint8 images, forward and backward pass, and the optimizer. Peak memory is measured
+in a separate process for each variant.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from benchmarks.speed.train_sides import Sides
 from mmlgd.utils.tool import run_tool
 
 SIDES = ('supervised', 'stored', 'online', 'published', 'teacher')
-#: Name of a ratio to (seconds of the numerator's sides, of the denominator's).
+#: Name of a ratio: (variants in the numerator, variants in the denominator).
 RATIOS = {
     'speed of stored LGD / supervised': (('supervised',), ('stored',)),
     'speed of stored LGD / published': (('published',), ('stored',)),
@@ -49,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--contiguous',
         action='store_true',
-        help='no side in channels-last; default: all but the published algorithm',
+        help='no channels-last; default: used except in the published algorithm',
     )
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--warm-up', type=int, default=2)
@@ -59,12 +59,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def sides_of(student: str, args: argparse.Namespace) -> Sides:
-    """The sides under the setting that the options ask for."""
+    """The variants with the setting from the options."""
     return Sides(case_of(student, args, channels_last=not args.contiguous))
 
 
 def compare(student: str, args: argparse.Namespace) -> dict:
-    """Figures of one student."""
+    """Results for one student."""
     choices = sides_of(student, args)
     steps = {side: choices.step(side) for side in args.sides}
     times = alternate(steps, args.rounds, args.warm_up)
@@ -79,7 +79,7 @@ def compare(student: str, args: argparse.Namespace) -> dict:
             seconds=seconds,
             images_per_second=rate,
             gflop_per_image=gflop,
-            # Of what a large matrix product reaches here, in the same precision.
+            # Relative to a large matrix product on this machine, in the same precision.
             share_of_peak=rate * gflop / peak,
         )
         if not args.skip_memory:
@@ -93,7 +93,7 @@ def compare(student: str, args: argparse.Namespace) -> dict:
 
 
 def _sums(times: Times, *groups: Sequence[str]) -> Times:
-    """Of each group of sides, what they take together, one a round."""
+    """Total seconds of each group of variants, per round."""
     return {
         '+'.join(group): [sum(parts) for parts in zip(*map(times.get, group))]
         for group in groups
@@ -101,7 +101,7 @@ def _sums(times: Times, *groups: Sequence[str]) -> Times:
 
 
 def memory_of(side: str, student: str, args: argparse.Namespace) -> dict:
-    """Peak memory in MiB of a process that only trains one side, two steps."""
+    """Peak memory in MiB of a process that trains one variant for two steps."""
     options = [
         *('--students', student, '--memory-of', side, '--teacher', args.teacher),
         *('--batch-size', str(args.batch_size), '--device', args.device),
@@ -117,7 +117,7 @@ def memory_of(side: str, student: str, args: argparse.Namespace) -> dict:
 
 
 def report_own_memory(args: argparse.Namespace) -> None:
-    """Train one side and print the peaks of this process."""
+    """Train one variant and print the peak memory of this process."""
     imported = peak_host_mib()
     step = sides_of(args.students[0], args).step(args.memory_of)
     for _ in range(2):
@@ -129,8 +129,8 @@ def report_own_memory(args: argparse.Namespace) -> None:
 
 
 def print_row(row: dict) -> None:
-    """A student's figures for reading."""
-    print(f'{row["student"]:<12}  images/s  GFLOP an image  share of peak  peak MiB')
+    """A student's results as text."""
+    print(f'{row["student"]:<12}  images/s  GFLOP per image  share of peak  peak MiB')
     for name, side in row['sides'].items():
         memory = side.get('memory', dict(host_mib='-'))
         memory = memory.get('device_mib', memory['host_mib'])

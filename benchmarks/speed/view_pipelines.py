@@ -1,8 +1,8 @@
-"""Ways to make a training view of an image file: ours, torchvision's, mmpretrain's.
+"""Pipelines that create a training view: mmlgd's, torchvision's and mmpretrain's.
 
-All crop 20 to 100 % of the area to 224 x 224, jitter colours (0.4, 0.4, 0.4, 0.1) with
-probability 0.8, turn gray (0.2), blur with sigma in 0.1 to 2 (0.5), flip (0.5), and give
-uint8 (3, 224, 224).
+All crop 20 to 100 % of the area to 224 x 224, and apply colour jitter (0.4, 0.4, 0.4,
+0.1) with probability 0.8, grayscale (0.2), blur with sigma in 0.1 to 2 (0.5) and flip
+(0.5). The result is uint8 (3, 224, 224).
 """
 
 import random
@@ -25,17 +25,18 @@ from mmlgd.utils.rng import mix_seed, seeded
 CONFIG = ROOT / 'configs/_base_/datasets/imagenet_unlabeled.py'
 STAGES = ('decode', 'crop', 'jitter', 'gray', 'blur', 'flip', 'pack')
 SIGMAS = (0.1, 2.0)
-# SimCLR's choice for torchvision's blur: a tenth of 224, made odd.
+# Kernel size of torchvision's blur as in SimCLR: a tenth of 224, rounded to odd.
 KERNEL = 23
 
 Steps = dict[str, Callable]
 
 
 class Pipeline:
-    """Steps that run one after the other on a path, and may be timed.
+    """Steps that run in sequence on a path, with optional timing.
 
     Args:
-        steps (dict[str, Callable]): By stage; each takes what the one before returned.
+        steps (dict[str, Callable]): Functions by stage; each takes the result of the
+            previous one.
     """
 
     def __init__(self, steps: Steps) -> None:
@@ -49,7 +50,7 @@ class Pipeline:
         return value
 
     def stages(self, path: str) -> dict[str, float]:
-        """Seconds of CPU time, by stage, of one image."""
+        """CPU time in seconds by stage, for one image."""
         value, spent, begin = path, {}, time.process_time()
         for name, step in self.steps.items():
             value = step(value)
@@ -59,7 +60,7 @@ class Pipeline:
 
 
 class SeededPipeline(Pipeline):
-    """Ours: each call is another view, drawn as ``SeededViews`` does it in training."""
+    """mmlgd's pipeline, which draws a new view in each call, like ``SeededViews``."""
 
     def __init__(self, steps: Steps) -> None:
         super().__init__(steps)
@@ -80,7 +81,7 @@ class SeededPipeline(Pipeline):
 
 
 def pipelines() -> dict[str, Pipeline]:
-    """Every way, by name; ``ours`` is what the config of ImageNet trains on."""
+    """All pipelines by name; ``ours`` is the pipeline of the ImageNet config."""
     init_default_scope('mmlgd')
     return dict(
         ours=SeededPipeline(_ours()),
@@ -101,7 +102,7 @@ def pipelines() -> dict[str, Pipeline]:
 
 
 class PillowBlur:
-    """MoCo v2's blur of Pillow images, among torchvision's transforms."""
+    """MoCo v2's blur on Pillow images, with torchvision's other transforms."""
 
     def __call__(self, image: Image.Image) -> Image.Image:
         sigma = random.uniform(*SIGMAS)
@@ -143,14 +144,14 @@ def _ours() -> Steps:
 
 
 def _mmpretrain() -> Steps:
-    """The same by mmpretrain's and mmcv's own transforms, on Pillow."""
+    """The same with mmpretrain's and mmcv's transforms, on Pillow."""
     jitter = dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
     jitter['type'] = 'mmpretrain.ColorJitter'
     gray = dict(keep_channels=True, channel_weights=(0.114, 0.587, 0.299))
     load, *built, pack = (
         TRANSFORMS.build(step)
         for step in [
-            # mmcv's own, not ours of this name.
+            # mmcv's transform, not mmlgd's of the same name.
             dict(type='mmengine.LoadImageFromFile'),
             dict(
                 type='mmpretrain.RandomResizedCrop',

@@ -1,8 +1,8 @@
-"""Measures what a store of views takes: bytes and cosine of a row, time to read one.
+"""Measures a store of views: bytes and cosine loss of a row, and reading time.
 
-Embeddings are random unit rows. The size is that of a store of images that do not exist,
-all its files counted; the time is that of an item of ImageNet's pipeline over
-photographs, with and without a store.
+Embeddings are random unit rows. The size includes all files of a store for images that
+do not exist. The time is that of an item of ImageNet's pipeline on photographs, with
+and without a store.
 """
 
 import argparse
@@ -47,12 +47,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--embed-dims', type=int, default=1024, help='default: 1024')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--warm-up', type=int, default=2)
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--out', help='JSON file for the results')
     return parser.parse_args(argv)
 
 
 def make_rows(embed_dims: int) -> Callable[[int], torch.Tensor]:
-    """A source of random unit rows, each call (N, D) new ones."""
+    """A source of random unit rows; each call returns (N, D) new ones."""
     generator = torch.Generator().manual_seed(0)
     return lambda number: F.normalize(
         torch.randn(number, embed_dims, generator=generator), dim=1
@@ -60,7 +60,7 @@ def make_rows(embed_dims: int) -> Callable[[int], torch.Tensor]:
 
 
 def new_manifest(embedding_dtype: str, embed_dims: int, **fields) -> Manifest:
-    """Of a store of random rows, with the fields that say more."""
+    """Manifest of a store of random rows."""
     told = dict(
         teacher='random rows',
         text_encoder='',
@@ -79,7 +79,7 @@ def new_manifest(embedding_dtype: str, embed_dims: int, **fields) -> Manifest:
 
 
 def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
-    """What :func:`summarize_store` says of a store of as many rows as asked for."""
+    """Result of :func:`summarize_store` for a store with the requested size."""
     manifest = new_manifest(
         dtype,
         args.embed_dims,
@@ -100,7 +100,7 @@ def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
 
 
 def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
-    """Milliseconds of CPU time an item, from a store and without one."""
+    """CPU time per item in milliseconds, with and without a store."""
     pictures, origin = photographs()
     write_jpegs(folder / 'images', pictures, (500, 375), quality=95)
     cfg = Config.fromfile(CONFIG)
@@ -136,7 +136,7 @@ def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
 
 
 def read_all(dataset: SeededViews, count: int) -> None:
-    """Make so many items."""
+    """Create a number of items."""
     for index in range(count):
         dataset[index]
 
@@ -153,17 +153,17 @@ def main(argv: list[str] | None = None) -> None:
         reading = measure_reading(Path(folder), args)
     for size in sizes:
         print(
-            f'{size["dtype"]}: {size["row_bytes"]} bytes a row on paper, '
+            f'{size["dtype"]}: {size["row_bytes"]} bytes per row calculated, '
             f'{size["bytes_a_view"]} measured; ImageNet-1k: '
             f'{size["imagenet_10_views_gb"]} GB for 10 views, '
             f'{size["imagenet_30_views_gb"]} for 30; 1 - cos: '
             f'{size["mean_cosine_loss"]:.1e} on average, '
-            f'{size["worst_cosine_loss"]:.1e} at worst'
+            f'{size["worst_cosine_loss"]:.1e} at most'
         )
     for name, title in _TITLES.items():
         spent, over = reading['ms_an_item'][name], reading['over_seeded'][name]
         print(
-            f'{title}: {spent["median"]:.2f} ms an item, {over["median"]:.3f} times '
+            f'{title}: {spent["median"]:.2f} ms per item, {over["median"]:.3f} times '
             f'({over["low"]:.3f} to {over["high"]:.3f})'
         )
     result = dict(machine('cpu', 1), rows=sizes, reading=reading)

@@ -1,8 +1,8 @@
-"""Shows that loader workers hold no copy of the dataset's list.
+"""Shows that data loader workers do not copy the dataset's list.
 
-A list of synthetic paths stands under UnlabeledImages and SeededViews. Workers, forked
-as the Runner does, read entries from its whole length; what each then holds for itself
-is compared with that over a short list.
+UnlabeledImages and SeededViews use a list of synthetic paths. Workers are forked as by
+the Runner, and read entries distributed over the whole list. Their private memory is
+compared with that for a short list.
 """
 
 import argparse
@@ -21,10 +21,10 @@ _READ = 20000
 
 
 class SyntheticImages(UnlabeledImages):
-    """Paths of images that are not there, as long as ImageNet's.
+    """Paths of images that do not exist, of the same length as ImageNet's.
 
     Args:
-        count (int): How many.
+        count (int): Number of paths.
         **kwargs: Other options of ``UnlabeledImages``.
     """
 
@@ -33,7 +33,7 @@ class SyntheticImages(UnlabeledImages):
         super().__init__(data_root='/data/imagenet/train', **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """One dict with ``img_path`` an image."""
+        """One dict with ``img_path`` per image."""
         return [
             dict(img_path=f'/data/imagenet/train/n{i % 1000:08}/n{i:08}_{i}.JPEG')
             for i in range(self.count)
@@ -44,12 +44,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--images', type=int, default=1281167)
     parser.add_argument('--workers', nargs='+', type=int, default=(1, 2, 4))
-    parser.add_argument('--out', help='JSON file of the figures')
+    parser.add_argument('--out', help='JSON file for the results')
     return parser.parse_args(argv)
 
 
 def mean_of_workers(dataset: SeededViews, num_workers: int) -> float:
-    """MiB that each worker holds alone, after reading along the whole list."""
+    """Private memory of each worker in MiB, after reading across the whole list."""
     loader = DataLoader(
         dataset,
         batch_size=10,
@@ -61,13 +61,13 @@ def mean_of_workers(dataset: SeededViews, num_workers: int) -> float:
     )
     for _ in loader:
         pass
-    # Persistent, they are still there.
+    # The workers are persistent and still running.
     workers = multiprocessing.active_children()
     return sum(own_mib(worker.pid) for worker in workers) / len(workers)
 
 
 def compare(dataset: SeededViews, num_workers: int) -> dict:
-    """What a worker holds more over this dataset than over a short one."""
+    """Additional private memory of a worker compared with a short dataset."""
     held = mean_of_workers(dataset, num_workers)
     held_short = mean_of_workers(SeededViews(SyntheticImages(_SHORT)), num_workers)
     return dict(
@@ -80,12 +80,12 @@ def main(argv: list[str] | None = None) -> None:
     dataset = SeededViews(SyntheticImages(args.images))
     list_mib = dataset.dataset.data_bytes.nbytes / 2**20
     rows = [compare(dataset, count) for count in args.workers]
-    print(f'The list: {args.images} images, {list_mib:.1f} MiB')
+    print(f'List: {args.images} images, {list_mib:.1f} MiB')
     for row in rows:
         grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
         print(
-            f'{row["workers"]} worker(s): {row["mib_a_worker"]:.1f} MiB of its own each, '
-            f'{grown:+.1f} against a list of {_SHORT}'
+            f'{row["workers"]} worker(s): {row["mib_a_worker"]:.1f} MiB private memory each, '
+            f'{grown:+.1f} compared with a list of {_SHORT}'
         )
     result = dict(images=args.images, list_mib=list_mib, rows=rows)
     write_result(args.out, result)

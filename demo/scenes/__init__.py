@@ -1,4 +1,4 @@
-"""Scenes made of Fashion-MNIST items, for detection and segmentation."""
+"""Scenes composed of Fashion-MNIST items, for detection and segmentation."""
 
 from .compose import Instance, Scene, compose_scene
 from .formats import ITEM_CLASSES, SCENE_CLASSES, label_map

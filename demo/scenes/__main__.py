@@ -1,9 +1,9 @@
-"""Make scenes of Fashion-MNIST items, with COCO and ADE20K annotations.
+"""Create scenes of Fashion-MNIST items, with COCO and ADE20K annotations.
 
     python -m demo.scenes data/fashion_scenes
 
-The same options give the same bytes. What lies where is written in
-``demo/scenes/`` (``write.py``, ``formats.py``).
+The same options give the same bytes. ``write.py`` and ``formats.py`` in
+``demo/scenes/`` describe the layout.
 """
 
 import argparse
@@ -21,15 +21,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__.split('\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument('out', help='folder to make')
+    parser.add_argument('out', help='folder to create')
     parser.add_argument('--num-train', type=int, default=default.num_train)
     parser.add_argument('--num-val', type=int, default=default.num_val)
-    parser.add_argument('--size', type=int, default=default.size, help='side in pixels')
+    parser.add_argument(
+        '--size', type=int, default=default.size, help='height and width in pixels'
+    )
     parser.add_argument('--seed', type=int, default=default.seed)
     parser.add_argument(
         '--source',
-        help='folder with the unpacked files of Fashion-MNIST; the images that the '
-        'repository carries if not given',
+        help='folder with the unpacked files of Fashion-MNIST; default: the images in '
+        'the repository',
     )
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""One scene: items over one another on a textured ground, and what is visible."""
+"""One scene: overlapping items on a textured background, and their visible pixels."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,11 +9,11 @@ import numpy as np
 from .grounds import textured_ground
 from .items import cut_out
 
-# Items of a scene before hidden ones are dropped.
+# Number of items in a scene before hidden ones are removed.
 MIN_ITEMS, MAX_ITEMS = 3, 6
-# Longer side of an item, as a share of the scene's side.
+# Longer side of an item, relative to the scene's side.
 _SMALLEST, _LARGEST = 0.175, 0.6
-# Share of an item's side that may stand out of the scene.
+# Share of an item's side that may be outside the scene.
 _OVERHANG = 0.15
 _LEAST_VISIBLE = 0.25
 
@@ -35,12 +35,11 @@ class Instance:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its truth.
+    """A scene with its ground truth.
 
     Attributes:
         image (np.ndarray): (size, size, 3) uint8, BGR.
-        instances (list[Instance]): From the lowest to the topmost; their masks are
-            disjoint.
+        instances (list[Instance]): From bottom to top; their masks are disjoint.
     """
 
     image: np.ndarray
@@ -48,7 +47,7 @@ class Scene:
 
 
 class _Placed(NamedTuple):
-    """An item as it lies in the scene, all arrays (size, size) or (size, size, 3)."""
+    """An item placed in the scene; all arrays are (size, size) or (size, size, 3)."""
 
     index: int
     colour: np.ndarray
@@ -63,17 +62,17 @@ def compose_scene(
     size: int,
     rng: np.random.Generator,
 ) -> Scene:
-    """Put three to six items on a ground, each over the ones before it.
+    """Put three to six items on a background, each on top of the previous ones.
 
-    An item of which less than a quarter would be seen is left out altogether, so
-    that every visible pixel of an item belongs to an instance.
+    Items of which less than a quarter is visible are omitted, so every visible pixel of
+    an item belongs to an instance.
 
     Args:
         images: (N, 28, 28) uint8, a split of Fashion-MNIST.
         labels: (N,) its categories.
-        candidates: At least six indices into them; the first ones are taken.
+        candidates: At least six indices of items; the first ones are used.
         size: Height and width of the scene in pixels.
-        rng: Its state decides all that is random.
+        rng: Source of all random choices.
     """
     canvas = textured_ground(size, rng)
     count = rng.integers(MIN_ITEMS, MAX_ITEMS + 1)
@@ -90,7 +89,7 @@ def compose_scene(
 def _place(
     image: np.ndarray, index: int, size: int, rng: np.random.Generator
 ) -> _Placed:
-    """Give an item its size, side, tint and place."""
+    """Choose size, orientation, tint and position of an item."""
     span = size * np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST)))
     item = cut_out(image[:, ::-1] if rng.random() < 0.5 else image, float(span))
     height, width = item.alpha.shape
@@ -98,7 +97,7 @@ def _place(
         rng.uniform(-_OVERHANG * side, size - (1 - _OVERHANG) * side)
         for side in (height, width)
     )
-    # A whole-pixel shift: the outline stays as it was cut.
+    # Shift by whole pixels, so the outline does not change.
     shift = np.float32([[1, 0, np.rint(left)], [0, 1, np.rint(top)]])
     gray, alpha = (
         cv2.warpAffine(plane, shift, (size, size), flags=cv2.INTER_NEAREST)
@@ -108,16 +107,16 @@ def _place(
 
 
 def _tint(rng: np.random.Generator) -> np.ndarray:
-    """A light colour to multiply gray levels with, (3,) float32, BGR, 0 to 1."""
+    """A light colour to multiply gray levels by, (3,) float32, BGR, 0 to 1."""
     hsv = np.float32([[[rng.uniform(0, 360), rng.uniform(0, 0.35), 1]]])
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0]
 
 
 def _visible(placed: list[_Placed]) -> list[tuple[_Placed, np.ndarray]]:
-    """Items that are seen well enough, lowest first, with their visible pixels."""
+    """Sufficiently visible items from bottom to top, with their visible pixels."""
     kept: list[tuple[_Placed, np.ndarray]] = []
     covered = np.zeros(placed[0].alpha.shape, bool)
-    # From the top: what is dropped covers nothing.
+    # From top to bottom, as omitted items must not cover others.
     for item in reversed(placed):
         whole = item.alpha >= 0.5
         mask = whole & ~covered

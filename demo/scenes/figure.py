@@ -1,4 +1,4 @@
-"""Pictures of what detectors and segmenters see in a scene."""
+"""Figures of the predictions of detectors and segmentors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ def draw_detections(
     path: str | Path,
     score_thr: float = 0.3,
 ) -> None:
-    """Draw scenes, their instances, and those that several detectors find.
+    """Draw scenes with their instances and the predictions of several detectors.
 
     Args:
-        scenes (Mapping): Name of a detector to its scenes, the same ones for all:
+        scenes (Mapping): Scenes by name of the detector, the same for all detectors:
             pairs of an image, (H, W, 3) uint8 RGB, and a data sample of mmdet with
             ``gt_instances`` and ``pred_instances``.
         colours (Mapping): Category to RGB colour, 0 to 255, in the order of labels.
-        path (str | Path): File to write, in a format that matplotlib writes.
-        score_thr (float): Score from which a prediction is drawn. Defaults to 0.3.
+        path (str | Path): Output file, in a format supported by matplotlib.
+        score_thr (float): Minimum score of drawn predictions. Defaults to 0.3.
     """
     palette = list(colours.values())
     rows = _rows(
@@ -46,13 +46,13 @@ def draw_segmentations(
     colours: Mapping[str, tuple[int, int, int]],
     path: str | Path,
 ) -> None:
-    """Draw scenes, their label maps, and those that several segmenters make.
+    """Draw scenes with their label maps and the predictions of several segmentors.
 
     Args:
         scenes (Mapping): As for :func:`draw_detections`, with data samples of mmseg
             that have ``gt_sem_seg`` and ``pred_sem_seg``.
         colours (Mapping): Category to RGB colour, 0 to 255, in the order of labels.
-        path (str | Path): File to write, in a format that matplotlib writes.
+        path (str | Path): Output file, in a format supported by matplotlib.
     """
     palette = list(colours.values())
     rows = _rows(
@@ -66,7 +66,7 @@ def draw_segmentations(
 def _rows(
     scenes: Mapping[str, Sequence[tuple]], paint_truth: Callable, paint_found: Callable
 ) -> dict[str, list[np.ndarray]]:
-    """Pictures by the name of their row: scene, truth, one row a model."""
+    """Images by row name: scene, ground truth, and one row per model."""
     first = next(iter(scenes.values()))
     return dict(
         scene=[_enlarge(image) for image, _ in first],
@@ -79,7 +79,7 @@ def _paint_found(
     image: np.ndarray, sample: Any, palette: list, score_thr: float
 ) -> np.ndarray:
     found = sample.pred_instances
-    # The surest last, on top.
+    # Highest score last, on top.
     found = found[found.scores >= score_thr]
     found = found[found.scores.argsort()]
     return _paint_instances(image, found, found.masks.cpu().numpy(), palette)
@@ -88,7 +88,7 @@ def _paint_found(
 def _paint_instances(
     image: np.ndarray, instances: Any, masks: np.ndarray, palette: list
 ) -> np.ndarray:
-    """Lay masks and boxes over an image, in the colours of their categories."""
+    """Draw masks and boxes on an image, in the colours of their categories."""
     painted = _enlarge(image)
     boxes = instances.bboxes
     boxes = getattr(boxes, 'tensor', boxes).cpu().numpy()
@@ -101,7 +101,7 @@ def _paint_instances(
 
 
 def _paint_labels(image: np.ndarray, pixels: Any, palette: list) -> np.ndarray:
-    """Lay the colours of a label map over an image."""
+    """Draw the colours of a label map over an image."""
     labels = pixels.data[0].cpu().numpy()
     return _enlarge(_blend(image, np.array(palette)[labels]))
 
@@ -112,7 +112,7 @@ def _draw_rows(
     title: str,
     path: str | Path,
 ) -> None:
-    """Draw rows of pictures under one another, with a legend of categories."""
+    """Draw rows of images with a legend of categories."""
     columns = len(next(iter(rows.values())))
     size = (2.4 * columns, 2.4 * len(rows) + 0.9)
     figure = Figure(figsize=size, layout='constrained')

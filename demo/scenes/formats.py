@@ -1,10 +1,9 @@
-"""How scenes are described: COCO's annotations and ADE20K's label maps.
+"""Annotations of scenes: COCO's format and ADE20K's label maps.
 
-COCO's category ids are 1 to 10. The label maps follow ADE20K: 0 would be
-"unlabelled" (and does not occur), 1 to 10 are the items, 11 is the ground; read
-them with ``reduce_zero_label=True``. The ground is a class of its own: were it
-ignored, a segmenter could paint the whole picture with items and lose nothing, and
-mIoU would not see the outlines.
+COCO's category ids are 1 to 10. The label maps follow ADE20K: 0 means "unlabelled" (and
+does not occur), 1 to 10 are the items, 11 is the background. Read them with
+``reduce_zero_label=True``. The background is a separate class. If it were ignored,
+predicting items everywhere would not lower mIoU, and the outlines would not count.
 """
 
 import cv2
@@ -20,10 +19,10 @@ SCENE_CLASSES = (*ITEM_CLASSES, 'ground')
 
 
 def label_map(scene: Scene) -> np.ndarray:
-    """Which category each pixel shows.
+    """The category of each pixel.
 
     Returns:
-        np.ndarray: (size, size) uint8, 1 to 10 for items, 11 for the ground.
+        np.ndarray: (size, size) uint8, 1 to 10 for items, 11 for the background.
     """
     labels = np.full(scene.image.shape[:2], len(SCENE_CLASSES), np.uint8)
     for instance in scene.instances:
@@ -32,17 +31,17 @@ def label_map(scene: Scene) -> np.ndarray:
 
 
 def coco_annotation(instance: Instance) -> dict:
-    """COCO's description of an instance, without the ids.
+    """COCO's annotation of an instance, without the ids.
 
     Args:
-        instance: With at least one visible pixel.
+        instance: It must have at least one visible pixel.
 
     Returns:
         dict: ``segmentation`` run-length encoded, ``bbox`` as [x, y, width,
         height] in pixels; ``item`` is the image's index in Fashion-MNIST's split.
 
     Raises:
-        DependencyError: pycocotools is absent.
+        DependencyError: pycocotools is not installed.
     """
     try:
         from pycocotools import mask as coco_mask

@@ -1,15 +1,15 @@
-"""Textured grounds, each drawn from a random generator."""
+"""Textured backgrounds, drawn at random."""
 
 import cv2
 import numpy as np
 
 
 def textured_ground(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a ground: two colours mixed by a pattern, and fine grain.
+    """Draw a background: two colours mixed by a pattern, with fine noise.
 
     Args:
         size: Height and width in pixels.
-        rng: Its state alone decides the ground.
+        rng: Source of all random choices.
 
     Returns:
         np.ndarray: (size, size, 3) float32, levels 0 to 255, BGR.
@@ -23,7 +23,7 @@ def textured_ground(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise of three grid widths, the finer the weaker; (size, size), 0 to 1."""
+    """Noise at three grid sizes, weaker at finer grids; (size, size), 0 to 1."""
     clouds = np.zeros((size, size))
     for level in range(3):
         cells = int(rng.integers(3, 6)) * 2**level
@@ -34,7 +34,7 @@ def _clouds(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _wave(size: int, angle: float, length: float, phase: float) -> np.ndarray:
-    """A plane wave from -1 to 1, its length in pixels; (size, size)."""
+    """A plane wave from -1 to 1 with a wavelength in pixels; (size, size)."""
     rows, columns = np.mgrid[:size, :size]
     along = columns * np.cos(angle) + rows * np.sin(angle)
     return np.sin(2 * np.pi * along / length + phase)
@@ -59,7 +59,7 @@ def _checks(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _gradient(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A ramp in any direction, with clouds over it."""
+    """A linear gradient in a random direction, overlaid with clouds."""
     angle = rng.uniform(0, 2 * np.pi)
     rows, columns = np.mgrid[:size, :size] / size - 0.5
     ramp = columns * np.cos(angle) + rows * np.sin(angle)

@@ -1,16 +1,16 @@
-"""Fashion-MNIST items cut out of their black ground, at any size."""
+"""Fashion-MNIST items cut out of their black background, at any size."""
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-# Gray levels up to here occur as specks around an item, and in dark fabric.
+# Gray levels up to this value occur as specks around an item, and in dark fabric.
 _DARK = 16
 _LARGEST_FILLED_HOLE = 10
 _SMALLEST_PART = 0.2
-# In pixels of the 28x28 image: rounds the steps of the outline off, and keeps
-# straps that are one pixel wide above a half.
+# In pixels of the 28x28 image: smooths the outline, and keeps straps that are one pixel
+# wide above 0.5.
 _OUTLINE_BLUR = 0.45
 
 
@@ -18,10 +18,10 @@ class CutOut(NamedTuple):
     """An item at its size in a scene.
 
     Attributes:
-        gray (np.ndarray): (h, w) float32, gray levels 0 to 255; beyond the outline
-            the nearest levels of the item go on.
-        alpha (np.ndarray): (h, w) float32, opacity 0 to 1; the item's pixels are
-            those of at least a half.
+        gray (np.ndarray): (h, w) float32, gray levels 0 to 255; outside the outline,
+            the nearest levels of the item.
+        alpha (np.ndarray): (h, w) float32, opacity 0 to 1; at least 0.5 in the item's
+            pixels.
     """
 
     gray: np.ndarray
@@ -34,17 +34,16 @@ class CutOut(NamedTuple):
 
 
 def silhouette(image: np.ndarray) -> np.ndarray:
-    """Find an item's pixels: its outline, and what is ground within it.
+    """Find an item's pixels, without background that it encloses.
 
-    The ground is exactly 0, dark fabric is not: areas of levels 1 to 16 belong to
-    the item, single specks of them do not. Pixels of the edge that are less than
-    half as bright as the fabric within are mostly ground. An enclosed area is
-    filled where it is small (a button, a seam) or mostly not 0 (a dark print). The
-    rest (between a bag and its handle, between the straps of a sandal) shows the
-    ground.
+    The background is exactly 0, dark fabric is not. Areas with levels 1 to 16 belong to
+    the item, single specks do not. Edge pixels that are less than half as bright as the
+    fabric inside are mostly background. An enclosed area is filled if it is small (a
+    button, a seam) or mostly not 0 (a dark print). Other enclosed areas (between a bag
+    and its handle, between the straps of a sandal) are background.
 
     Args:
-        image: (H, W) uint8, a bright item on a ground of 0.
+        image: (H, W) uint8, a bright item on a background of 0.
 
     Returns:
         np.ndarray: (H, W) bool; empty only if the image has no level above 16.
@@ -60,7 +59,7 @@ def silhouette(image: np.ndarray) -> np.ndarray:
 
 
 def _without_specks(item: np.ndarray) -> np.ndarray:
-    """Keep the largest connected part, and those of a fifth of its area."""
+    """Keep the largest connected part, and parts with at least a fifth of its area."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats(item.astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA]
     large = [k for k in range(1, count) if areas[k] >= _SMALLEST_PART * areas[1:].max()]
@@ -68,11 +67,11 @@ def _without_specks(item: np.ndarray) -> np.ndarray:
 
 
 def _nearby_levels(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Weighted mean level of the pixels ``inside`` near each pixel; 0 far from them.
+    """Weighted mean level of nearby ``inside`` pixels; 0 far from them.
 
     Args:
         image: (H, W) gray levels.
-        inside: (H, W), 1 where a pixel counts and 0 elsewhere.
+        inside: (H, W), 1 for pixels that count, 0 for others.
     """
     inside = inside.astype(np.float32)
     weight = cv2.GaussianBlur(inside, (5, 5), 1.0)
@@ -81,12 +80,12 @@ def _nearby_levels(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _filled_holes(image: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Enclosed areas that are no ground, (H, W) bool."""
+    """Enclosed areas that are not background, (H, W) bool."""
     around = np.pad(~item, 1, constant_values=True).astype(np.uint8)
     count, parts = cv2.connectedComponents(around, connectivity=4)
     parts = parts[1:-1, 1:-1]
     filled = np.zeros_like(item)
-    # Part 0 is the item, part 1 (met first, at the corner) all that is outside.
+    # Part 0 is the item, part 1 (found first, at the corner) the outside.
     for part in range(2, count):
         hole = parts == part
         small = hole.sum() <= _LARGEST_FILLED_HOLE
@@ -100,7 +99,7 @@ def cut_out(image: np.ndarray, longer_side: float) -> CutOut:
 
     Args:
         image: (H, W) uint8, as for :func:`silhouette`.
-        longer_side: Wanted height or width of the item, in pixels.
+        longer_side: Larger of the item's height and width, in pixels.
 
     Returns:
         CutOut: One image pixel larger than the item on each side.
@@ -110,7 +109,8 @@ def cut_out(image: np.ndarray, longer_side: float) -> CutOut:
     crop = (slice(top, top + height), slice(left, left + width))
     inside = np.pad(item[crop], 1).astype(np.float32)
     gray = np.pad(image[crop], 1).astype(np.float32)
-    # Nearby levels beyond the outline: scaling must not mix in the black ground.
+    # Extend nearby levels beyond the outline, so scaling does not mix in the black
+    # background.
     gray = np.where(inside > 0, gray, _nearby_levels(gray, inside))
     factor = longer_side / max(height, width)
     shape = tuple(max(2, round(factor * side)) for side in reversed(inside.shape))
@@ -119,7 +119,7 @@ def cut_out(image: np.ndarray, longer_side: float) -> CutOut:
         (0, 0),
         _OUTLINE_BLUR * factor,
     )
-    # The blurred edge rises by about 0.9 / factor a pixel: make that 1.
+    # The blurred edge rises by about 0.9 / factor per pixel; scale this to 1.
     alpha = np.clip((soft - 0.5) * max(factor, 1.0) + 0.5, 0, 1)
     gray = cv2.resize(gray, shape, interpolation=cv2.INTER_CUBIC)
     return CutOut(np.clip(gray, 0, 255), alpha)

@@ -22,7 +22,7 @@ CONFIGS = dict(
     detection='configs/demo/scenes_mask-rcnn_mbv3_small.py',
     segmentation='configs/demo/scenes_fpn_mbv3_small.py',
 )
-# Name in a summary to (name in the log, title, factor to percent).
+# Name in a summary: (name in the log, title, factor to percent).
 METRICS = dict(
     detection=dict(
         box_ap=('coco/bbox_mAP', 'box AP', 100),
@@ -39,10 +39,10 @@ def load_config(
 
     Args:
         task (str): 'detection' or 'segmentation'.
-        checkpoint (str | None): Where the backbone starts from; None for its own
-            random initialisation, the only difference.
-        seed (int): Of the run.
-        work_dir (Path): Its folder, beside which the scenes lie.
+        checkpoint (str | None): Initial weights of the backbone; None for random
+            initialisation. Nothing else differs.
+        seed (int): Seed of the run.
+        work_dir (Path): Its work directory. The scenes are in a folder next to it.
         short (bool): Whether to stop after two iterations.
 
     Raises:
@@ -69,7 +69,7 @@ def load_config(
 
 
 def shorten(cfg: Config) -> None:
-    """Two iterations of two scenes."""
+    """Limit a run to two iterations with two scenes."""
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.default_hooks.checkpoint.interval = 2
     for split in ('train', 'val', 'test'):
@@ -79,14 +79,14 @@ def shorten(cfg: Config) -> None:
 
 
 def train(cfg: Config, threads: int) -> dict:
-    """Train from the start and read what was logged.
+    """Train from the start and read the logged metrics.
 
     Args:
-        cfg (Config): Its ``work_dir`` is made again.
+        cfg (Config): Config whose ``work_dir`` is deleted and created again.
         threads (int): Threads of the process.
 
     Returns:
-        dict: What the last validation logged, and ``seconds`` of the whole.
+        dict: Metrics of the last validation, and ``seconds`` of the whole run.
 
     Raises:
         MMLGDError: The process failed, or logged nothing.
@@ -105,13 +105,13 @@ def _last_logged(folder: Path) -> dict:
         return json.loads(scalars.read_text(encoding='utf-8').splitlines()[-1])
     except (ValueError, IndexError) as error:
         raise MMLGDError(
-            f'the training in {folder} left no readable {pattern}; '
-            f'{folder / "output.txt"} tells what it did.'
+            f'the training in {folder} wrote no readable {pattern}; '
+            f'see {folder / "output.txt"}.'
         ) from error
 
 
 def run_training(cfg: Config, threads: int) -> None:
-    """Run tools/train.py of this repository in a process of its own.
+    """Run tools/train.py of this repository in a separate process.
 
     Args:
         cfg (Config): Written into its ``work_dir`` as run.py, where the output of the
@@ -129,12 +129,12 @@ def run_training(cfg: Config, threads: int) -> None:
 
 
 def run_process(command: list[str], threads: int, output: Path) -> float:
-    """Run a script or module of this repository, with this interpreter and this mmlgd.
+    """Run a script or module of this repository with this interpreter and this mmlgd.
 
     Args:
-        command (list[str]): What follows the interpreter on the command line.
+        command (list[str]): Arguments of the interpreter.
         threads (int): Threads of the process.
-        output (Path): Takes what it prints, after what it holds.
+        output (Path): File to which its output is appended.
 
     Returns:
         float: CPU seconds of the process and of its children.
@@ -142,7 +142,7 @@ def run_process(command: list[str], threads: int, output: Path) -> float:
     Raises:
         MMLGDError: The process failed.
     """
-    # First in the path: a copy of the repository must not use an installed mmlgd.
+    # First in the path, so that a clone does not use an installed mmlgd.
     paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
     environment = dict(
         os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=os.pathsep.join(paths)
@@ -167,7 +167,7 @@ def run_process(command: list[str], threads: int, output: Path) -> float:
 
 @torch.no_grad()
 def predict(cfg: Config, count: int) -> list:
-    """The first validation scenes, RGB, with data samples of truth and predictions."""
+    """The first validation scenes (RGB), with ground truth and predictions."""
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
     load_checkpoint(model, find_latest_checkpoint(cfg.work_dir), map_location='cpu')

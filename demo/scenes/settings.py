@@ -1,4 +1,4 @@
-"""What decides a set of scenes, besides the items."""
+"""Settings of a set of scenes, except for the items."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class SceneSettings:
     """Counts, size and seed of the scenes.
 
     Attributes:
-        num_train (int): Training scenes, made of training items only.
-        num_val (int): Validation scenes, made of test items only.
-        size (int): Height and width in pixels; items are 0.175 to 0.6 of it.
+        num_train (int): Number of training scenes, composed of training items only.
+        num_val (int): Number of validation scenes, composed of test items only.
+        size (int): Height and width in pixels; items have 0.175 to 0.6 of this size.
         seed (int): Not negative. Scene ``i`` depends on seed, size and ``i`` only.
     """
 

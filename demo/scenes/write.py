@@ -27,7 +27,7 @@ from .compose import MAX_ITEMS, Scene, compose_scene
 from .formats import ITEM_CLASSES, SCENE_CLASSES, coco_annotation, label_map
 from .settings import SceneSettings
 
-# Scenes of the same settings but another format are made again.
+# Scenes in an older format are written again.
 _FORMAT = 1
 _SOURCE_SPLITS = {'train': 'train', 'val': 'test'}
 _DEFAULT = SceneSettings()
@@ -38,24 +38,24 @@ def prepare_fashion_scenes(
     settings: SceneSettings = _DEFAULT,
     source_dir: str | Path | None = None,
 ) -> Path:
-    """Make the scenes, unless those of the same settings are there.
+    """Write the scenes, unless they exist with the same settings.
 
-    They are made beside ``out_dir`` and renamed once whole; scenes of other
+    They are written next to ``out_dir`` and renamed when complete. Scenes with other
     settings are replaced.
 
     Args:
-        out_dir: Folder to make.
+        out_dir: Folder to create.
         settings: Counts, size and seed.
-        source_dir: Folder with the unpacked idx files of Fashion-MNIST. Defaults
-            to the images that the repository carries.
+        source_dir: Folder with the unpacked idx files of Fashion-MNIST. Defaults to the
+            images in the repository.
 
     Returns:
         Path: ``out_dir``.
 
     Raises:
-        DataError: The source is absent or damaged, or ``out_dir`` holds anything
+        DataError: The source is missing or damaged, or ``out_dir`` contains anything
             but scenes.
-        DependencyError: pycocotools is absent.
+        DependencyError: pycocotools is not installed.
     """
     out_dir = Path(out_dir)
     source = _read_source(source_dir)
@@ -90,18 +90,18 @@ def _read_source(source_dir: str | Path | None) -> dict[str, tuple]:
 
 
 def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
-    """Whether the folder holds these scenes.
+    """Whether the folder contains these scenes.
 
     Raises:
-        DataError: It holds something else, which must not be replaced.
+        DataError: It contains something else, which must not be replaced.
     """
     stamp = out_dir / 'scenes.json'
     if stamp.is_file():
         return json.loads(stamp.read_text(encoding='utf-8')) == summary
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise DataError(
-            f'{out_dir} is no folder of scenes (it has no scenes.json): give a new or '
-            'an empty folder.'
+            f'{out_dir} is not a folder of scenes (it has no scenes.json): give a new '
+            'or an empty folder.'
         )
     return False
 
@@ -153,7 +153,7 @@ def _scene(
     images: np.ndarray,
     labels: np.ndarray,
 ) -> Scene:
-    """Scene ``number`` of a split: an item comes back only when all were used."""
+    """Scene ``number`` of a split. An item is reused only after all items were used."""
     part = list(_SOURCE_SPLITS).index(split)
     order = np.random.default_rng(mix_seed(settings.seed, part))
     deck = order.permutation(len(images))

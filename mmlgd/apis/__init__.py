@@ -1,5 +1,6 @@
 """What a person calls from Python."""
 
+from .catalogue import list_category_sets, list_students, list_teachers
 from .export import (
     export_backbone,
     export_backbone_onnx,
@@ -20,6 +21,9 @@ __all__ = [
     'export_classifier',
     'export_classifier_onnx',
     'extract_features',
+    'list_category_sets',
+    'list_students',
+    'list_teachers',
     'load_backbone',
     'teacher_features',
     'unlabeled_loader',

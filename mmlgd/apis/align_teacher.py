@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError
-from mmlgd.models.teachers import MMPretrainTeacher, OpenCLIPTeacher
+from mmlgd.models.teachers import OpenCLIPTeacher, ProjectedTeacher
 from mmlgd.models.teachers.alignment import LinearMap, RidgeAlignment, check_strengths
 from mmlgd.models.teachers.cosine_meter import CosineMeter
 from mmlgd.models.teachers.projection import normalisation_of
@@ -38,14 +38,14 @@ class Alignment:
     table: list[dict]
 
     def save(self, path: str | Path) -> None:
-        """Write what ``MMPretrainTeacher(projection=path)`` reads."""
+        """Write what the option ``projection`` of such a teacher reads."""
         with replace_file(path) as part:
             state = self.projection._asdict()
             torch.save(dict(state_dict=state, meta=self.meta), part)
 
 
 def align_teacher(
-    teacher: MMPretrainTeacher,
+    teacher: ProjectedTeacher,
     target: OpenCLIPTeacher,
     dataloader: dict,
     strengths: Sequence[float] = STRENGTHS,
@@ -62,10 +62,11 @@ def align_teacher(
     its mean and std. Works over ranks where a process group is there.
 
     Args:
-        teacher (MMPretrainTeacher): Without projection.
+        teacher (ProjectedTeacher): An ``MMPretrainTeacher`` or a ``TIMMTeacher``, without
+            projection.
         target (OpenCLIPTeacher): Its unit image embeddings are the targets.
         dataloader (dict): Config of a data loader of uint8 BGR crops of one size, as
-            large as the larger model wants. ``sampler`` and ``drop_last`` are set here.
+            large as the larger model requires. ``sampler`` and ``drop_last`` are set here.
         strengths (Sequence[float]): Candidates. Defaults to :data:`STRENGTHS`.
         held_out (float): Share of the images to hold out, in (0, 1). Defaults to 0.05.
         num_images (int, optional): How many images to draw, held-out ones included.
@@ -108,8 +109,8 @@ def align_teacher(
     return Alignment(LinearMap(*(part.cpu() for part in maps[best])), meta, table)
 
 
-def _origin(teacher: MMPretrainTeacher, target: OpenCLIPTeacher) -> dict:
-    """What ``MMPretrainTeacher`` compares itself with when it loads the projection."""
+def _origin(teacher: ProjectedTeacher, target: OpenCLIPTeacher) -> dict:
+    """What a teacher compares itself with when it loads the projection."""
     return dict(
         mmlgd_version=__version__,
         aligned_teacher=teacher.feature_identity,
@@ -121,7 +122,7 @@ def _origin(teacher: MMPretrainTeacher, target: OpenCLIPTeacher) -> dict:
 def _feed(
     sums: RidgeAlignment | CosineMeter,
     loader: Iterable[dict],
-    teacher: MMPretrainTeacher,
+    teacher: ProjectedTeacher,
     target: OpenCLIPTeacher,
     what: str,
 ) -> None:
@@ -135,14 +136,14 @@ def _feed(
     sums.reduce()
 
 
-def _check_models(teacher: MMPretrainTeacher, target: OpenCLIPTeacher) -> None:
-    for name, model, kind in (
-        ('teacher', teacher, MMPretrainTeacher),
-        ('target', target, OpenCLIPTeacher),
+def _check_models(teacher: ProjectedTeacher, target: OpenCLIPTeacher) -> None:
+    for name, model, kind, wanted in (
+        ('teacher', teacher, ProjectedTeacher, 'MMPretrainTeacher or a TIMMTeacher'),
+        ('target', target, OpenCLIPTeacher, 'OpenCLIPTeacher'),
     ):
         if not isinstance(model, kind):
             raise ConfigError(
-                f'{name} is a {type(model).__name__}, but must be a {kind.__name__}.'
+                f'{name} is a {type(model).__name__}, but must be an {wanted}.'
             )
     if teacher.projection is not None:
         raise ConfigError(

@@ -1,14 +1,14 @@
-"""The images that a projection is fitted to, as each of two models wants them."""
+"""The images that a projection is fitted to, preprocessed for each of two models."""
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.resizing import resize_images
 from mmlgd.models.teachers import BaseTeacher
 from mmlgd.registry import DATASETS
 from mmlgd.utils.checks import check_in_range
@@ -87,12 +87,7 @@ def view_of(images: Tensor, teacher: BaseTeacher) -> Tensor:
     Returns:
         Tensor: (B, 3, image_size, image_size) float32, RGB, normalised.
     """
-    pixels = images.flip(1).float()
-    size = (teacher.image_size, teacher.image_size)
-    if tuple(pixels.shape[-2:]) != size:
-        pixels = F.interpolate(
-            pixels, size, mode='bilinear', align_corners=False, antialias=True
-        )
+    pixels = resize_images(images.flip(1).float(), teacher.image_size)
     mean = pixels.new_tensor(teacher.image_mean).view(3, 1, 1)
     std = pixels.new_tensor(teacher.image_std).view(3, 1, 1)
     return (pixels - mean) / std

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError, DataError
-from mmlgd.models.pooled_features import kind_of, last_of
+from mmlgd.models.pooled_features import last_of, output_kind
 from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
@@ -54,7 +54,7 @@ def extract_features(
         labels += [_label(sample) for sample in batch['data_samples']]
         inputs = data_preprocessor(batch)['inputs']
         outputs = backbone(inputs)
-        kind = kind or kind_of(outputs, inputs, backbone)
+        kind = kind or output_kind(outputs, inputs, backbone)
         features.append(_pool(last_of(outputs), kind).float().cpu())
     for module, training in modes:
         module.training = training

@@ -16,7 +16,7 @@ CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
 def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarray]:
-    """Read one picture or many, one at a time.
+    """Read one image or many, one at a time.
 
     Taken, alone or mixed in a list, tuple or generator:
 
@@ -40,7 +40,7 @@ def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarr
         np.ndarray: uint8 (H, W, 3), BGR, contiguous.
 
     Raises:
-        ConfigError: An unknown channel order, or a value that is not a picture.
+        ConfigError: An unknown channel order, or a value that is not an image.
         DataError: A file is absent, empty, truncated or not an image; an array or tensor
             has a type or shape that is not an image's.
     """
@@ -69,7 +69,7 @@ def _is_single(images: object) -> bool:
         return True
     if not isinstance(images, Iterable) or isinstance(images, (dict, set, frozenset)):
         raise ConfigError(
-            f'a {type(images).__name__} is not a picture; give a path, an array, a PIL '
+            f'a {type(images).__name__} is not an image; give a path, an array, a PIL '
             'image, or a list of them.'
         )
     return False
@@ -86,15 +86,14 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
         yield from _from_tensor(image, name)
     elif isinstance(image, np.ndarray):
         # numpy crashes on a np.matrix that is given a third axis.
-        image = np.asarray(image)
-        several = image.ndim == 4
-        for each in image if several else [image]:
+        array: np.ndarray = np.asarray(image)
+        for each in array if array.ndim == 4 else [array]:
             yield _from_array(each, order, name)
     elif hasattr(image, 'read'):
         yield _from_stream(image, name)
     else:
         raise ConfigError(
-            f'{name} is a {type(image).__name__}, not a picture; give a path, an array, a '
+            f'{name} is a {type(image).__name__}, not an image; give a path, an array, a '
             'PIL image, bytes or a file object.'
         )
 
@@ -104,7 +103,7 @@ def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
     is_address = '://' in path
     path = path if is_address or '\0' in path else os.path.expanduser(path)
     if not is_address and ('\0' in path or not os.path.exists(path)):
-        raise DataError(f'There is no picture {path!r}; check the path.')
+        raise DataError(f'There is no image file {path!r}; check the path.')
     is_folder = not is_address and os.path.isdir(path)
     for each in list_images(path) if is_folder else [path]:
         try:
@@ -114,7 +113,7 @@ def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
         except Exception as error:  # an address of an unknown kind, a library missing
             raise DataError(
                 f'{each} cannot be read ({error}); check the address, or save the '
-                'picture and give its path.'
+                'image and give its path.'
             ) from error
         yield decode(data, each)
 
@@ -156,29 +155,29 @@ def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
 def _from_tensor(tensor: torch.Tensor, name: str) -> Iterator[np.ndarray]:
     if tensor.dtype != torch.uint8 or tensor.dim() not in (3, 4):
         raise DataError(
-            f'{name} is a tensor {tensor.dtype} {tuple(tensor.shape)}; pictures are uint8 '
+            f'{name} is a tensor {tensor.dtype} {tuple(tensor.shape)}; images are uint8 '
             '(3, H, W) or (B, 3, H, W), RGB: (255 * x).round().to(torch.uint8) for values '
             'of 0 to 1.'
         )
     batch = tensor if tensor.dim() == 4 else tensor[None]
     try:
-        pictures = batch.permute(0, 2, 3, 1).cpu().numpy()
+        images = batch.permute(0, 2, 3, 1).cpu().numpy()
     except Exception as error:  # sparse, or on the device 'meta'
         raise DataError(f'{name} is a tensor without plain values: {error}') from error
-    for each in pictures:
+    for each in images:
         yield _from_array(each, 'rgb', name)
 
 
 def _from_array(array: np.ndarray, order: str, name: str) -> np.ndarray:
     if array.dtype != np.uint8:
         raise DataError(
-            f'{name} is an array of {array.dtype}; pictures are uint8, 0 to 255: '
+            f'{name} is an array of {array.dtype}; images are uint8, 0 to 255: '
             "(255 * x).round().astype('uint8') for values of 0 to 1."
         )
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[2] not in (1, 3, 4) or not planes.size:
         raise DataError(
-            f'{name} has the shape {array.shape}, but a picture is (H, W), (H, W, 1), '
+            f'{name} has the shape {array.shape}, but an image is (H, W), (H, W, 1), '
             '(H, W, 3) or (H, W, 4).'
         )
     if planes.shape[2] == 1:

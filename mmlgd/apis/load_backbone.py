@@ -46,7 +46,9 @@ def load_backbone(
         module = build_backbone(record, **overrides)
     else:
         module = _build(dict(backbone, **overrides))
-    load_exactly(module, contents['state_dict'], 'backbone.', checkpoint)
+    # With fewer maps, a network of timm is built up to the last of them.
+    is_shorter = 'out_indices' in overrides
+    load_exactly(module, contents['state_dict'], 'backbone.', checkpoint, is_shorter)
     module.eval()
     return module
 

@@ -1,4 +1,4 @@
-"""The test pipeline that a checkpoint carries, for pictures of any size."""
+"""The test pipeline that a checkpoint carries, for images of any size."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from mmlgd.utils.stored_config import building, trusted_config
 
 
 class StoredPipeline:
-    """What becomes of a picture (H, W, 3), uint8 and BGR, before it is normalised.
+    """Steps that prepare an image (H, W, 3), uint8 BGR, before normalisation.
 
     The steps are those that the run was tested with. Where those leave the size as it
-    is, as for a dataset of one size, pictures are resized to the student's first.
+    is, as for a dataset of one size, images are resized to the student's first.
     """
 
     def __init__(self, record: CheckpointMeta) -> None:
@@ -56,7 +56,7 @@ class StoredPipeline:
             raise
         except Exception as error:  # OpenCV's and Pillow's on absurd sizes
             raise DataError(
-                f'A picture of {image.shape[1]}x{image.shape[0]} pixels cannot be '
+                f'An image of {image.shape[1]}x{image.shape[0]} pixels cannot be '
                 f'processed by the test pipeline: {error}'
             ) from error
 

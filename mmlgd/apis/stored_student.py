@@ -56,6 +56,7 @@ def stored_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.M
             backbone,
             embed_dims,
             image_size=size,
+            student_size=record.student_size,
             data_preprocessor=preprocessor,
             **parts,
         )
@@ -97,7 +98,7 @@ def stored_teacher(
     wanted, found = record.teacher, model.identity
     if wanted is not None and not same_identity(wanted, found):
         raise BankError(
-            f'{record.path} was distilled from {wanted}, but the teacher at hand is '
+            f'{record.path} was distilled from {wanted}, but the given teacher is '
             f'{found}, whose text embeddings do not belong to this student; pass '
             f'teacher=dict(...) with those weights.{explain_difference(wanted, found)}'
         )

@@ -119,7 +119,7 @@ class ZeroShotClassifier:
         """Probabilities of all names.
 
         Args:
-            images (object): One picture or many, as
+            images (object): One image or many, as
                 :func:`~mmlgd.apis.images.iter_images` takes them (paths, folders,
                 addresses, bytes, file objects, PIL images, uint8 arrays and tensors);
                 or a float tensor of normalised images (B, 3, H, W).
@@ -130,12 +130,12 @@ class ZeroShotClassifier:
 
         Returns:
             torch.Tensor: (B, C) float32 on the CPU, the softmax of the similarities at
-            the student's temperature, in the order of the images. A single picture is a
+            the student's temperature, in the order of the images. A single image is a
             B of 1; none at all, as of an empty list, a B of 0.
 
         Raises:
             DataError: A file is absent, empty or not an image, or an array not one.
-            ConfigError: A batch size below 1, or something that is not a picture.
+            ConfigError: A batch size below 1, or something that is not an image.
         """
         check_count('batch_size', batch_size, 1)
         if isinstance(images, torch.Tensor) and images.is_floating_point():
@@ -163,7 +163,7 @@ class ZeroShotClassifier:
 
         Returns:
             list[list[tuple[str, float]]]: For each image its best names with
-            their probabilities, best first. A single picture gives a list of one, an
+            their probabilities, best first. A single image gives a list of one, an
             empty list an empty one.
 
         Raises:
@@ -183,7 +183,7 @@ class ZeroShotClassifier:
     def _read(
         self, images: Iterator[np.ndarray], batch_size: int
     ) -> Iterator[torch.Tensor]:
-        """Normalised batches (B, 3, H, W) of pictures."""
+        """Normalised batches (B, 3, H, W) of images."""
         while batch := [self._pipeline(image) for image in islice(images, batch_size)]:
             inputs = dict(inputs=torch.stack(batch))
             yield self.student.data_preprocessor(inputs)['inputs']

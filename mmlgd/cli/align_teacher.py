@@ -2,12 +2,12 @@
 
     mmlgd align-teacher configs/alignment/mocov3-r50.py
 
-The config has `teacher` (an MMPretrainTeacher without projection), `target` (an
-OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model wants) and,
-if wanted, `alignment` (strengths, held_out, num_images, seed). The projection is fitted
-in closed form; its strength is chosen by the mean cosine on held-out images. Prints a
-table; writes the projection, and a JSON beside it. Use it as
-`teacher=dict(type='MMPretrainTeacher', ..., projection=FILE, text_encoder=...)`.
+The config has `teacher` (an MMPretrainTeacher or a TIMMTeacher, without projection),
+`target` (an OpenCLIPTeacher), `dataloader` (unlabeled crops as large as the larger model
+requires) and, if wanted, `alignment` (strengths, held_out, num_images, seed). The
+projection is fitted in closed form; its strength is chosen by the mean cosine on held-out
+images. Prints a table; writes the projection and a JSON file next to it. Use it as
+`teacher=dict(..., projection=FILE, text_encoder=...)`.
 """
 
 import argparse
@@ -39,14 +39,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='what starts the ranks',
+        help='how the ranks are started',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def start_ranks(cfg: 'Config') -> None:
-    """Join the process group, where a launcher started this process."""
+    """Join the process group if a launcher started this process."""
     from mmengine.dist import init_dist, is_distributed
 
     from mmlgd.utils.launch import set_up_distributed
@@ -77,10 +77,10 @@ def print_table(result: 'Alignment') -> None:
     """Print the mean cosine on the held-out images for each strength."""
     meta = result.meta
     print(f'{meta["aligned_teacher"]} -> {meta["alignment_target"]}')
-    print(f'{meta["num_images"]} images fitted to, {meta["num_held_out"]} held out')
+    print(f'{meta["num_images"]} images for the fit,  {meta["num_held_out"]} held out')
     print(f'\n{"strength":<12}held-out cosine')
     for row in result.table:
-        mark = '  <- taken' if row['strength'] == meta['strength'] else ''
+        mark = '  <- chosen' if row['strength'] == meta['strength'] else ''
         print(f'{row["strength"]:<12g}{row["held_out_cosine"]:.4f}{mark}')
     print(f'{"(constant)":<12}{meta["constant_cosine"]:.4f}\n')
 

@@ -3,9 +3,9 @@
     mmlgd build-bags configs/baselines/bingo_r50_r18.py \
         --out data/imagenet/bags_rn50.pth
 
-The config's teacher embeds the images of its train_dataloader, with the pipeline of its
-val_dataloader; neighbours are exact. Prints a JSON summary. Training reads the file
-through `BagPairs`, and refuses it for other images or another teacher.
+The config's teacher embeds the images of its train_dataloader with the pipeline of its
+val_dataloader. Neighbours are exact. Prints a JSON summary. Training reads the file
+through `BagPairs`, which refuses it for other images or another teacher.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='distillation config file')
     parser.add_argument('--out', required=True, help='bag file to write')
     parser.add_argument(
-        '--k', type=int, default=5, help='images in a bag; default %(default)s'
+        '--k', type=int, default=5, help='neighbours in a bag; default %(default)s'
     )
     parser.add_argument('--device', help='default: the GPU, if there is one')
     add_config_options(parser)
@@ -41,11 +41,11 @@ def build(args: argparse.Namespace) -> tuple['Bags', dict]:
     """Embed the images and find their neighbours.
 
     Returns:
-        tuple[Bags, dict]: The bags, and numbers for the summary.
+        tuple[Bags, dict]: The bags, and statistics for the summary.
 
     Raises:
-        ConfigError: The config has no teacher, ``k`` does not fit its images, or the
-            file cannot be written.
+        ConfigError: The config has no teacher, ``k`` is out of range for the number of
+            images, or the file cannot be written.
     """
     from mmengine.device import get_device
     from mmengine.registry import init_default_scope
@@ -71,12 +71,12 @@ def build(args: argparse.Namespace) -> tuple['Bags', dict]:
     init_default_scope('mmlgd')
     check_annotation_files(cfg, ['train_dataloader'])
     loader = unlabeled_loader(cfg)
-    # Before the images are embedded, which takes long.
+    # Checked before the images are embedded, which takes long.
     check_neighbour_count(args.k, len(loader.dataset))
     teacher = MODELS.build(cfg.model.teacher)
     features = teacher_features(teacher, loader, device).to(device)
     neighbours = nearest_neighbours(features, args.k)
-    # Of all pairs, as a measure of how much nearer the neighbours are.
+    # Mean over all pairs, to compare the similarity of the neighbours with.
     mean = features.mean(dim=0)
     found = (features[neighbours[:, 0].to(device).long()] * features).sum(dim=1)
     numbers = dict(

@@ -3,12 +3,12 @@
     mmlgd build-stored-views configs/lgd/r50_mbv3.py --views 10 \
         --out data/imagenet/views_rn50
 
-The images, transforms, views' seed and teacher are those of the config; batch size
-and workers are its train_dataloader's. A build that was killed resumes at the shard it
-was writing when the same command is given again, and a larger --views, or more images, extend a
-store. Several processes share the work: those of a launcher (`torchrun
+Images, transforms, the seed of the views and the teacher are those of the config; batch
+size and workers are those of its train_dataloader. The same command resumes a build that
+was killed, at the shard that it was writing. A larger --views or more images extend a
+store. Several processes can share the work: the ranks of a launcher (`torchrun
 --nproc_per_node 8 tools/build_stored_views.py ... --launcher pytorch`), and machines
-with --part 1/2 and --part 2/2; whichever ends last finishes the store.
+with --part 1/2 and --part 2/2; the last one to end finishes the store.
 
 --verify compares the shards with their checksums and computes some views again. Prints
 a JSON summary. Training reads the folder through `StoredViews` and `StoredTeacher`.
@@ -45,27 +45,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dtype',
         choices=EMBEDDING_DTYPES,
-        help="of the embeddings; default: the store's where there is one, else float16",
+        help='dtype of the embeddings; default: that of an existing store, else float16',
     )
     parser.add_argument(
         '--shard-size',
         type=int,
-        help="rows of a file; default: the store's where there is one, else 8192",
+        help='rows in a file; default: that of an existing store, else 8192',
     )
     parser.add_argument(
         '--part',
         default='1/1',
         metavar='I/N',
-        help='which of N machines this is, from 1; each with as many ranks',
+        help='number I, from 1, of this machine out of N; all with the same number of ranks',
     )
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='what starts the ranks',
+        help='how the ranks are started',
     )
     parser.add_argument(
-        '--device', help='default: the GPU of the rank, or the CPU where there is none'
+        '--device', help='default: the GPU of the rank, or the CPU if there is none'
     )
     parser.add_argument(
         '--verify',
@@ -85,7 +85,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
-    """Number of this process, from 0, and of all processes on all machines.
+    """Index of this process, from 0, and number of processes over all machines.
 
     Raises:
         ConfigError: ``part`` is not I/N with I from 1 to N.
@@ -99,7 +99,7 @@ def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
 
 
 def read_layout(args: argparse.Namespace) -> tuple[str, int]:
-    """Type of the embeddings and rows of a shard, as wished or as they are."""
+    """Dtype of the embeddings and rows in a shard: as given, else those of the store."""
     dtype, shard_size = 'float16', 8192
     if (args.out / FILE_NAME).is_file():
         manifest = Manifest.read(args.out)
@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     """Build or verify a store.
 
     Returns:
-        int: 1 where verifying found a fault, else 0.
+        int: 1 if verification found a fault, else 0.
     """
     args, start = parse_args(argv), time.perf_counter()
     if args.verify is None:

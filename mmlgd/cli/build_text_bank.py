@@ -1,7 +1,7 @@
-"""Write a textual semantics bank, for training where there is no text encoder.
+"""Write a textual semantics bank, for training without a text encoder.
 
-Give either a distillation config, or a teacher and the category names; options
-override the config. Training then reads the file through
+Give a distillation config, or a teacher and the category names. Options override the
+config. Training then reads the file through
 ``custom_hooks=[dict(type='SemanticsBankHook', bank_file=FILE)]``.
 """
 
@@ -24,19 +24,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--categories',
         nargs='+',
-        help='a built-in set, a file of names (.txt, .json, .yaml), or two and more names',
+        help='a built-in set, a file of names (.txt, .json, .yaml), or two or more names',
     )
     parser.add_argument(
         '--templates',
         nargs='+',
-        help='a built-in set, a file, or two and more templates with one {} each',
+        help='a built-in set, a file, or two or more templates with one {} each',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def _override(part: dict, **options: object) -> dict:
-    """Lay the options that were given over a part of the config."""
+    """Return a part of the config, with the given options replaced."""
     given = {name: value for name, value in options.items() if value is not None}
     return {**part, **given}
 
@@ -49,9 +49,9 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
     """Return the configs of the teacher and of the bank.
 
     Raises:
-        ConfigError: Neither config nor options say what to build.
+        ConfigError: Neither the config nor the options define what to build.
     """
-    # Imports torch, which --help need not wait for.
+    # Imported here, since --help need not wait for torch.
     from mmlgd.utils.run_config import read_config
 
     teacher, bank = dict(type='OpenCLIPTeacher'), dict(type='TextualSemanticsBank')
@@ -71,13 +71,13 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
     )
     if not args.config and ('model_name' not in teacher or 'categories' not in bank):
         raise ConfigError(
-            'Say what to build: a distillation config, or --model-name (with '
-            '--pretrained) and --categories.'
+            'Give a distillation config, or --model-name (with --pretrained) and '
+            '--categories.'
         )
     if not args.config and 'pretrained' not in teacher:
         raise ConfigError(
             f'--model-name {args.model_name} needs --pretrained (an open_clip tag or a '
-            'weight file): names embedded by random weights would mean nothing.'
+            'weight file): embeddings of names from random weights are meaningless.'
         )
     return teacher, bank
 

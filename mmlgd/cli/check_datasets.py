@@ -1,16 +1,17 @@
-"""Show which datasets are there, what is missing, and how to get it.
+"""List the datasets that are present, what is missing, and how to get it.
 
     mmlgd check-datasets            # all of them
     mmlgd check-datasets coco lvis_v1
 
-The exit code is 1 when a set that was asked for by name is not ready. The same
-goes to a JSON file.
+The exit code is 1 if a dataset given by name is not ready. The report is also written to
+a JSON file.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mmlgd.datasets.check import DatasetReport, check_dataset
@@ -31,28 +32,31 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='append',
         default=[],
         metavar='NAME=DIR',
-        help='where one set lies, if not in its usual folder of --data-root',
+        help='folder of one dataset, if it is not the usual one in --data-root',
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/check_datasets.json'), help='JSON'
+        '--out',
+        type=Path,
+        default=Path('work_dirs/check_datasets.json'),
+        help='JSON report; default %(default)s',
     )
     return parser.parse_args(argv)
 
 
 def folders(args: argparse.Namespace) -> dict[str, Path]:
-    """Where each set is looked for.
+    """Folder in which each dataset is expected.
 
     Raises:
-        ConfigError: If a name is not known, or its folder is not given.
+        ConfigError: A name is unknown, or ``--folder`` gives no folder for it.
     """
     given = dict(option.partition('=')[::2] for option in args.folder)
     for name in (*args.names, *given):
         if name not in EXPECTED:
             raise ConfigError(
-                f'No dataset is called {name!r}: choose from {", ".join(EXPECTED)}.'
+                f'Unknown dataset {name!r}: choose from {", ".join(EXPECTED)}.'
             )
         if name in given and not given[name]:
-            raise ConfigError(f'--folder {name} names no folder: write {name}=DIR.')
+            raise ConfigError(f'--folder {name} gives no folder: write {name}=DIR.')
     return {
         name: Path(given.get(name) or args.data_root / EXPECTED[name].folder)
         for name in args.names or EXPECTED
@@ -76,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, folder in folders(args).items():
         reports.append(check_dataset(name, folder))
         print_report(reports[-1])
-    content = json.dumps([report.as_dict() for report in reports], indent=2)
+    content = json.dumps([asdict(report) for report in reports], indent=2)
     write_atomically(args.out, content + '\n')
     print(f'written to {args.out}')
     if args.names and any(report.status != 'ready' for report in reports):

@@ -1,10 +1,10 @@
-"""Print the environment: paste it into a report about a problem."""
+"""Print the versions of the environment, for bug reports."""
 
 import argparse
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print a line for each fact."""
+    """Print one line for each entry."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     # Imported late: it imports torch.
     from mmlgd.utils.collect_env import collect_env

@@ -1,4 +1,4 @@
-"""``mmlgd export``: a student in the format of another program."""
+"""``mmlgd export``: export a student to another library or runtime."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ _CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; ``args.options`` are the format's own options."""
+    """Parse the command line; ``args.options`` holds the options of the format."""
     parser = argparse.ArgumentParser(
         description='Export a backbone, or a zero-shot classifier. --format NAME --help '
         'lists the options of a format.',
@@ -60,7 +60,7 @@ def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='uint8',
         choices=INPUT_TYPES,
-        help='take images of 0 to 255 in this type and normalise within the graph',
+        help='accept images from 0 to 255 in this dtype, and normalise them in the graph',
     )
     backbone = parser.add_argument_group('backbone')
     backbone.add_argument('--out-indices', type=int, nargs='+', help='feature maps')
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     wrong = sorted(set(given) - set(allowed))
     if wrong:
         option = wrong[0].replace('_', '-')
-        raise ConfigError(f'--{option} does not go with --part {part}; omit it.')
+        raise ConfigError(f'--{option} cannot be used with --part {part}; omit it.')
     export: Callable = export_backbone if part == 'backbone' else export_classifier
     done = export(
         args.checkpoint,
@@ -101,7 +101,13 @@ def main(argv: list[str] | None = None) -> None:
         **args.options,
     )
     if done.difference is None:
-        checked = f'It was not checked: what runs {args.format} is not installed.'
+        checked = (
+            f'Its outputs were not checked: the library that runs {args.format} is not '
+            'installed.'
+        )
     else:
-        checked = f'It differs from the student by {done.difference:.1e} at most.'
-    print(f'Wrote {done.path} for {args.format}. {checked} Use it so:\n{done.usage}')
+        checked = (
+            'Its outputs differ from those of the student by '
+            f'{done.difference:.1e} at most.'
+        )
+    print(f'Wrote {done.path} for {args.format}. {checked} Usage:\n{done.usage}')

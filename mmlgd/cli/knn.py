@@ -3,10 +3,10 @@
     mmlgd knn \
         configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth
 
-Of the config, the labelled training images and the test images are used, both with the
-test pipeline; their classes are matched by name. Backbone, mean and std are the
-checkpoint's. Prints a table of accuracies, over all images (top1, top5) and as the mean of
-the classes (balanced); writes a JSON.
+The labelled training images and the test images of the config are used, both with the
+test pipeline; their classes are matched by name. Backbone, mean and std are those of the
+checkpoint. Prints a table of accuracies, over all images (top1, top5) and averaged over
+the classes (balanced), and writes it to a JSON file.
 """
 
 import argparse
@@ -25,10 +25,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config with labelled datasets')
     parser.add_argument('checkpoint', help='training checkpoint, or backbone.pth')
     parser.add_argument(
-        '--k', type=int, nargs='+', default=[20], help='neighbours; default 20'
+        '--k',
+        type=int,
+        nargs='+',
+        default=[20],
+        help='number of neighbours; default 20',
     )
     parser.add_argument(
-        '--temperature', type=float, default=0.07, help='of the votes; default 0.07'
+        '--temperature', type=float, default=0.07, help='of the softmax; default 0.07'
     )
     parser.add_argument('--out', help='JSON; default work_dirs/CONFIG/knn.json')
     parser.add_argument('--device', help='default: the GPU, if there is one')
@@ -37,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def evaluate(args: argparse.Namespace) -> dict:
-    """Extract the features and classify them, for every k."""
+    """Extract the features and classify them for every k."""
     # Imported here, since --help need not wait for torch.
     import torch
     from mmengine.device import get_device
@@ -68,7 +72,7 @@ def evaluate(args: argparse.Namespace) -> dict:
     for k in args.k:
         scores = weighted_knn(*tensors, num_classes, k, args.temperature).cpu()
         ranks = label_ranks(scores, targets)
-        # A class without a vote is no hit, whatever its rank.
+        # A class without a vote is not a hit, whatever its rank.
         ranks[scores.gather(1, targets[:, None])[:, 0] == 0] = num_classes
         row = dict(k=k, **summarize(targets, ranks == 0, num_classes))
         if num_classes >= 5:

@@ -1,4 +1,4 @@
-"""The ``mmlgd`` command: finds the subcommand and hands it the rest of the line."""
+"""The ``mmlgd`` command: dispatches to the subcommands."""
 
 import sys
 from importlib import import_module
@@ -7,7 +7,7 @@ from mmlgd.utils.suggest import suggest
 from mmlgd.utils.tool import run_tool
 from mmlgd.version import __version__
 
-#: Subcommand: its module, which has ``main(argv)``, and what it does.
+#: Subcommand to its module, which has ``main(argv)``, and its description.
 COMMANDS = {
     'train': ('mmlgd.cli.train', 'train any config'),
     'test': ('mmlgd.cli.test', 'test a checkpoint of any config'),
@@ -15,7 +15,7 @@ COMMANDS = {
     'knn': ('mmlgd.cli.knn', 'classify by nearest neighbours of frozen features'),
     'align-teacher': (
         'mmlgd.cli.align_teacher',
-        'give a teacher without text a projection into a CLIP space',
+        'fit the projection of a teacher without text into a CLIP space',
     ),
     'build-text-bank': (
         'mmlgd.cli.build_text_bank',
@@ -26,11 +26,15 @@ COMMANDS = {
         'mmlgd.cli.build_stored_views',
         'store augmented views with their teacher embeddings, or verify them',
     ),
+    'teacher-temperature': (
+        'mmlgd.cli.teacher_temperature',
+        'compare temperatures of a teacher on unlabeled images',
+    ),
     'check-datasets': (
         'mmlgd.cli.check_datasets',
-        'show which datasets are there and how to get the others',
+        'list the datasets that are present and how to get the others',
     ),
-    'collect-env': ('mmlgd.cli.collect_env', 'print the environment, for a report'),
+    'collect-env': ('mmlgd.cli.collect_env', 'print the environment, for bug reports'),
 }
 
 
@@ -50,9 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     if name not in COMMANDS:
         hint = suggest(name, COMMANDS)
-        print(
-            f'mmlgd: there is no command {name!r}.{hint}\n{_usage()}', file=sys.stderr
-        )
+        print(f'mmlgd: unknown command {name!r}.{hint}\n{_usage()}', file=sys.stderr)
         sys.exit(2)
     # For the usage lines of argparse.
     sys.argv[0] = f'mmlgd {name}'

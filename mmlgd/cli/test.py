@@ -17,9 +17,9 @@ from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
-#: How each library draws: its hook with the hook's switches, and its visualizer.
-#: `{}` is the folder; mmseg's hook has no folder of its own and draws where its
-#: visualizer stores.
+#: For each library, the hook that draws predictions and the visualizer it draws with.
+#: `{}` is replaced by the folder. mmseg's hook has no folder option and draws into the
+#: folder of its visualizer.
 _DRAWING = {
     'mmpretrain': (
         dict(
@@ -48,62 +48,63 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'segmentation.'
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file or address')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
     parser.add_argument('--out', help='write the predictions to this .pkl file')
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
-def library_of(cfg: Config) -> str:
-    """Name the library whose hooks and metrics suit the model's predictions.
+def prediction_library(cfg: Config) -> str:
+    """Library whose visualization hooks and metrics fit the model's predictions.
 
-    A distiller of mmlgd predicts mmpretrain's data samples.
+    A distiller of mmlgd predicts data samples of mmpretrain.
 
     Raises:
-        ConfigError: The model is of none of the known libraries.
+        ConfigError: The model belongs to none of the supported libraries.
     """
     name, prefix = class_name(cfg.model.type), scope_of(cfg.model.type)
     scope = cfg.model.get('_scope_') or prefix or cfg.get('default_scope', 'mmengine')
     library = 'mmpretrain' if scope == 'mmlgd' else scope
     if library not in _DRAWING:
         raise ConfigError(
-            f'--out and --show-dir know predictions of mmlgd, {", ".join(_DRAWING)}, '
-            f'but the model {name} is of {scope!r}; set default_scope or model._scope_.'
+            f'--out and --show-dir support models of mmlgd, {", ".join(_DRAWING)}, but '
+            f'the model {name} is of {scope!r}; set default_scope or model._scope_.'
         )
     return library
 
 
-def _name(type_: Any) -> str:
-    """Name of a class without its scope, and of our hook, its base's."""
+def _base_name(type_: Any) -> str:
+    """Class name without scope; for our visualization hook, that of its base class."""
     return class_name(type_).removeprefix('TrueColor')
 
 
-def _over(old: dict | None, new: dict, folder: str) -> dict:
-    """Lay ``new`` over ``old``, or over nothing if ``old`` is of another type."""
-    kept = old if old and _name(old.get('type', '')) == _name(new['type']) else {}
+def _merge(old: dict | None, new: dict, folder: str) -> dict:
+    """Update ``old`` with ``new``; drop ``old`` if it is of another type."""
+    is_same = old and _base_name(old.get('type', '')) == _base_name(new['type'])
+    kept = old if is_same else {}
     values = {key: folder if value == '{}' else value for key, value in new.items()}
     return {**kept, **values}
 
 
-def draw_into(cfg: Config, folder: str) -> None:
-    """Switch on the drawing of predictions, whatever the config draws by itself.
+def enable_drawing(cfg: Config, folder: str) -> None:
+    """Enable the drawing of predictions, whatever the config sets.
 
     Args:
         cfg (Config): Changed in place: ``default_hooks.visualization``, ``visualizer``.
-        folder (str): Where the pictures go.
+        folder (str): Output folder of the images.
     """
-    hook, visualizer = _DRAWING[library_of(cfg)]
-    # mmdet joins a relative folder to its own log folder.
+    hook, visualizer = _DRAWING[prediction_library(cfg)]
+    # mmdet joins a relative folder to its log folder.
     folder = osp.abspath(folder)
     hooks = cfg.get('default_hooks') or {}
-    drawing = _over(hooks.get('visualization'), hook, folder)
+    drawing = _merge(hooks.get('visualization'), hook, folder)
     cfg.default_hooks = {**hooks, 'visualization': drawing}
-    # Without a backend, mmseg would store its drawings nowhere.
+    # Without a backend, mmseg does not store its drawings.
     backends = dict(vis_backends=[dict(type='LocalVisBackend')])
     cfg.visualizer = {
         **backends,
-        **_over(cfg.get('visualizer'), visualizer, folder),
+        **_merge(cfg.get('visualizer'), visualizer, folder),
     }
 
 
@@ -114,8 +115,8 @@ def dump_metric(cfg: Config, out: str) -> dict:
         ConfigError: ``out`` cannot be written, or is not a .pkl file.
     """
     check_output_file(out, '--out', ('.pkl', '.pickle'))
-    # mmdet's own omits the ground truth and compresses masks.
-    is_detection = library_of(cfg) == 'mmdet'
+    # mmdet's metric omits the ground truth and compresses masks.
+    is_detection = prediction_library(cfg) == 'mmdet'
     kind = 'mmdet.DumpDetResults' if is_detection else 'mmengine.DumpResults'
     return dict(type=kind, out_file_path=out)
 
@@ -126,16 +127,15 @@ def main(argv: list[str] | None = None) -> None:
     cfg = load_config(args, _NEEDED)
     if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
         raise CheckpointError(
-            f'Checkpoint {args.checkpoint!r} is not there; give the path of a .pth '
-            'file.'
+            f'Checkpoint {args.checkpoint!r} does not exist; give the path of a .pth file.'
         )
     cfg.load_from = args.checkpoint
-    # Schedules of mmdet and mmseg bring a val_cfg; without its dataset, the Runner
-    # would refuse the config, though nothing is validated here.
+    # Schedules of mmdet and mmseg define val_cfg. The Runner refuses it without a
+    # validation dataset, although nothing is validated here.
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.show_dir:
         check_output_folder(args.show_dir, '--show-dir')
-        draw_into(cfg, args.show_dir)
+        enable_drawing(cfg, args.show_dir)
     metric = dump_metric(cfg, args.out) if args.out else None
     check_run(cfg, ['test_dataloader'])
     runner = build_runner(cfg, ToolRunner)

@@ -28,20 +28,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from this checkpoint; without a value, or with `auto`, from the '
-        'last one in the work dir, if there is one',
+        help='resume from this checkpoint; without a value or with `auto`, from the '
+        'latest one in the work dir, if any',
     )
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='start a new run in a work dir that holds checkpoints of an earlier one; '
+        help='start a new run in a work dir that contains checkpoints of an earlier run; '
         'files of the same name are replaced',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (see README)'
     )
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not evaluate while training'
+        '--no-validate', action='store_true', help='disable validation during training'
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -52,23 +52,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--global-batch-size',
         type=int,
         metavar='N',
-        help='images an iteration over all ranks; each gets N / ranks',
+        help='images per iteration over all ranks; each rank gets N / ranks',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
 
 def use_amp(cfg: Config) -> None:
-    """Give the optimizer wrapper mixed precision, on whatever device there is.
+    """Replace the optimizer wrapper by one for mixed precision on any device.
 
     Raises:
-        ConfigError: The wrapper is of a kind that has no mixed-precision variant.
+        ConfigError: The wrapper has no mixed-precision variant.
     """
     kind = class_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise ConfigError(
             f'--amp replaces an OptimWrapper, but optim_wrapper.type is {kind!r}; '
-            'omit --amp and ask that class for mixed precision.'
+            'omit --amp and enable mixed precision in the config.'
         )
     cfg.optim_wrapper.type = 'mmlgd.AmpOptimWrapper'
 
@@ -84,7 +84,7 @@ def split_global_batch(cfg: Config, total: int, world_size: int) -> None:
         sizes = [str(size) for size in (below, below + world_size) if size > 0]
         raise ConfigError(
             f'--global-batch-size {total} cannot be split evenly over {world_size} '
-            f'rank(s); nearest sizes that can: {" and ".join(sizes)}.'
+            f'rank(s); nearest valid: {" and ".join(sizes)}.'
         )
     cfg.train_dataloader.batch_size = total // world_size
 
@@ -93,18 +93,18 @@ def use_auto_scale_lr(cfg: Config) -> None:
     """Let the Runner scale the learning rate to the total batch size.
 
     Raises:
-        ConfigError: The config does not say which batch size its rate is for.
+        ConfigError: The config does not define the batch size that its rate is for.
     """
     if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         raise ConfigError(
-            '--auto-scale-lr needs to know the batch size that the learning rate of '
-            'the config is meant for: set auto_scale_lr=dict(base_batch_size=...).'
+            '--auto-scale-lr needs the batch size that the learning rate of the config is '
+            'meant for: set auto_scale_lr=dict(base_batch_size=...).'
         )
     cfg.auto_scale_lr.enable = True
 
 
 def use_tensorboard(cfg: Config) -> None:
-    """Write scalars for TensorBoard, too, where it is installed.
+    """Add a TensorBoard backend if tensorboard is installed.
 
     ``visualizer=dict(vis_backends=[...])`` with a TensorboardVisBackend or with any
     backend other than LocalVisBackend is left as it is.
@@ -118,7 +118,7 @@ def use_tensorboard(cfg: Config) -> None:
 
 
 def apply_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Change the config as the command line says."""
+    """Apply the options of the command line to the config."""
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -129,7 +129,7 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
     resume = args.resume
-    if resume is None and cfg.get('resume'):  # the config asks for it
+    if resume is None and cfg.get('resume'):  # requested by the config
         resume = cfg.get('load_from') or 'auto'
     if resume is not None:
         set_resume(cfg, resume)

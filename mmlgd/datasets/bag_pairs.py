@@ -13,7 +13,7 @@ from .dataset_wrapper import DatasetWrapper
 
 @DATASETS.register_module()
 class BagPairs(DatasetWrapper):
-    """A dataset that gives with each image a positive, drawn from the image's bag.
+    """A dataset of pairs: an image and a positive drawn from the image's bag.
 
     The positive is drawn from torch's global generator, after the anchor's transforms.
     Within :class:`SeededViews` it is thus a function of (seed, view, image) like
@@ -26,17 +26,17 @@ class BagPairs(DatasetWrapper):
         dataset: The dataset to wrap, or its config; its items have one image as
             ``inputs``.
         bags: File written by tools/build_bags.py for these images.
-        separate_teacher_views: Whether the teacher gets views of its own, which
-            takes two more. Defaults to False: both models see the same.
+        separate_teacher_views: Whether the teacher gets two further views.
+            Defaults to False: both models see the same.
         lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
 
     Attributes:
         bags (Bags): Read by ``full_init``.
-        bags_path (str): Where from.
+        bags_path (str): The file.
 
     Raises:
         ConfigError: ``dataset`` has no length or no items.
-        DataError: The file is absent or broken, or was made of other images.
+        DataError: The file is absent or broken, or was made from other images.
 
     Source: arXiv 2107.01691, section 3.2.
     """
@@ -57,24 +57,23 @@ class BagPairs(DatasetWrapper):
         self.bags.check_images(self.bags_path, self.dataset)
 
     def get_data_info(self, index: int) -> dict:
-        """What the wrapped dataset knows about the anchor, before the pipeline."""
+        """Data info of the anchor in the wrapped dataset, before the pipeline."""
         return self.dataset.get_data_info(index)
 
     def __getitem__(self, index: int) -> dict:
         """The anchor's item, with a list of views as ``inputs``.
 
         Args:
-            index: Of the anchor, in [0, N).
+            index: Index of the anchor, in [0, N).
 
         Returns:
             dict: ``inputs`` is [anchor, positive], each (3, H, W); with
-            ``separate_teacher_views`` [anchor, positive, anchor,
-                positive], of which the
-            last two are the teacher's. Everything else is the anchor's.
+            ``separate_teacher_views`` [anchor, positive, anchor, positive], of which the
+            last two are the teacher's. All other entries are the anchor's.
         """
         item = self.dataset[index]
-        place = int(torch.randint(self.bags.k, ()))
-        positive = int(self.bags.neighbours[index, place])
+        position = int(torch.randint(self.bags.k, ()))
+        positive = int(self.bags.neighbours[index, position])
         views = [item['inputs'], self.dataset[positive]['inputs']]
         if self.separate_teacher_views:
             views += [self.dataset[one]['inputs'] for one in (index, positive)]

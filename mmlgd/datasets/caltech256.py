@@ -1,6 +1,6 @@
 """Caltech-256 on disk: its images by class.
 
-Class 257, "clutter", is no category and stays out. Files beside the numbered
+Class 257, "clutter", is not a category and is left out. Files beside the numbered
 images (the published archive has a few, in the folders of dog and spider) are not
 counted.
 """

@@ -58,6 +58,11 @@ def available_category_sets() -> list[str]:
     return _stems(_CATEGORY_DIR)
 
 
+def category_file(name: str) -> Path:
+    """The text file of a built-in category set."""
+    return _CATEGORY_DIR / f'{name}.txt'
+
+
 def available_template_sets() -> list[str]:
     """Names of the built-in sets of prompt templates, sorted."""
     return _stems(_TEMPLATE_DIR)
@@ -129,7 +134,7 @@ def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
     if isinstance(value, str):
         value = _as_path(value, noun, folder)
     if isinstance(value, Path):
-        entries = read_entries(value, noun)
+        entries = read_entries(Path(expand_user(value, f'the {noun}s')), noun)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         entries = _check_list(value, noun)
     else:

@@ -1,9 +1,9 @@
-"""Say what of a dataset is there and what is missing."""
+"""Checks which files of a dataset exist."""
 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from .expected import EXPECTED, ExpectedDataset, Need
 
 @dataclass(frozen=True)
 class NeedReport:
-    """One need, and what was found.
+    """A required set of files, and what was found.
 
     Attributes:
         what (str): The patterns, and the lines if they are counted.
         expected (int, optional): Files (or lines); None is any number above 0.
         found (int): Files (or lines).
-        fault (str): Empty where all is well, else what is wrong.
+        fault (str): What is wrong; empty if nothing is.
     """
 
     what: str
@@ -29,15 +29,15 @@ class NeedReport:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """A dataset, and what was found.
+    """A dataset and its required files.
 
     Attributes:
         name (str): Key in ``EXPECTED``.
-        title (str): Name for people.
-        folder (str): Where it was looked for.
+        title (str): Readable name.
+        folder (str): The folder that was searched.
         status (str): 'ready', 'incomplete' or 'absent'.
-        needs (list[NeedReport]): What was looked for.
-        get (str): How to get it.
+        needs (list[NeedReport]): One report per requirement.
+        get (str): How to obtain it.
     """
 
     name: str
@@ -47,15 +47,11 @@ class DatasetReport:
     needs: list[NeedReport]
     get: str
 
-    def as_dict(self) -> dict:
-        """For JSON."""
-        return asdict(self)
-
 
 def check_dataset(
     name: str, folder: str | Path, dataset: ExpectedDataset | None = None
 ) -> DatasetReport:
-    """Look for everything that a dataset needs.
+    """Check the files that a dataset consists of.
 
     Names, counts, sizes above zero and the first byte of JSON files are checked;
     images are not opened.
@@ -104,13 +100,13 @@ def _count_fault(found: int, expected: int | None) -> str:
 
 
 def _content_fault(path: str) -> str:
-    """What is wrong with a file, as far as its size and first byte tell."""
+    """What is wrong with a file, judged by its size and first byte."""
     with open(path, 'rb') as file:
         head = file.read(64).lstrip()
     if not head:
         return 'empty file'
     if path.endswith('.json') and not head.startswith(b'{'):
-        return f'no JSON object, it starts with {head[:12]!r}'
+        return f'not a JSON object: it starts with {head[:12]!r}'
     return ''
 
 
@@ -135,7 +131,7 @@ def _matches(folder: Path, pattern: str) -> Iterator[str]:
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
-    """Entries by name; none where there is no such folder."""
+    """Sorted entries of a folder; an empty list if it does not exist."""
     if not os.path.isdir(folder):
         return []
     with os.scandir(folder) as entries:

@@ -1,4 +1,4 @@
-"""What each dataset looks like on disk, and how to get it, as data."""
+"""The files that each dataset consists of, and how to obtain it."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ class Need:
     """Files that a dataset must have.
 
     Attributes:
-        patterns (tuple[str, ...]): Paths relative to the dataset's folder, parts
-            with ``*`` and ``?``; the files that match any are counted together.
-        count (int, optional): How many files there must be. Defaults to None: at
+        patterns (tuple[str, ...]): Paths relative to the dataset's folder; parts may
+            contain ``*`` and ``?``. Files that match any pattern are counted together.
+        count (int, optional): Required number of files. Defaults to None: at
             least one.
-        lines (int, optional): How many lines the one file must have.
-        unless (str): Not needed where this pattern matches a file.
+        lines (int, optional): Required number of lines of the file.
+        unless (str): Pattern of files that make this requirement obsolete.
     """
 
     patterns: tuple[str, ...]
@@ -33,10 +33,10 @@ class ExpectedDataset:
     """A dataset that configs of mmlgd read.
 
     Attributes:
-        title (str): Its name for people.
-        folder (str): Where configs look for it, below ``data/``.
-        needs (tuple[Need, ...]): All that must be there.
-        get (str): How to get it.
+        title (str): Readable name.
+        folder (str): Folder below ``data/`` that the configs read.
+        needs (tuple[Need, ...]): Required files.
+        get (str): How to obtain it.
     """
 
     title: str

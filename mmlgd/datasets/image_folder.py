@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 from mmlgd.errors import DataError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
-#: Folders that systems and programs keep for themselves, in lower case. They are hidden
-#: like those whose name starts with a dot.
+#: Folders of operating systems and programs, in lower case. They are hidden, like those
+#: whose name starts with a dot.
 SYSTEM_FOLDERS = (
     '#recycle',
     '#snapshot',
@@ -38,18 +38,18 @@ def list_images(
     """List the images of a folder and of its subfolders.
 
     Hidden files and folders are skipped: those whose name starts with a dot, and
-    :data:`SYSTEM_FOLDERS`. The names above ``folder`` and its own do not matter.
+    :data:`SYSTEM_FOLDERS`. The name of ``folder`` itself and its parents do not matter.
 
     Links to folders are followed. Each folder is listed once: under its own path if
-    that lies below ``folder``, otherwise under the first link to it. So loops of links
-    end. Links to files are files of their own. Links that lead nowhere, and files that
-    are not regular ones (pipes, sockets, devices), are skipped with a warning.
+    that is below ``folder``, otherwise under the first link to it, so loops of links
+    end. Links to files count as files. Broken links and entries that are not regular
+    files (pipes, sockets, devices) are skipped with a warning.
 
-    In a local folder no file is opened or looked at, apart from links.
+    In a local folder no file is opened.
 
     Args:
         folder: Local folder, or one that a file backend of mmengine can list.
-        extensions: Endings to look for, in lower case; files match in any case.
+        extensions: Lower-case file extensions; the case of file names does not matter.
             Defaults to :data:`EXTENSIONS`.
         backend_args: Options of the file backend. Defaults to None.
 
@@ -78,8 +78,8 @@ def list_images(
             listing.add_file(name, any(map(_is_hidden, name.split('/'))))
     if not listing.images:
         raise DataError(
-            f'The image folder {folder!r} has no image: looked, in it and in its '
-            f'subfolders, for {", ".join(extensions)}; {listing.summarise_endings()}'
+            f'The image folder {folder!r} has no image. Searched it and its '
+            f'subfolders for {", ".join(extensions)}; {listing.summarise_endings()}'
             f'{"".join(f"; {line}" for line in listing.summarise_skipped())}. '
             'Correct data_root and data_prefix of the dataset in the config, or set '
             'its extensions.'
@@ -110,15 +110,16 @@ def listing_backend(folder: str, backend_args: dict | None) -> BaseStorageBacken
 
 @dataclass
 class _Listing:
-    """What a folder has, by paths below it.
+    """Contents of a folder, as paths relative to it.
 
     Attributes:
-        extensions: Endings of images, in lower case.
+        extensions: Extensions of images, in lower case.
         images: Paths of the images.
-        endings: How many other files have which ending.
+        endings: Number of other files by extension.
         hidden: Hidden images.
-        unusable: Links and other entries with an image's ending that are not files.
-        repeated: Links to folders that are listed already.
+        unusable: Broken links and other entries that are not files but have an image's
+            extension.
+        repeated: Links to folders that were already listed.
     """
 
     extensions: tuple[str, ...]
@@ -129,18 +130,18 @@ class _Listing:
     repeated: list[str] = field(default_factory=list)
 
     def add_file(self, name: str, hidden: bool) -> None:
-        """Sort in a regular file."""
+        """Add a regular file."""
         if name.lower().endswith(self.extensions):
             (self.hidden if hidden else self.images).append(name)
         elif not hidden:
             self.endings[osp.splitext(name)[1].lower() or 'no ending'] += 1
 
     def walk(self, root: str) -> None:
-        """Sort in all files under a local folder."""
+        """Add all files under a local folder."""
         seen = set()
         links = [('', osp.realpath(root), False)]
-        # Links wait until all folders are listed that are reached without them, so
-        # that a folder has its own path rather than that of a link.
+        # Links are followed last, so that a folder has its own path rather than that
+        # of a link.
         while links:
             starts, links = sorted(links), []
             for start in starts:
@@ -150,7 +151,7 @@ class _Listing:
                 folders = [start]
                 while folders:
                     name, real, is_hidden = folders.pop()
-                    # A hidden folder may be listed after all, through a link.
+                    # A hidden folder may still be listed through a link.
                     if (real, is_hidden) not in seen:
                         seen.add((real, is_hidden))
                         found, linked = self._scan(root, name, real, is_hidden)
@@ -158,7 +159,7 @@ class _Listing:
                         links += linked
 
     def _scan(self, root: str, folder: str, real: str, hidden: bool) -> tuple:
-        """Sort in the files of one folder; its subfolders and its links to folders."""
+        """Add the files of one folder; return its subfolders and its links to folders."""
         folders, links = [], []
         path = osp.join(root, folder)
         try:
@@ -177,7 +178,7 @@ class _Listing:
                     elif name.lower().endswith(self.extensions) and not inside:
                         self.unusable.append(name)
         except OSError as error:
-            # What is hidden is not needed; others' trash is often unreadable.
+            # Hidden folders are not needed; the trash of other users is often unreadable.
             if not hidden:
                 raise DataError(
                     f'The folder {path!r} cannot be read ({error.strerror}), so that '
@@ -187,18 +188,18 @@ class _Listing:
         return folders, links
 
     def summarise_endings(self) -> str:
-        """How many files have which ending, the most frequent first."""
+        """Number of files by extension, the most frequent first."""
         if not self.endings:
-            return 'there is no other file'
+            return 'it has no other files'
         common = self.endings.most_common(5)
         return f'found {", ".join(f"{count} with {ext}" for ext, count in common)}'
 
     def summarise_skipped(self) -> list[str]:
         """A line for each reason why images or folders were skipped."""
         reasons = {
-            'hidden images (in hidden folders, or with a dot first)': self.hidden,
-            'entries that are no files (broken links, pipes, ...)': self.unusable,
-            'links to folders that are listed already': self.repeated,
+            'hidden images (in hidden folders, or with a leading dot)': self.hidden,
+            'entries that are not files (broken links, pipes, ...)': self.unusable,
+            'links to folders that were already listed': self.repeated,
         }
         return [
             f'skipped {len(names)} {reason}, such as {min(names)!r}'

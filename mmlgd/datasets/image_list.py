@@ -1,4 +1,4 @@
-"""Which images a dataset has, named alike wherever its folder lies."""
+"""The images of a dataset, with names that do not depend on where its folder is."""
 
 from collections.abc import Iterator, Sized
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class ListedImage(NamedTuple):
     """One image of a dataset, before its pipeline.
 
     Attributes:
-        name (str): Path below the dataset's folder; '' for one held in memory.
+        name (str): Path below the dataset's folder; '' for one in memory.
         source (str | np.ndarray): Path of the file, or the pixels.
     """
 
@@ -26,11 +26,11 @@ def list_image(dataset: Sized, index: int) -> ListedImage:
     """Image ``index`` of a dataset.
 
     Args:
-        dataset (Sized): With ``get_data_info``, as mmengine's have it.
+        dataset (Sized): A dataset with ``get_data_info``, as in mmengine.
         index (int): In [0, N).
 
     Raises:
-        ConfigError: The dataset gives neither path nor pixels.
+        ConfigError: The dataset provides neither path nor pixels.
     """
     info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
     if info.get('img_path') is not None:

@@ -95,8 +95,6 @@ def _read_bytes(path: Path, noun: str) -> bytes:
     except OSError as error:
         reason = f'{path.absolute()}: {error.strerror}'
         raise ConfigError(f'cannot read the {noun}s in {reason}.') from error
-    except ValueError as error:  # A NUL in the path.
-        raise ConfigError(f'{str(path)!r} is not a path: {error}.') from error
     if is_other or len(data) > limit * 1024**2:
         kind = 'not a regular file' if is_other else f'larger than {limit} MiB'
         raise ConfigError(f'{path} is {kind}: give a file of {noun}s.')

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from mmlgd.errors import ConfigError, DataError
 
-# Rows that the float32 product may rank wrongly are looked at again in float64:
-# this many more than asked for, or all within the band where more are that close.
+# Rows that the float32 product may rank wrongly are ranked again in float64: this many
+# more than requested, or all rows within the band if more are that close.
 _SPARE = 8
 _BAND = 1e-5
 
@@ -15,37 +15,36 @@ _BAND = 1e-5
 def nearest_neighbours(
     features: torch.Tensor, k: int, chunk_bytes: int = 2**29
 ) -> torch.Tensor:
-    """The k rows most similar to each row, the row itself left out.
+    """The k rows most similar to each row, excluding the row itself.
 
-    Similarity is the cosine; of unit rows its order is that of the Euclidean
-    distance. Candidates come from float32 products, their order from float64
-    sums. Of rows equally near, such as copies of one image, those of lower index
-    come first; so the result depends neither on the chunks nor on the device.
+    Similarity is the cosine, which ranks unit rows like the Euclidean distance.
+    Candidates come from float32 products, their order from float64 sums. Equally
+    near rows, such as copies of one image, are ordered by index, so the result
+    depends neither on the chunks nor on the device.
 
     Args:
         features (torch.Tensor): (N, D) float, rows of any length but zero.
         k (int): Neighbours, in [1, N - 1].
-        chunk_bytes (int): Memory for one chunk of rows (its similarities to all N, and
-            its candidates), which bounds the chunk; it is one row at least. Defaults
-            to 512 MiB.
+        chunk_bytes (int): Memory limit of one chunk of rows (similarities to all N rows
+            and candidates). A chunk has at least one row. Defaults to 512 MiB.
 
     Returns:
         torch.Tensor: (N, k) int32 on the CPU, nearest first.
 
     Raises:
         ConfigError: ``k`` is out of range.
-        DataError: ``features`` are no matrix, or have a row that is zero or not
+        DataError: ``features`` is not a matrix, or has a row that is zero or not
             finite.
 
     Source: the bags of arXiv 2107.01691, section 3.2.
     """
     check_neighbour_count(k, len(features))
     _check(features)
-    # Lest lengths overflow; what is still off one in float32, _rank takes out.
+    # Avoids overflow of the norms; _rank corrects the float32 rounding of the norm.
     features = F.normalize(features.float(), dim=1)
     size = len(features)
-    # Of each row: the products and their copy in top-k; of the candidates the float32
-    # rows, the float64 ones and their products.
+    # Per row: the products and their copy in top-k; per candidate: the float32 row, the
+    # float64 row and their product.
     row_bytes = 8 * size + 20 * (k + _SPARE) * features.shape[1]
     rows = max(1, chunk_bytes // row_bytes)
     chunks = [
@@ -66,7 +65,7 @@ def _neighbours_of(
     best, candidates = similarities.topk(spare, dim=1)
     found = _rank(features, own, candidates, k)
     if spare < len(features) - 1:
-        # Here a row beyond the candidates may be as near as the k-th.
+        # A row that is not a candidate may be as near as the k-th.
         crowded = best[:, -1] >= best[:, k - 1] - _BAND
         for row in crowded.nonzero().flatten().tolist():
             near = similarities[row] >= best[row, k - 1] - _BAND
@@ -82,8 +81,8 @@ def _rank(
     # Ascending, so that the stable order below puts lower indices first.
     candidates = candidates.sort(dim=1).values
     rows = features[candidates].double()
-    # Not a matrix product: there equal rows may give sums that differ in a bit. The
-    # row's own length would scale all its cosines alike.
+    # Not a matrix product: its sums of equal rows may differ in the last bit. The norm
+    # of the row itself scales all its cosines equally, so it is omitted.
     exact = (features[own, None].double() * rows).sum(dim=2) / rows.norm(dim=2)
     order = exact.argsort(dim=1, descending=True, stable=True)
     return candidates.gather(1, order[:, :k])

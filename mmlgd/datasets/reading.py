@@ -1,4 +1,4 @@
-"""Running a pipeline so that broken images and faulty transforms are told apart."""
+"""Runs a pipeline and distinguishes broken images from faulty transforms."""
 
 import struct
 from collections.abc import Callable, Iterable
@@ -24,19 +24,19 @@ FOREIGN_READ_ERRORS = (
 def run_transforms(
     transforms: Iterable[Callable], data: dict, path: str
 ) -> dict | None:
-    """Run transforms, of which the first ones load the image.
+    """Run the transforms of a pipeline, the first of which load the image.
 
     A transform with a true attribute ``separates_reading`` raises ImageReadError where
     an image cannot be read, and other errors for other reasons. From other transforms,
     :data:`FOREIGN_READ_ERRORS` count as reading while ``data`` has no ``img``.
 
     Args:
-        transforms: Of a pipeline.
-        data: What the first one takes.
-        path: Of the image, for messages.
+        transforms: Transforms of a pipeline.
+        data: Input of the first transform.
+        path: Path of the image, for messages.
 
     Returns:
-        dict or None: What the last one makes of it; None where a transform behind the
+        dict or None: Result of the last transform; None if a transform after the
         loading rejects the image.
 
     Raises:
@@ -56,12 +56,12 @@ def run_transforms(
                 raise ImageReadError(f'{path}: {reason}') from error
             raise ConfigError(
                 f'Transform {number} of the pipeline, {transform!r}, fails on {path} '
-                f'({reason}). This is not the fault of the file: look at the options of '
-                'the transform and at its position.'
+                f'({reason}). The file itself is readable: check the options and the '
+                'position of the transform.'
             ) from error
         if result is None:
             if not loaded:
-                raise ImageReadError(f'{path}: the loading transform gave nothing')
+                raise ImageReadError(f'{path}: the loading transform returned None')
             return None
         data = result
         loaded = loaded or data.get('img') is not None

@@ -1,4 +1,4 @@
-"""Augmentations that can be replayed: view v of image i is always the same."""
+"""Reproducible augmentations: view v of image i is always the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,23 +16,23 @@ class SeededViews(DatasetWrapper):
 
     Index ``view * N + i`` gives view ``view`` of image ``i``: the global generators
     of Python, numpy and torch are seeded from (seed, view, i) around the wrapped
-    dataset's ``__getitem__`` and put back afterwards. Thus the pixels depend
-    neither on the worker nor on what was loaded before, and a resumed run or a
-    store of teacher embeddings meets them again. :class:`ViewSampler` yields such
+    dataset's ``__getitem__`` and restored afterwards. The pixels therefore depend
+    neither on the worker nor on earlier images, so a resumed run or a store of
+    teacher embeddings sees the same views. :class:`ViewSampler` yields such
     indices; with any other sampler an index below N is view 0, the same
     augmentation in each epoch.
 
     Args:
         dataset: The dataset to wrap, or its config. An infinite or iterable one is
             refused.
-        seed: Seed of the views, non-negative. It is apart from the Runner's seed,
-            which orders the images, so that runs with other seeds can share one
+        seed: Seed of the views, non-negative. It is separate from the Runner's seed,
+            which orders the images, so runs with different seeds can share one
             store of views. Defaults to 0.
         lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
 
     Raises:
-        ConfigError: ``dataset`` has no length or no items; ``seed`` is no
-            non-negative integer.
+        ConfigError: ``dataset`` has no length or no items; ``seed`` is not
+            a non-negative integer.
     """
 
     def __init__(self, dataset: Any, seed: int = 0, lazy_init: bool = False) -> None:
@@ -63,7 +63,7 @@ class SeededViews(DatasetWrapper):
         return divmod(int(index), size)
 
     def get_data_info(self, index: int) -> dict:
-        """What the wrapped dataset knows about the image, before the pipeline."""
+        """Data info of the image in the wrapped dataset, before the pipeline."""
         return self.dataset.get_data_info(self.split(index)[1])
 
     def __getitem__(self, index: int) -> Any:
@@ -72,5 +72,5 @@ class SeededViews(DatasetWrapper):
             return self.dataset[image]
 
     def __iter__(self) -> Iterator[Any]:
-        # Without it, Python would count indices up for ever: none is out of range.
+        # Without it, Python would iterate forever: no index is out of range.
         return (self[index] for index in range(len(self)))

@@ -1,8 +1,8 @@
-"""Seeded choices of images, class by class, and the files that list them.
+"""Seeded subsets of images, class by class, and the files that list them.
 
-Each class is shuffled by itself, from (seed, index of the class), and a choice
-takes the first images of that order. So a class's images do not depend on the
-other classes, and a larger choice of the same seed contains a smaller one.
+Each class is shuffled separately with the seed (seed, class index), and a subset takes
+the first images of that order. The images of a class therefore do not depend on the
+other classes, and a larger subset of the same seed contains a smaller one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.rng import mix_seed
 
-# Paths relative to the image folder, one list a class, in the classes' order.
+# Paths relative to the image folder, one list per class, in class order.
 Classes = Sequence[Sequence[str]]
 
 
 def shuffled_classes(classes: Classes, seed: int) -> list[list[str]]:
-    """Each class in its seeded order, whatever order its images come in.
+    """Each class in its seeded order, independent of the order of its images.
 
     Raises:
         ConfigError: If the seed is negative.
@@ -31,7 +31,7 @@ def shuffled_classes(classes: Classes, seed: int) -> list[list[str]]:
     for index, images in enumerate(classes):
         order = np.random.default_rng(mix_seed(seed, index)).permutation(len(images))
         ordered = sorted(images)
-        shuffled.append([ordered[place] for place in order])
+        shuffled.append([ordered[position] for position in order])
     return shuffled
 
 
@@ -40,7 +40,7 @@ def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
 
     Args:
         classes: Images of each class.
-        shots: Images a class, at least 1.
+        shots: Images per class, at least 1.
         seed: Not negative.
 
     Raises:
@@ -48,12 +48,12 @@ def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
         DataError: If a class has fewer images.
     """
     if shots < 1:
-        raise ConfigError(f'the shots must be at least 1, but are {shots}.')
+        raise ConfigError(f'shots must be at least 1, but is {shots}.')
     smallest = min(range(len(classes)), key=lambda index: len(classes[index]))
     if len(classes[smallest]) < shots:
         raise DataError(
             f'class {smallest} has {len(classes[smallest])} images, fewer than the '
-            f'{shots} asked for: take fewer, or complete the dataset.'
+            f'{shots} requested: use fewer shots, or complete the dataset.'
         )
     return [images[:shots] for images in shuffled_classes(classes, seed)]
 
@@ -61,9 +61,8 @@ def take_shots(classes: Classes, shots: int, seed: int) -> list[list[str]]:
 def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
     """Choose a share of the images, each class in proportion to its size.
 
-    The total is rounded down; what remains after rounding each class down goes to
-    the classes that lost most (the method of largest remainders). A class that would
-    have no image keeps one, beyond that total.
+    The total is rounded down and distributed by the method of largest remainders. A
+    class that would have no image keeps one, beyond that total.
 
     Args:
         classes: Images of each class.
@@ -72,19 +71,19 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
 
     Raises:
         ConfigError: If ``percent`` or ``seed`` is out of range.
-        DataError: If a class has no image to take.
+        DataError: If a class has no image.
     """
     if not 1 <= percent <= 99:
         raise ConfigError(f'the percentage must be 1 to 99, but is {percent}.')
     sizes = np.array([len(images) for images in classes])
     quotas = sizes * percent // 100
-    left_over = int(sizes.sum()) * percent // 100 - int(quotas.sum())
+    remainder = int(sizes.sum()) * percent // 100 - int(quotas.sum())
     # Stable: of equal remainders the first classes win.
-    quotas[np.argsort(-(sizes * percent % 100), kind='stable')[:left_over]] += 1
+    quotas[np.argsort(-(sizes * percent % 100), kind='stable')[:remainder]] += 1
     if (sizes == 0).any():
         raise DataError(
-            f'class {int(sizes.argmin())} has no image: complete the dataset, or take '
-            'the class out of it.'
+            f'class {int(sizes.argmin())} has no image: complete the dataset, or remove '
+            'the class.'
         )
     quotas = np.maximum(quotas, 1)
     shuffled = shuffled_classes(classes, seed)
@@ -92,7 +91,7 @@ def take_percent(classes: Classes, percent: int, seed: int) -> list[list[str]]:
 
 
 def draw_labelled(labels: torch.Tensor, percent: int, seed: int) -> torch.Tensor:
-    """Choose the images whose label may be used, every class in proportion.
+    """Choose the images whose labels may be used, in proportion to the class sizes.
 
     Classes of too few images keep one, see :func:`take_percent`.
 
@@ -102,7 +101,7 @@ def draw_labelled(labels: torch.Tensor, percent: int, seed: int) -> torch.Tensor
         seed: Not negative.
 
     Returns:
-        torch.Tensor: Their places (M,) int64, ascending.
+        torch.Tensor: Their indices (M,) int64, ascending.
 
     Raises:
         ConfigError: As :func:`take_percent`.
@@ -114,7 +113,7 @@ def draw_labelled(labels: torch.Tensor, percent: int, seed: int) -> torch.Tensor
         for label in labels.unique()
     ]
     taken = take_percent(classes, percent, seed)
-    return torch.tensor(sorted(int(place) for places in taken for place in places))
+    return torch.tensor(sorted(int(index) for indices in taken for index in indices))
 
 
 def train_test(
@@ -131,14 +130,14 @@ def train_test(
     for index, images in enumerate(test):
         if not images:
             raise DataError(
-                f'class {index} has no image beyond the {num_train} for training: take '
+                f'class {index} has no image beyond the {num_train} for training: use '
                 'fewer.'
             )
     return train, test
 
 
 def annotation_lines(classes: Classes) -> list[str]:
-    """What mmpretrain's ``ann_file`` holds: 'path label', classes in order."""
+    """Lines of mmpretrain's ``ann_file``: 'path label', classes in order."""
     return [
         f'{image} {label}'
         for label, images in enumerate(classes)
@@ -147,5 +146,5 @@ def annotation_lines(classes: Classes) -> list[str]:
 
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> None:
-    """Write a UTF-8 text file, whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     write_atomically(path, ''.join(f'{line}\n' for line in lines))

@@ -19,7 +19,7 @@ from mmlgd.utils.printable import printable
 from .image_folder import EXTENSIONS, list_images, listing_backend
 from .reading import run_transforms
 
-#: So many broken images are logged one by one, later only some.
+#: The first broken images are logged one by one, later ones only at powers of ten.
 _LOGGED = 10
 
 
@@ -27,17 +27,17 @@ _LOGGED = 10
 class UnlabeledImages(BaseDataset):
     """Every image under a folder, nested folders included, in sorted order.
 
-    :func:`~mmlgd.datasets.image_folder.list_images` says what is listed: hidden files
-    and folders are not.
+    Hidden files and folders are skipped; see
+    :func:`~mmlgd.datasets.image_folder.list_images`.
 
-    An image that does not load is replaced by the next one that does, so the same
-    index gives the same image in every run. It is counted once, however many
-    workers and epochs meet it, in memory that the workers share. The first ten are
+    An image that cannot be loaded is replaced by the next one that can, so an index
+    gives the same image in every run. It is counted once, even if several workers or
+    epochs encounter it; the count is in memory that the workers share. The first ten are
     logged, then the 100th, the 1000th and so on, and
-    :class:`~mmlgd.engine.hooks.BrokenImagesHook` lists all. When they exceed
-    ``max_broken`` of the dataset, loading stops.
+    :class:`~mmlgd.engine.hooks.BrokenImagesHook` lists all. Loading stops
+    when their share of the dataset exceeds ``max_broken``.
 
-    Only what reading and decoding raise counts: :class:`~mmlgd.errors.ImageReadError`,
+    Only errors of reading and decoding count: :class:`~mmlgd.errors.ImageReadError`,
     and for loading transforms of other libraries the usual errors of readers
     (:data:`~mmlgd.datasets.reading.FOREIGN_READ_ERRORS`) as long as there is no
     ``img``. Any other error of a transform ends the loading at once.
@@ -46,13 +46,13 @@ class UnlabeledImages(BaseDataset):
         data_root: The folder, or the root that ``data_prefix`` is relative to.
         data_prefix: Folder of the images within ``data_root``, as a string or as
             ``dict(img_path=...)``. Defaults to ''.
-        extensions: Endings to look for, in any case. Defaults to
+        extensions: File extensions, case-insensitive. Defaults to
             :data:`~mmlgd.datasets.image_folder.EXTENSIONS`.
         max_broken: Largest share of the dataset, in [0, 1], that may fail to
             load. 0 stops at the first. Defaults to 0.01.
         share_listing: Whether rank 0 lists the folder for all ranks of a distributed
-            run, which spares a file server the other ranks' listings. All ranks must
-            then build the dataset. Defaults to True.
+            run, which reduces the load on a file server. All ranks must then build
+            the dataset. Defaults to True.
         backend_args: Options of mmengine's file backend for listing the folder.
             Defaults to None.
         pipeline: Transforms; those up to the one that sets ``img`` are the loading.
@@ -63,8 +63,8 @@ class UnlabeledImages(BaseDataset):
         broken_flags: (N,) uint8 in shared memory, 1 where an image did not load.
 
     Raises:
-        ConfigError: ``data_root``, ``max_broken`` or ``extensions`` cannot work; later,
-            a transform fails on an image that is read.
+        ConfigError: ``data_root``, ``max_broken`` or ``extensions`` is invalid; later,
+            a transform fails on an image that was read.
         DataError: The folder is missing, cannot be read or has no image; later, too
             many images do not load, or any with ``test_mode=True``, where a
             replacement would falsify a measurement.
@@ -118,20 +118,20 @@ class UnlabeledImages(BaseDataset):
         self.broken_flags = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
 
     def load_data_list(self) -> list[dict]:
-        """One dict with ``img_path`` an image, sorted by path."""
+        """One dict with ``img_path`` for each image, sorted by path."""
         folder = self.data_prefix['img_path']
         listing = partial(list_images, folder, self.extensions, self.backend_args)
         paths = on_first_rank(listing) if self.share_listing else listing()
         return [dict(img_path=path) for path in paths]
 
     def __getitem__(self, idx: int) -> dict:
-        """Load an image, or in its place the next one that loads.
+        """Load an image, or the next one that can be loaded.
 
         Args:
             idx: Index in [-N, N).
 
         Returns:
-            dict: What the pipeline makes of it.
+            dict: Result of the pipeline.
 
         Raises:
             IndexError: ``idx`` is outside.
@@ -147,8 +147,8 @@ class UnlabeledImages(BaseDataset):
             if self.test_mode:
                 break
         raise DataError(
-            f'Image {idx} ({self._path(idx)}) gave no sample and no other may replace '
-            f'it; look at the pipeline of UnlabeledImages.{self._first_reason()}'
+            f'Image {idx} ({self._path(idx)}) gave no sample, and no other image can '
+            f'replace it; check the pipeline of UnlabeledImages.{self._first_reason()}'
         )
 
     def prepare_data(self, idx: int) -> dict | None:
@@ -162,7 +162,7 @@ class UnlabeledImages(BaseDataset):
             it.
 
         Raises:
-            ConfigError: A transform fails for another reason than the image's file.
+            ConfigError: A transform fails for a reason other than the image file.
             DataError: Too many images do not load.
         """
         try:
@@ -180,8 +180,8 @@ class UnlabeledImages(BaseDataset):
         """Paths of the images that did not load so far.
 
         Args:
-            flags: (N,) flags, for example united over ranks. Defaults to None,
-                which takes this process's and its workers'.
+            flags: (N,) flags, for example combined over ranks. Defaults to None:
+                those of this process and its workers.
 
         Returns:
             list[str]: Sorted.
@@ -228,14 +228,14 @@ class UnlabeledImages(BaseDataset):
         except ImageReadError as error:
             return f' The first: {error}'
         except MMLGDError:
-            pass  # Of a later transform: it loads.
+            pass  # A later transform fails: the image can be loaded.
         return f' The first, {self._path(first)}, loads now; it did not before.'
 
     def _path(self, idx: int) -> str:
         return printable(self.get_data_info(idx)['img_path'])
 
     def _note_broken(self, idx: int, reason: str) -> None:
-        # A byte an image needs no lock: workers can only write the same 1.
+        # One byte per image needs no lock: all workers write the same 1.
         if not self.broken_flags[idx]:
             self.broken_flags[idx] = 1
             count = int(self.broken_flags.sum())

@@ -1,4 +1,4 @@
-"""Metrics that mmpretrain, mmdet and mmseg lack, and classifiers of frozen features."""
+"""Metrics that OpenMMLab lacks, and classifiers on frozen features."""
 
 from .accuracy import label_ranks, summarize
 from .classes import (
@@ -9,14 +9,14 @@ from .classes import (
     match_labels,
 )
 from .knn import weighted_knn
-from .linear_probe import assign_folds, choose_rate, fit_linear_probes, predict
+from .linear_probe import assign_folds, choose_lr, fit_linear_probes, predict
 from .zero_shot_accuracy import ZeroShotAccuracy
 
 __all__ = [
     'LEFT_OUT',
     'ZeroShotAccuracy',
     'assign_folds',
-    'choose_rate',
+    'choose_lr',
     'dataset_classes',
     'fit_linear_probes',
     'label_ranks',

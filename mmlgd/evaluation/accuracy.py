@@ -1,6 +1,6 @@
-"""Accuracies of predicted classes: of all images, of each class, of groups of classes.
+"""Accuracies of predicted classes: over images, per class and per group of classes.
 
-All are in percent. Of equal scores the one of the lower index ranks first, as in
+All are in percent. Equal scores are ranked by index, the lower one first, as in
 ``torch.argmax``.
 """
 
@@ -10,14 +10,14 @@ import torch
 
 
 def label_ranks(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """How many names rank before the right one.
+    """Number of names that rank before the correct one.
 
     Args:
         scores (torch.Tensor): (B, C).
-        labels (torch.Tensor): The right indices (B,), int64, in [0, C).
+        labels (torch.Tensor): Correct indices (B,), int64, in [0, C).
 
     Returns:
-        torch.Tensor: (B,) int64; 0 where the right name is the first.
+        torch.Tensor: (B,) int64; 0 if the correct name ranks first.
     """
     own = scores.gather(1, labels[:, None])
     indices = torch.arange(scores.shape[1], device=scores.device)
@@ -28,16 +28,16 @@ def label_ranks(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def class_recalls(
     labels: torch.Tensor, hits: torch.Tensor, num_classes: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Accuracy of each class by itself.
+    """Accuracy of each class.
 
     Args:
-        labels (torch.Tensor): The right classes (N,), int64.
-        hits (torch.Tensor): Whether each image was classified rightly (N,), bool.
+        labels (torch.Tensor): Correct classes (N,), int64.
+        hits (torch.Tensor): Whether each image was classified correctly (N,), bool.
         num_classes (int): C.
 
     Returns:
         tuple[torch.Tensor, torch.Tensor]: Recalls (C,) float64 in percent, NaN for
-        classes without images; and the images of each class (C,) int64.
+        classes without images; and the number of images of each class (C,) int64.
     """
     counts = torch.bincount(labels, minlength=num_classes)
     right = torch.bincount(labels[hits], minlength=num_classes)
@@ -45,15 +45,15 @@ def class_recalls(
 
 
 def mean_recall(recalls: torch.Tensor, classes: Sequence[int] | None = None) -> float:
-    """Class-balanced accuracy: each class that has images weighs the same.
+    """Class-balanced accuracy: the mean of the recalls of classes with images.
 
     Args:
         recalls (torch.Tensor): (C,) of :func:`class_recalls`.
-        classes (Sequence[int], optional): The group to average over. Defaults to None,
-            all of them.
+        classes (Sequence[int], optional): Classes to average over. Defaults to None:
+            all classes.
 
     Returns:
-        float: In percent; NaN where none of the classes has images.
+        float: In percent; NaN if none of the classes has images.
     """
     return float((recalls if classes is None else recalls[list(classes)]).nanmean())
 
@@ -64,8 +64,8 @@ def summarize(
     """Accuracy and class-balanced accuracy, in percent with two decimals.
 
     Args:
-        labels (torch.Tensor): The right classes (N,), int64.
-        hits (torch.Tensor): Whether each image was classified rightly (N,), bool.
+        labels (torch.Tensor): Correct classes (N,), int64.
+        hits (torch.Tensor): Whether each image was classified correctly (N,), bool.
         num_classes (int): C.
 
     Returns:
@@ -81,6 +81,9 @@ def summarize(
 def worst_classes(
     recalls: Mapping[str, float | None], number: int = 5
 ) -> list[tuple[str, float]]:
-    """The classes of the lowest recall, lowest first; None is one without images."""
+    """Classes with the lowest recalls, in ascending order.
+
+    A recall of None (a class without images) is skipped.
+    """
     found = [(name, value) for name, value in recalls.items() if value is not None]
     return sorted(found, key=lambda item: item[1])[:number]

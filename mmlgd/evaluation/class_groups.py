@@ -1,4 +1,4 @@
-"""Groups of classes whose accuracies are reported together."""
+"""Groups of classes with a common accuracy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,24 +12,24 @@ def resolve_groups(
     shots: tuple[int, int],
     names: Sequence[str],
 ) -> dict[str, list[int]]:
-    """Indices of the names in each group.
+    """Indices of the names of each group.
 
     Args:
         groups (Mapping[str, Sequence[str]], optional): Names of each group; groups may
             overlap.
-        class_counts (Mapping[str, int] | Sequence[int], optional): Training images of
-            every name, by name or in the order of the names. They make the groups
-            ``many``, ``medium`` and ``few``.
-        shots (tuple[int, int]): ``few`` has fewer than the first number of training
-            images, ``many`` more than the second, as in long-tailed recognition.
+        class_counts (Mapping[str, int] | Sequence[int], optional): Number of training
+            images of each name, by name or in the order of the names. They define the
+            groups ``many``, ``medium`` and ``few``.
+        shots (tuple[int, int]): A name with fewer training images than the first number
+            belongs to ``few``, one with more than the second to ``many``, as in
+            long-tailed recognition.
         names (Sequence[str]): The C names.
 
     Returns:
-        dict[str, list[int]]: Group to indices; groups by counts may be empty and are
-        then left out.
+        dict[str, list[int]]: Group to indices, without empty groups.
 
     Raises:
-        ConfigError: A name is unknown, a group is empty or has a metric's name, counts
+        ConfigError: A name is unknown, a group is empty or named like a metric, counts
             are missing, or ``shots`` is not ascending.
     """
     index = {name: place for place, name in enumerate(names)}
@@ -37,8 +37,8 @@ def resolve_groups(
     for group, members in (groups or {}).items():
         if group.startswith('top') or group in ('balanced', 'many', 'medium', 'few'):
             raise ConfigError(
-                f'groups has the group {group!r}, which is the name of another metric; '
-                'call it otherwise.'
+                f'groups contains {group!r}, which is the name of a metric; use another '
+                'name.'
             )
         if isinstance(members, str) or not members:
             raise ConfigError(
@@ -48,7 +48,7 @@ def resolve_groups(
         for name in members:
             if name not in index:
                 raise ConfigError(
-                    f'the group {group!r} has {name!r}, which is not among the '
+                    f'the group {group!r} contains {name!r}, which is not among the '
                     f'{len(names)} names.{suggest(str(name), names)}'
                 )
         found[group] = [index[name] for name in members]
@@ -69,14 +69,14 @@ def _by_counts(
         unknown = [name for name in class_counts if name not in names]
         if missing or unknown:
             raise ConfigError(
-                f'class_counts must have the {len(names)} names and no others; missing: '
+                f'class_counts must have exactly the {len(names)} names; missing: '
                 f'{missing[:5]}, unknown: {unknown[:5]}.'
             )
         class_counts = [class_counts[name] for name in names]
     if len(class_counts) != len(names):
         raise ConfigError(
             f'class_counts has {len(class_counts)} counts for {len(names)} names; give '
-            'one for each, in their order.'
+            'one count per name, in order.'
         )
     low, high = shots
     groups: dict[str, list[int]] = dict(many=[], medium=[], few=[])

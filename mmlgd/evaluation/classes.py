@@ -1,8 +1,8 @@
-"""What the classes of a dataset mean: which name each label stands for.
+"""Matching of the classes of a dataset to names.
 
-Labels are numbers, and the same number is another class in another list. Every
-evaluation asks this module, so that names are matched by name everywhere and what does
-not match is refused.
+A label is an index into a list of classes, so the same label can mean different classes
+in different datasets. Every evaluation uses this module to match classes by name and to
+refuse those that do not match.
 """
 
 import logging
@@ -27,9 +27,9 @@ __all__ = [
     'match_dataset',
     'match_labels',
 ]
-_GIVE_CLASSES = (
-    'To have it checked, give its dataset classes=[...], its names in the order of its '
-    'labels.'
+_SET_CLASSES = (
+    'To check it, set classes=[...] of its dataset to its class names, in the order of '
+    'its labels.'
 )
 
 
@@ -39,25 +39,25 @@ def match_dataset(
     place: str = 'the dataset',
     class_names: Mapping[str, str | None] | None = None,
 ) -> list[int]:
-    """Match the classes of a dataset, in whatever wrappers, to names.
+    """Match the classes of a dataset, which may be wrapped, to names.
 
-    A dataset without class names is accepted where its labels are below C, with a
-    warning that their order could not be checked.
+    A dataset without class names is accepted if its labels are below C, with a warning
+    that their order could not be checked.
 
     Args:
-        dataset (Any): With ``metainfo['classes']`` or ``classes``, itself or inside.
+        dataset (Any): It or a wrapped dataset has ``metainfo['classes']`` or ``classes``.
         names (Sequence[str]): The C names.
-        place (str): What to call the dataset in messages, e.g. 'val_dataloader'.
+        place (str): Name of the dataset in messages, such as 'val_dataloader'.
         class_names (Mapping[str, str | None], optional): See :func:`match_classes`.
 
     Returns:
-        list[int]: Name index of each label; :data:`LEFT_OUT` where its images are left
-        out.
+        list[int]: Index of the name of each label; :data:`LEFT_OUT` for a label whose
+        images are excluded.
 
     Raises:
-        ConfigError: As :func:`match_classes`, or parts of a concatenation have
-            different classes.
-        DataError: The dataset is empty, has no labels, or a label without a class.
+        ConfigError: As in :func:`match_classes`, or concatenated datasets have different
+            classes.
+        DataError: The dataset is empty, has no labels, or has a label without a class.
     """
     if hasattr(dataset, '__len__') and len(dataset) == 0:
         raise DataError(f'{place} has no images: check its data_root and ann_file.')
@@ -71,12 +71,12 @@ def match_dataset(
         return match_classes(classes, names, place, class_names)
     if class_names:
         raise ConfigError(
-            f'class_names is set, but {place} has no class names that it could translate. '
-            f'{_GIVE_CLASSES}'
+            f'class_names is set, but {place} has no class names to translate. '
+            f'{_SET_CLASSES}'
         )
     print_log(
-        f'{place} has no class names: its labels are taken as places in the list of '
-        f'{len(names)} names, and their order could not be checked. {_GIVE_CLASSES}',
+        f'{place} has no class names. Its labels are used as indices into the '
+        f'{len(names)} names, and their order could not be checked. {_SET_CLASSES}',
         'current',
         logging.WARNING,
     )
@@ -84,20 +84,20 @@ def match_dataset(
 
 
 def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | None]:
-    """Match the labels of a test set with those of a labelled training set.
+    """Match the labels of a test set to those of a labelled training set.
 
     Args:
-        train (Any): The dataset whose labels a classifier predicts.
-        test (Any): The dataset it is tested on.
+        train (Any): Dataset whose labels a classifier predicts.
+        test (Any): Dataset that the classifier is tested on.
 
     Returns:
         tuple[list[str] | None, list[int] | None]: Class names of the training set, and
-        for each label of the test set the one of the training set. None, None where one
-        of them has no class names: the labels are taken as they are, with a warning.
+        the training label of each test label. None, None if one of the datasets has no
+        class names: the labels are then used unchanged, with a warning.
 
     Raises:
-        ConfigError: As :func:`match_classes`.
-        DataError: As :func:`match_dataset`.
+        ConfigError: As in :func:`match_classes`.
+        DataError: As in :func:`match_dataset`.
     """
     places = ('the training set', 'the test set')
     names, others = map(dataset_classes, (train, test), places)
@@ -107,8 +107,8 @@ def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | N
     for classes, place in zip((names, others), places):
         if classes is None:
             print_log(
-                f'{place} has no class names, so that it could not be checked whether '
-                f'training and test set count their labels alike. {_GIVE_CLASSES}',
+                f'{place} has no class names, so it could not be checked whether training '
+                f'and test set number their classes identically. {_SET_CLASSES}',
                 'current',
                 logging.WARNING,
             )
@@ -116,27 +116,27 @@ def match_labels(train: Any, test: Any) -> tuple[list[str] | None, list[int] | N
 
 
 def dataset_classes(dataset: Any, place: str = 'the dataset') -> list[str] | None:
-    """Class names in the order of the labels; None where the dataset has none.
+    """Class names in the order of the labels; None if the dataset has none.
 
-    The innermost datasets are asked, since a wrapper may have copied its metainfo
-    before they had read their folders.
+    The innermost datasets are read first, since a wrapper may have copied its metainfo
+    before they loaded their annotations.
 
     Raises:
-        ConfigError: Parts of a concatenation have different classes.
+        ConfigError: Concatenated datasets have different classes.
     """
     parts = [_own_classes(part) for part in innermost_datasets(dataset)]
     if any(part != parts[0] for part in parts):
         other = next(part for part in parts if part != parts[0])
         raise ConfigError(
-            f'{place} joins datasets of different classes, so that a label has no one '
-            f'meaning: {listed(parts[0] or [])} and {listed(other or [])}. Give all of '
-            'them the same classes=[...], in the order of their labels.'
+            f'{place} concatenates datasets with different classes, so its labels are '
+            f'ambiguous: {listed(parts[0] or [])} and {listed(other or [])}. Set the same '
+            'classes=[...] for all of them, in the order of their labels.'
         )
     return parts[0] or _own_classes(dataset) or None
 
 
 def dataset_labels(dataset: Any, place: str = 'the dataset') -> np.ndarray | None:
-    """Labels (N,) of all images, without loading any; None where it cannot be asked.
+    """Labels (N,) of all images, without loading them; None if not available.
 
     Raises:
         DataError: Images have no labels.
@@ -148,7 +148,7 @@ def dataset_labels(dataset: Any, place: str = 'the dataset') -> np.ndarray | Non
         return np.concatenate([np.ravel(part.get_gt_labels()) for part in parts])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f'{place} has images without a label: use a labelled dataset, or pass '
+            f'{place} contains images without a label: use a labelled dataset, or pass '
             '--no-validate.'
         ) from error
 
@@ -158,7 +158,7 @@ def check_label_range(
     num_classes: int,
     place: str,
 ) -> None:
-    """Refuse labels that no class has.
+    """Refuse labels outside of the classes.
 
     Raises:
         DataError: A label is negative, or not below ``num_classes``.
@@ -170,8 +170,8 @@ def check_label_range(
     if low < 0 or high >= num_classes:
         raise DataError(
             f'{place} has labels from {low} to {high}, but {num_classes} classes, which '
-            f'are counted from 0 to {num_classes - 1}. Correct the labels, or give its '
-            'dataset classes=[...] with a name for each label.'
+            f'are numbered from 0 to {num_classes - 1}. Correct the labels, or set '
+            'classes=[...] of its dataset with a name for each label.'
         )
 
 
@@ -180,7 +180,7 @@ def _own_classes(dataset: Any) -> list[str] | None:
     for found in (
         metainfo.get('classes'),
         metainfo.get('CLASSES'),
-        getattr(dataset, 'classes', None),  # torchvision's
+        getattr(dataset, 'classes', None),  # torchvision
     ):
         if isinstance(found, (list, tuple)):
             return [str(name) for name in found]

@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours on frozen features."""
+"""Weighted k-nearest-neighbour classification of frozen features."""
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,11 @@ def weighted_knn(
     temperature: float = 0.07,
     chunk_size: int = 256,
 ) -> torch.Tensor:
-    """Let the k most similar labelled images vote for the class of each query.
+    """Classify each query by a vote of the k most similar labelled images.
 
-    Similarity is the cosine, a vote weighs exp(similarity / temperature). The
-    weights of a query's k votes are scaled to the sum 1, which changes no ranking
-    and lets no exponential overflow.
+    Similarity is the cosine, and a vote has the weight exp(similarity / temperature).
+    The weights of each query are normalised to the sum 1, which changes no ranking and
+    avoids overflow.
 
     Args:
         queries (torch.Tensor): Features (Q, h), float, rows of any length.
@@ -30,18 +30,18 @@ def weighted_knn(
             of ``queries``.
         labels (torch.Tensor): Their classes (N,), int64, below ``num_classes``.
         num_classes (int): C.
-        k (int): Neighbours that vote, at most N. Of several equally near to be the
-            last, any may be taken. Defaults to 20.
+        k (int): Number of neighbours, at most N. Ties for the last one are broken
+            arbitrarily. Defaults to 20.
         temperature (float): Above 0. Defaults to 0.07.
-        chunk_size (int): Queries compared at once, which takes ``chunk_size`` x N
-            x 4 bytes: 1.3 GB for ImageNet. Defaults to 256.
+        chunk_size (int): Queries compared at once. This needs ``chunk_size`` x N x 4
+            bytes, 1.3 GB for ImageNet. Defaults to 256.
 
     Returns:
-        torch.Tensor: Scores (Q, C) float32, each row of the sum 1.
+        torch.Tensor: Scores (Q, C) float32; each row sums to 1.
 
     Raises:
         ConfigError: ``k`` or ``temperature`` is out of range.
-        DataError: Shapes or classes do not fit, or a feature is not finite.
+        DataError: Shapes or labels do not match, or a feature is not finite.
 
     Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
     Discrimination", section 3.4, arXiv 1805.01978; k = 20 as in Caron et al.,
@@ -63,7 +63,7 @@ def _check_options(k: int, temperature: float, num_bank: int) -> None:
     if not 1 <= k <= num_bank:
         raise ConfigError(
             f'k is {k}, but must be between 1 and the number of labelled images, '
-            f'{num_bank}: ask for fewer neighbours, or give more images.'
+            f'{num_bank}: use a smaller k, or more labelled images.'
         )
     if not temperature > 0:
         raise ConfigError(f'the temperature must be above 0, but is {temperature}.')
@@ -75,17 +75,17 @@ def _check_features(
     if bank.ndim != 2 or queries.shape[1:] != bank.shape[1:]:
         raise DataError(
             f'features of queries {tuple(queries.shape)} and of labelled images '
-            f'{tuple(bank.shape)} must both be (images, width), of one width.'
+            f'{tuple(bank.shape)} must both be (images, width), with the same width.'
         )
     if labels.shape != bank.shape[:1]:
         raise DataError(
-            f'{len(bank)} labelled images come with labels of shape '
-            f'{tuple(labels.shape)}: give one class an image.'
+            f'{len(bank)} labelled images have labels of shape {tuple(labels.shape)}: '
+            'give one label per image.'
         )
     check_label_range(labels, num_classes, 'the labelled set')
     for name, features in (('queries', queries), ('labelled images', bank)):
         if not features.isfinite().all():
             raise DataError(
-                f'features of the {name} hold values that are not finite: the '
+                f'features of the {name} contain values that are not finite: the '
                 'weights of the backbone, or the images, are broken.'
             )

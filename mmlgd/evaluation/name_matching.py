@@ -1,4 +1,4 @@
-"""Finds the name that each class of a list stands for."""
+"""Matching of class names to category names."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from .official_classes import official_spellings
 
 LEFT_OUT = -1
 _MAX_LISTED = 5
-_HOW_TO_NAME = (
-    'Give the dataset classes=[...], its names in the order of its labels (of folders: '
-    'sorted as text), or ZeroShotAccuracy class_names={class: name}.'
+_ADVICE = (
+    'Set classes=[...] of the dataset to its class names, in the order of its labels '
+    '(for folders: sorted as text), or class_names={class: name} of ZeroShotAccuracy.'
 )
 
 
@@ -26,28 +26,28 @@ def match_classes(
 ) -> list[int]:
     """Find the name of each class; label i is ``classes[i]``.
 
-    In this order: the same list; the official spelling of a built-in set (see
-    :mod:`~mmlgd.evaluation.official_classes`); the same name; the same name but for
-    case, underscores, hyphens and blanks. Classes that are numbers, as folders 0, 1, 10,
-    2 are, stand for places in the list of names if they are counted from 0. What is not
-    the same list is mentioned in the log.
+    Matches are tried in this order: the same list; the official spelling of a built-in
+    set (see :mod:`~mmlgd.evaluation.official_classes`); the same name; the same name up
+    to case, underscores, hyphens and whitespace. Classes that are numbers, such as the
+    folders 0, 1, 10, 2, are indices into the names if they are counted from 0. Anything
+    but the same list is logged.
 
     Args:
-        classes (Sequence[str]): Class names in the order of the labels. They may be a
-            part of the names.
+        classes (Sequence[str]): Class names in the order of the labels; a subset of the
+            names is accepted.
         names (Sequence[str]): The C names.
-        place (str): What to call the dataset in messages.
-        class_names (Mapping[str, str | None], optional): The name of classes that are
-            spelled otherwise; several classes may share a name. None leaves the images
-            of a class out of the evaluation.
+        place (str): Name of the dataset in messages.
+        class_names (Mapping[str, str | None], optional): Names of classes that are
+            spelled differently; several classes may share a name. None excludes the
+            images of a class from the evaluation.
 
     Returns:
-        list[int]: Name index of each label; :data:`LEFT_OUT` where ``class_names`` says
-        None.
+        list[int]: Index of the name of each label; :data:`LEFT_OUT` where
+        ``class_names`` is None.
 
     Raises:
-        ConfigError: A class is not among the names, could be several of them, or shares
-            one with another class.
+        ConfigError: A class is not among the names, matches several of them, or matches
+            the same name as another class.
 
     Example:
         >>> match_classes(['Bird', 'cat'], ['cat', 'dog', 'bird'])
@@ -59,7 +59,7 @@ def match_classes(
     translated = [class_names.get(name) or name for name in classes]
     folded = [_fold(name) for name in translated]
     spellings = [names, *official_spellings(names)]
-    # Names in another order may be the same list once folded; official lists repeat some.
+    # A permutation may be equal after folding: official lists repeat some names.
     reordered = translated != names and sorted(translated) == sorted(names)
     if not reordered and any(folded == [_fold(n) for n in each] for each in spellings):
         matched = list(range(len(names)))
@@ -76,7 +76,7 @@ def match_classes(
 
 
 def _fold(name: str) -> str:
-    """A name without case, underscores, hyphens, and with single blanks."""
+    """Normalise case, underscores, hyphens and whitespace of a name."""
     name = unicodedata.normalize('NFKC', name).casefold()
     return ' '.join(name.replace('_', ' ').replace('-', ' ').split())
 
@@ -87,13 +87,13 @@ def _check_class_names(
     for key, value in class_names.items():
         if key not in classes:
             raise ConfigError(
-                f'class_names has the class {key!r}, but {place} has none of that name.'
+                f'class_names has the class {key!r}, but {place} has no such class.'
                 f'{suggest(str(key), classes)}'
             )
         if value is not None and value not in names:
             raise ConfigError(
-                f'class_names says that the class {key!r} of {place} is {value!r}, which '
-                f'is not among the {len(names)} names.{suggest(str(value), names)}'
+                f'class_names maps the class {key!r} of {place} to {value!r}, which is '
+                f'not among the {len(names)} names.{suggest(str(value), names)}'
             )
 
 
@@ -104,19 +104,19 @@ def _are_numbers(classes: list[str]) -> bool:
 
 
 def _match_numbers(classes: list[str], num_names: int, place: str) -> list[int]:
-    """Places in the list of names that classes such as '0', '1', '10', '2' stand for."""
+    """Indices into the names for classes such as '0', '1', '10', '2'."""
     numbers = [int(name) for name in classes]
     if len({*numbers}) < len(numbers):
         reason = 'some of them are the same number'
     elif min(numbers) > 0:
-        reason = 'without 0 they may be counted from 0 or from 1'
+        reason = 'without a 0, they may be counted from 0 or from 1'
     elif max(numbers) >= num_names:
         reason = f'there are only {num_names} names'
     else:
         return numbers
     raise ConfigError(
-        f'the classes of {place} are numbers, {listed(classes)}, which do not say which '
-        f'name they stand for: {reason}. {_HOW_TO_NAME}'
+        f'the classes of {place} are numbers, {listed(classes)}, which cannot be matched '
+        f'to names: {reason}. {_ADVICE}'
     )
 
 
@@ -127,7 +127,7 @@ def _match_names(
     class_names: Mapping,
     place: str,
 ) -> list[int]:
-    """Index of each class in ``spellings[0]``; any for a class that is left out."""
+    """Index of each class in ``spellings[0]``; LEFT_OUT for an excluded class."""
     names = spellings[0]
     exact = {name: index for index, name in enumerate(names)}
     alike: dict[str, dict[int, None]] = {}
@@ -145,18 +145,18 @@ def _match_names(
             options = [LEFT_OUT]
         if len(options) > 1:
             raise ConfigError(
-                f'the class {name!r} of {place} may be any of '
-                f'{listed([names[index] for index in options])}. {_HOW_TO_NAME}'
+                f'the class {name!r} of {place} matches several names: '
+                f'{listed([names[index] for index in options])}. {_ADVICE}'
             )
         if not options:
             unmatched.append(name)
             continue
         matched += options
-        # Several classes may share a name only where class_names says so.
+        # Several classes may share a name only if class_names maps them to it.
         if name not in class_names and options[0] in taken:
             raise ConfigError(
                 f'the classes {taken[options[0]]!r} and {name!r} of {place} both match '
-                f'the name {names[options[0]]!r}. {_HOW_TO_NAME}'
+                f'the name {names[options[0]]!r}. {_ADVICE}'
             )
         taken.setdefault(options[0], name)
     if unmatched:
@@ -176,8 +176,8 @@ def _refuse(
     )
     raise ConfigError(
         f'{len(unmatched)} of the {len(classes)} classes of {place} are not among the '
-        f'{len(names)} names to choose from: {"; ".join(shown)}{more}. The names are '
-        f'{listed(names)}. {_HOW_TO_NAME} To predict other names, set '
+        f'{len(names)} names: {"; ".join(shown)}{more}. The names are '
+        f'{listed(names)}. {_ADVICE} To predict other names, set '
         "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...)."
     )
 
@@ -185,19 +185,19 @@ def _refuse(
 def _report(
     classes: list[str], matched: list[int], names: list[str], place: str
 ) -> None:
-    """Mention in the log what is not one class for each name, in order."""
+    """Log differences from one class per name in the same order."""
     notes = []
     if matched != sorted(matched):
-        notes.append('in another order than the names, and are matched by name')
+        notes.append('in another order than the names and were matched by name')
     unused = len(names) - len({*matched} - {LEFT_OUT})
     if unused:
         notes.append(
             f'{len({*matched} - {LEFT_OUT})} of the {len(names)} names; all of these '
-            'may be predicted'
+            'can be predicted'
         )
     left_out = [name for name, index in zip(classes, matched) if index == LEFT_OUT]
     if left_out:
-        notes.append(f'left out where class_names says so: {listed(left_out)}')
+        notes.append(f'excluded by class_names: {listed(left_out)}')
     if notes:
         print_log(
             f'The {len(classes)} classes of {place} are {"; ".join(notes)}.', 'current'

@@ -1,8 +1,8 @@
-"""Other spellings of the built-in category sets, in the same official order.
+"""Other spellings of the built-in category sets, in the same order.
 
-A text encoder is given names that it understands; the dataset classes of mmpretrain and
-the folders on disk have the official ones. ``imagenet`` is known by mmpretrain's
-comma-joined synonyms ('tench, Tinca tinca') and by the WordNet ids of its folders
+A text encoder needs names that it understands; dataset classes of mmpretrain and folders
+on disk have official names. The classes of ``imagenet`` may be given as mmpretrain's
+comma-separated synonyms ('tench, Tinca tinca') or as the WordNet ids of its folders
 ('n01440764').
 """
 
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from mmlgd.datasets.category_names import load_category_names
 
-# A set with a few names changed keeps its order, and with it its official spellings.
+# A set with a few changed names keeps its order, and so its official spellings.
 _SHARE_CHANGED = 0.1
 _WNIDS = Path(__file__).with_name('imagenet_wnids.txt')
 
 
 def official_spellings(names: Sequence[str]) -> list[Sequence[str]]:
-    """Lists that spell the same classes otherwise, each parallel to ``names``.
+    """Lists with other spellings of the same classes, each parallel to ``names``.
 
     Args:
-        names (Sequence[str]): C names. They count as a built-in set where at least nine
+        names (Sequence[str]): C names. They count as a built-in set if at least nine
             in ten of them are that set's name at the same index, in one of its spellings,
-            and the others are none of its names.
+            and the others do not occur in the set.
 
     Returns:
-        list[Sequence[str]]: Lists of C spellings; empty where the names are no built-in
-        set, or one that is spelled everywhere alike.
+        list[Sequence[str]]: Lists of C spellings; empty if the names are not a built-in
+        set, or a set with only one spelling.
     """
     for built_in, others in _official().items():
         lists = [load_category_names(built_in), *others]

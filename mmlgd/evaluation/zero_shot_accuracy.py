@@ -18,40 +18,40 @@ _SCORES = dict(student='pred_score', teacher='teacher_pred_score')
 
 @METRICS.register_module()
 class ZeroShotAccuracy(BaseMetric):
-    """Accuracies, in percent, of the names chosen by student and teacher.
+    """Zero-shot accuracies of student and teacher, in percent.
 
-    Reported as ``zero_shot/student_top1``, ``zero_shot/student_top5``,
-    ``zero_shot/student_balanced`` (the mean of the accuracies of the classes that have
-    images) and, for each group with images, ``zero_shot/student_<group>`` (the same mean
-    within the group); the teacher's likewise where the predictions carry its scores. Of equal
-    scores the name of the lower index ranks first.
+    Reports ``zero_shot/student_top1``, ``zero_shot/student_top5``,
+    ``zero_shot/student_balanced`` (the mean recall of the classes with images) and, for
+    each group with images, ``zero_shot/student_<group>`` (the mean recall within the
+    group). The same metrics are reported for the teacher if the predictions contain its
+    scores. Of equal scores, the name with the lower index ranks first.
 
-    ``SemanticsBankHook`` tells the metric which names the scores belong to, see
-    :meth:`match`, and writes each class's own accuracy beside the log. A metric that was
-    told neither names nor a dataset takes labels as indices of the scores.
+    ``SemanticsBankHook`` passes the names of the scores to the metric, see
+    :meth:`match`, and writes the accuracy of each class to a file next to the log.
+    Without names and dataset, labels are indices of the scores.
 
     Args:
-        topk (int | Sequence[int]): The k; one above the number of names is left out.
-            Defaults to (1, 5).
+        topk (int | Sequence[int]): Values of k; those above the number of names are
+            omitted. Defaults to (1, 5).
         groups (Mapping[str, Sequence[str]], optional): Names of each group. Defaults to
             None.
         class_counts (Mapping[str, int] | Sequence[int], optional): Training images of
             each name, for the groups ``many``, ``medium`` and ``few``. Defaults to
             None.
-        shots (tuple[int, int]): ``few`` has fewer training images than the first
-            number, ``many`` more than the second. Defaults to (20, 100).
+        shots (tuple[int, int]): Names with fewer training images than the first number
+            form ``few``, those with more than the second ``many``. Defaults to (20, 100).
         class_names (Mapping[str, str | None], optional): Names of dataset classes that
-            are spelled otherwise; None leaves a class's images out. Defaults to None.
-        teacher_once (bool): Whether the teacher classifies at the first validation of a
-            run only, and its accuracies are repeated afterwards: it does not change,
-            nor does a validation set without random transforms. Defaults to True.
+            are spelled differently; None excludes a class. Defaults to None.
+        teacher_once (bool): Whether the teacher's accuracies are computed only at the
+            first validation of a run and repeated afterwards. They are constant, since
+            validation has no random transforms. Defaults to True.
         collect_device (str): 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Replaces ``zero_shot``. Defaults to None.
 
     Attributes:
-        per_class (list[dict]): After ``evaluate``, on the main process: ``name``,
-            ``images``, ``student`` and, where known, ``teacher``, the accuracies in
-            percent or None without images.
+        per_class (list[dict]): Set by ``evaluate`` on the main process: ``name``,
+            ``images``, ``student`` and, if known, ``teacher``; the accuracies are in
+            percent, or None without images.
     """
 
     default_prefix = 'zero_shot'
@@ -87,16 +87,16 @@ class ZeroShotAccuracy(BaseMetric):
     def match(
         self, dataset: Any, names: Sequence[str], place: str = 'val_dataloader'
     ) -> None:
-        """Say which dataset is evaluated, and which names the scores belong to.
+        """Set the evaluated dataset and the names of the scores.
 
         Args:
-            dataset (Any): The evaluated dataset, in whatever wrappers.
+            dataset (Any): The evaluated dataset, which may be wrapped.
             names (Sequence[str]): The C names.
-            place (str): What to call the dataset in messages.
+            place (str): Name of the dataset in messages.
 
         Raises:
             ConfigError: Classes or groups do not match the names.
-            DataError: The dataset is empty or its labels fit no class.
+            DataError: The dataset is empty, or a label has no class.
         """
         names = list(names)
         if self._dataset is dataset and self._names == names:
@@ -109,28 +109,28 @@ class ZeroShotAccuracy(BaseMetric):
 
     @property
     def teacher_is_known(self) -> bool:
-        """Whether predictions need not carry the teacher's scores any more."""
+        """Whether predictions no longer need the teacher's scores."""
         return self.teacher_once and self._dataset is not None and bool(self._teacher)
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Keep label, predicted name and rank of the right name of each image.
+        """Store the label, the name and the rank of the correct name of each image.
 
         Raises:
-            ConfigError: The names are not known, or are not as many as the scores.
-            DataError: A sample has no label, more than one, or one that no class has;
-                or its scores are not finite.
+            ConfigError: The names are unknown, or their number differs from the scores'.
+            DataError: A sample has no label, several labels or one without a class, or
+                its scores are not finite.
         """
         labels = torch.cat([_label(sample) for sample in data_samples])
         names = self._to_names(labels)
         columns = [labels, names]
-        whos = [who for who, key in _SCORES.items() if key in data_samples[0]]
-        for who in whos:
+        models = [who for who, key in _SCORES.items() if key in data_samples[0]]
+        for who in models:
             scores = torch.stack([sample[_SCORES[who]] for sample in data_samples])
             self._check_width(scores.shape[1])
             ranks = label_ranks(scores, names.clamp(0, scores.shape[1] - 1))
             finite = scores.isfinite().all(dim=1)
             columns += [ranks.where(finite, ranks.new_tensor(-1))]
-        # The one transfer of the batch.
+        # The only transfer to the host for this batch.
         rows = torch.stack(columns, dim=1).tolist()
         num_classes = self._num_scores if self._to_name is None else len(self._to_name)
         for row, sample in zip(rows, data_samples):
@@ -139,7 +139,7 @@ class ZeroShotAccuracy(BaseMetric):
                 check_label_range(row[:1], num_classes, f'the dataset ({path})')
             if -1 in row[2:]:
                 raise DataError(
-                    f'the scores of {whos[row[2:].index(-1)]} for {path} are not finite: '
+                    f'the scores of {models[row[2:].index(-1)]} for {path} are not finite: '
                     'the weights are broken, as after a diverged training.'
                 )
         self.results.extend(rows)
@@ -148,7 +148,7 @@ class ZeroShotAccuracy(BaseMetric):
         """See :meth:`mmengine.evaluator.BaseMetric.evaluate`.
 
         Raises:
-            DataError: There is no image.
+            DataError: There are no images.
         """
         if size == 0:
             raise DataError('the evaluated dataset has no images: check its paths.')
@@ -159,11 +159,11 @@ class ZeroShotAccuracy(BaseMetric):
         return metrics | self._teacher if self.teacher_is_known else metrics
 
     def compute_metrics(self, results: list[list[int]]) -> dict[str, float]:
-        """Accuracies in percent over all images that are not left out."""
+        """Accuracies in percent over all images that are not excluded."""
         table = torch.tensor(results)
         table = table[table[:, 1] != LEFT_OUT]
         if not len(table):
-            raise DataError('class_names leaves out all images of the dataset.')
+            raise DataError('class_names excludes all images of the dataset.')
         names, metrics, recalls = table[:, 1], {}, {}
         for who, ranks in zip(_SCORES, table[:, 2:].T):
             for k in self.topk:
@@ -196,13 +196,13 @@ class ZeroShotAccuracy(BaseMetric):
         ]
 
     def _to_names(self, labels: torch.Tensor) -> torch.Tensor:
-        """Name index of each label; of labels that are out of range, any."""
+        """Index of the name of each label; arbitrary for labels that are out of range."""
         if self._to_name is not None:
             self._to_name = self._to_name.to(labels.device)
             return self._to_name[labels.clamp(0, len(self._to_name) - 1)]
         if self.dataset_meta is not None:
             raise ConfigError(
-                'ZeroShotAccuracy does not know the names that the scores belong to; add '
+                'ZeroShotAccuracy does not know the names of the scores; add '
                 "dict(type='SemanticsBankHook') to custom_hooks, or call match()."
             )
         return labels
@@ -210,8 +210,8 @@ class ZeroShotAccuracy(BaseMetric):
     def _check_width(self, num_scores: int) -> None:
         if self._names is not None and num_scores != len(self._names):
             raise ConfigError(
-                f'predictions have {num_scores} scores, but the dataset was matched with '
-                f'{len(self._names)} names; match the names of the model.'
+                f'predictions have {num_scores} scores, but the dataset was matched to '
+                f'{len(self._names)} names; match it to the names of the model.'
             )
         self._num_scores = num_scores
 
@@ -222,7 +222,7 @@ def _label(sample: dict) -> torch.Tensor:
         found = 'no label' if label is None else f'{label.numel()} labels'
         raise DataError(
             f'The validation image {sample.get("img_path", "?")} has {found}; use a '
-            'dataset with one label an image in val_dataloader, or run with '
+            'dataset with one label per image in val_dataloader, or run with '
             '--no-validate.'
         )
     return label.flatten().long()

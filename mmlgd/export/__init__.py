@@ -1,7 +1,7 @@
-"""Leaving mmlgd: a student's weights and graph in the formats of other programs.
+"""Exporters: a student's weights and graph in the formats of other libraries.
 
-Each module of :mod:`mmlgd.export.formats` is a format. From a checkpoint, see
-:func:`mmlgd.apis.export_backbone`.
+Each module of :mod:`mmlgd.export.formats` is one format.
+:func:`mmlgd.apis.export_backbone` exports from a checkpoint.
 """
 
 from .model import ExportModel

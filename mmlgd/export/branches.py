@@ -1,4 +1,4 @@
-"""Merging the branches and BatchNorms that only training needs."""
+"""Merging of branches and BatchNorms that only training needs."""
 
 import copy
 
@@ -8,30 +8,30 @@ from mmlgd.errors import ConfigError
 
 
 def merge_branches(module: nn.Module) -> nn.Module:
-    """A copy of a model with its reparameterisable parts merged, same features.
+    """Copy a model and merge its reparameterisable parts; its features do not change.
 
-    Those are the parts with ``switch_to_deploy`` (MobileOne, RepVGG, LeViT, ... of
-    mmpretrain) and the models of timm that can (RepViT, FastViT, MobileOne, ...).
+    These are the parts with ``switch_to_deploy`` (MobileOne, RepVGG, LeViT, ... of
+    mmpretrain) and the models of timm that support it (RepViT, FastViT, MobileOne, ...).
 
     Args:
-        module (nn.Module): In eval mode; not changed.
+        module (nn.Module): In eval mode. It is not changed.
 
     Returns:
-        nn.Module: The copy; its keys are those of ``module`` where nothing can be merged.
+        nn.Module: The copy. It has the keys of ``module`` if nothing can be merged.
 
     Raises:
-        ConfigError: A part refuses, as with another norm layer than BN.
+        ConfigError: A part cannot be merged, such as one with a norm layer other than BN.
     """
     merged = copy.deepcopy(module)
     try:
         _merge(merged)
-    except Exception as error:  # asserted by mmpretrain's blocks
+    except Exception as error:  # assertions in mmpretrain's blocks
         reason = ' '.join(str(error).split())
         raise ConfigError(
             f'The branches of {type(module).__name__} cannot be merged ({reason}); export '
             'it without fuse.'
         ) from error
-    # Some backbones' eval() returns None: not to be chained.
+    # eval() of some backbones returns None, so the call is not chained.
     merged.eval()
     return merged
 

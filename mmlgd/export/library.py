@@ -18,32 +18,32 @@ from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import ORIGIN_KEYS
 
 from .branches import merge_branches
-from .key_names import Namer, changed_options, check_only, places, refuse
+from .key_names import Namer, changed_options, check_only, parse_keys, refuse
 from .model import ExportModel, as_tuple
 from .parity import Run
 from .registry import ExportFormat
 
 _FAMILIES = ('ResNet', 'MobileNetV2', 'MobileNetV3', 'EfficientNet')
-#: Layers behind the feature maps, which the file may lack. timm's MobileNetV3 has one
-#: behind its pooling, a part of its classifier.
+#: Layers after the feature maps, which the file may not contain. conv_head belongs to
+#: the classifier of timm's MobileNetV3: it follows the pooling.
 _CLASSIFIER = ('fc.', 'classifier.', 'conv_head.')
 
 
 @dataclass(frozen=True)
 class Target:
-    """A model of another library that gives the same features.
+    """A model of another library with the same features.
 
     Attributes:
-        model (str): The type in a config, or the name that the library builds by.
-        arguments (dict): What it must be built with; all else is its default.
-        namer (Namer, optional): Writes its keys. Defaults to None: they are ours.
-        prefix (str): Before each of its keys in the file. Defaults to none.
-        removed (str): What our keys begin with and its do not. Defaults to none.
-        last (int, optional): Our index of the last feature map that it has. Defaults to
-            None: the backbone's own default.
-        check (dict): Further arguments with which its last output is that map.
-        steps (tuple[str, ...]): Calls on ``model`` before the weights fit.
-        is_same (bool): Whether it is our very model, so that all outputs are compared.
+        model (str): Type in a config, or name of the model in the library.
+        arguments (dict): Arguments of the model that differ from its defaults.
+        namer (Namer, optional): Returns the model's keys. Defaults to None: unchanged.
+        prefix (str): Prefix of the keys in the file. Defaults to ''.
+        removed (str): Prefix of the backbone's keys to remove. Defaults to ''.
+        last (int, optional): Index, in the backbone, of the model's last feature map.
+            Defaults to None: the default of the backbone's out_indices.
+        check (dict): Further arguments for the comparison of the last feature map.
+        steps (tuple[str, ...]): Code to run on ``model`` before the weights are loaded.
+        is_same (bool): Whether it is the same model, so that all outputs are compared.
     """
 
     model: str
@@ -57,32 +57,32 @@ class Target:
     is_same: bool = False
 
     def rename(self, keys: Iterable[str]) -> dict[str, str]:
-        """Names of a backbone's keys in the target.
+        """Map the keys of a backbone to those of the target.
 
         Args:
-            keys (Iterable[str]): Of our model, in its order, no prefix.
+            keys (Iterable[str]): Keys of the backbone, in order, without prefix.
 
         Returns:
-            dict[str, str]: Old to new name. A key that the target has no layer for
-            is omitted.
+            dict[str, str]: Old to new key. Keys without a layer in the target are
+            omitted.
         """
         if self.namer is None:
             return {key: self.prefix + key.removeprefix(self.removed) for key in keys}
-        names = {key: self.namer(place) for key, place in places(keys).items()}
+        names = {key: self.namer(each) for key, each in parse_keys(keys).items()}
         return {key: name for key, name in names.items() if name}
 
 
 class LibraryFormat(ExportFormat):
-    """The state dict of another library's model, with ``meta`` that says what to build.
+    """The state dict of another library's model, with the target in ``meta``.
 
-    A format overrides :meth:`target`; one of another family of libraries than
-    OpenMMLab's also how its models are built, run and used.
+    A subclass overrides :meth:`target`. For a library outside of OpenMMLab, it also
+    overrides :meth:`build`, :meth:`features` and :meth:`usage`.
 
     Args:
         fuse (bool): Merge the branches that only training needs. Defaults to False.
 
     Attributes:
-        library (str): Name it is imported under.
+        library (str): Import name of the library.
     """
 
     library = ''
@@ -99,20 +99,19 @@ class LibraryFormat(ExportFormat):
         )
 
     def target(self, model: ExportModel) -> Target:
-        """Find the model that computes what a backbone does.
+        """Find the model of the library with the features of a backbone.
 
         Raises:
-            ConfigError: The library has no such model, or none that gives equal
-                features; the message says why.
+            ConfigError: The library has no such model, or its features would differ.
         """
         raise NotImplementedError
 
     def check(self, model: ExportModel) -> None:
         if not model.config or model.input_type is not None:
             raise ConfigError(
-                f'A file for {self.library} holds the weights of a backbone, so neither a '
-                'classifier nor the preprocessing can be in it; export a backbone without '
-                'fold_preprocessing, or to onnx.'
+                f'A file for {self.library} contains the weights of a backbone only, '
+                'neither a classifier nor preprocessing; export a backbone without '
+                'fold_preprocessing, or export to onnx.'
             )
         if self.fuse and self.weights(model).keys() == model.module.state_dict().keys():
             raise ConfigError(
@@ -121,17 +120,17 @@ class LibraryFormat(ExportFormat):
         self.target(model)
 
     def weights(self, model: ExportModel) -> dict[str, torch.Tensor]:
-        """The backbone's state dict, merged where that is asked for."""
+        """The backbone's state dict, fused if requested."""
         module = merge_branches(model.module) if self.fuse else model.module
         return module.state_dict()
 
     def export(self, model: ExportModel, path: Path) -> None:
         target, state = self.target(model), self.weights(model)
-        told = dict(
+        target_meta = dict(
             library=self.library, model=target.model, arguments=target.arguments
         )
         if target.steps:
-            told['steps'] = list(target.steps)
+            target_meta['steps'] = list(target.steps)
         origin = {key: getattr(model.record, key) for key in ORIGIN_KEYS}
         meta = {
             key: list(value) if isinstance(value, tuple) else value
@@ -141,17 +140,17 @@ class LibraryFormat(ExportFormat):
         names = target.rename(state)
         contents = dict(
             state_dict={new: state[old] for old, new in names.items()},
-            meta=dict(meta, backbone=model.config, target=told),
+            meta=dict(meta, backbone=model.config, target=target_meta),
         )
         torch.save(contents, path)
 
     def load(self, path: Path, model: ExportModel) -> Run | None:
         try:
             import_module(self.library)
-        except Exception as error:  # absent, or refusing another library's release
+        except Exception as error:  # missing, or incompatible with installed packages
             print_log(
-                f'{self.library} cannot be imported ({error}), so it was not checked that '
-                'its features equal those of the student.',
+                f'{self.library} cannot be imported ({error}), so the features of the '
+                'exported file were not compared with those of the student.',
                 'current',
                 level=logging.WARNING,
             )
@@ -178,7 +177,7 @@ class LibraryFormat(ExportFormat):
         module, last = copy.deepcopy(model.module), target.last
         if last is None:
             last = inspect.signature(type(module)).parameters['out_indices'].default
-        if last is None:  # MobileNetV3's, which has as many as its arch
+        if last is None:  # MobileNetV3: depends on arch
             last = len(module.layers) - 1
         module.out_indices = last if isinstance(last, tuple) else (last,)
         return lambda images: module(images)[-1:]
@@ -189,7 +188,7 @@ class LibraryFormat(ExportFormat):
         return MODELS.build(dict(type=target.model, **arguments))
 
     def features(self, module: nn.Module, images: torch.Tensor) -> object:
-        """What is compared: all outputs, or several of which the last is."""
+        """Outputs to compare: all, or several whose last one is compared."""
         return module(images)
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
@@ -205,20 +204,20 @@ class LibraryFormat(ExportFormat):
 
 
 def family_of(model: ExportModel, library: str) -> str:
-    """Name of a backbone's class, one of the families that are known elsewhere.
+    """Class name of a backbone of a family that other libraries have.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: It is not of such a family.
     """
     module = type(model.module).__module__
     if model.name not in _FAMILIES or not module.startswith('mmpretrain.'):
-        known = f'only {", ".join(_FAMILIES)} of mmpretrain can be'
+        known = f'only {", ".join(_FAMILIES)} of mmpretrain are supported'
         refuse(model.name, library, known)
     return model.name
 
 
 def load_lines(call: str, target: Target, path: str | Path) -> str:
-    """Python that builds a model by a call and loads the file into it."""
+    """Python code that builds a model and loads the file into it."""
     lines = [f'model = {call}', *target.steps]
     strict = '' if target.is_same else ', strict=False'
     if strict:
@@ -232,16 +231,16 @@ def load_lines(call: str, target: Target, path: str | Path) -> str:
 def shared_options_target(
     model: ExportModel, library: str, shared: dict[str, tuple[str, ...]], **kwargs
 ) -> Target:
-    """The model of mmdet or mmseg that has the same name as mmpretrain's.
+    """The model of mmdet or mmseg with the same name as in mmpretrain.
 
     Args:
         model (ExportModel): The backbone.
         library (str): 'mmdet' or 'mmseg'.
-        shared (dict): For each family the options that it understands alike.
+        shared (dict): Options with the same meaning, by family.
         **kwargs: Further fields of :class:`Target`.
 
     Raises:
-        ConfigError: An option has no equal there.
+        ConfigError: An option has no equivalent there.
     """
     options = changed_options(model.config, type(model.module))
     check_only(model.name, library, options, shared[model.name])

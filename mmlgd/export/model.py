@@ -1,4 +1,4 @@
-"""What can be exported: a model, and how images get into it."""
+"""Models to export, and their input."""
 
 import json
 from collections.abc import Sequence
@@ -16,32 +16,33 @@ _MAX_SIDE = 4096
 
 
 class ExportModel:
-    """A backbone or a classifier of a checkpoint, tried on one image.
+    """A backbone or a classifier of a checkpoint, checked with one image.
 
     Args:
-        module (nn.Module): Takes normalised images (B, 3, H, W), and gives a tensor or a
-            tuple of them.
-        record (CheckpointMeta): Of the checkpoint.
-        config (dict, optional): That of a backbone. Defaults to None: the module is more
-            than a backbone.
+        module (nn.Module): Returns a tensor, or a tuple of tensors, for normalised images
+            (B, 3, H, W).
+        record (CheckpointMeta): Metadata of the checkpoint.
+        config (dict, optional): Config of a backbone. Defaults to None: the module is
+            not only a backbone.
         image_size (int | Sequence[int], optional): Side, or height and width, in
-            pixels. Defaults to None: the checkpoint's, else 224.
-        fold_preprocessing (str, optional): 'uint8' or 'float32': the model takes images
-            of 0 to 255 in this type and normalises them itself. Defaults to None: it
-            takes normalised float32 images.
+            pixels. Defaults to None: the checkpoint's (``student_size`` before
+            ``image_size``), else 224.
+        fold_preprocessing (str, optional): 'uint8' or 'float32': the model accepts images
+            from 0 to 255 of this dtype and normalises them. Defaults to None: it accepts
+            normalised float32 images.
         output (str, optional): Name of the only output. Defaults to None: the outputs
             are ``feature_map_0``, ...
-        metadata (dict, optional): Further texts for a file that can hold them.
+        metadata (dict, optional): Further metadata for formats that can store it.
 
     Attributes:
-        config (dict): That of a backbone; empty for anything else.
-        module (nn.Module): In eval mode, with the normalisation where it is folded in.
-        output_names (list[str]): One for each output.
-        metadata (dict[str, str]): What a user of the file must know.
+        config (dict): Config of a backbone; empty for other modules.
+        module (nn.Module): In eval mode, including the normalisation if it is folded in.
+        output_names (list[str]): Names of the outputs.
+        metadata (dict[str, str]): Metadata for users of the file.
 
     Raises:
-        CheckpointError: It has no mean and std to fold in.
-        ConfigError: An unknown input type, or images of this size do not pass.
+        CheckpointError: The checkpoint has no mean and std to fold in.
+        ConfigError: Unknown input type, or the module fails on images of this size.
     """
 
     def __init__(
@@ -57,17 +58,17 @@ class ExportModel:
         self.record, self.config = record, config or {}
         self.name = type(module).__name__
         if image_size is None:
-            image_size = record.image_size or 224
+            image_size = record.student_size or record.image_size or 224
         self.image_size = check_image_size(image_size)
         self.input_type = check_input_type(fold_preprocessing)
         if fold_preprocessing is not None:
             if record.preprocessing is None:
                 raise CheckpointError(
-                    f'{record.path} does not carry the mean and std it was trained with, '
+                    f'{record.path} does not contain the mean and std of its training, '
                     'so they cannot be folded in; export without fold_preprocessing.'
                 )
             module = nn.Sequential(_Normalise(record.preprocessing), module)
-        # Some backbones' eval() returns None: not to be chained.
+        # eval() of some backbones returns None, so the call is not chained.
         module.eval()
         self.module = module
         number = self._try_one_image()
@@ -77,11 +78,11 @@ class ExportModel:
 
     @torch.no_grad()
     def outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the model gives for images (B, 3, H, W)."""
+        """Outputs of the model for images (B, 3, H, W)."""
         return as_tuple(self.module(images))
 
     def images(self, batch: int) -> torch.Tensor:
-        """Noise (B, 3, H, W) of the type that the model takes, the same each time."""
+        """Noise (B, 3, H, W) of the input's dtype, the same in each call."""
         generator = torch.Generator().manual_seed(0)
         shape = (batch, 3, *self.image_size)
         if self.input_type is None:
@@ -90,23 +91,23 @@ class ExportModel:
         return images.to(getattr(torch, self.input_type))
 
     def _try_one_image(self) -> int:
-        """Number of outputs."""
+        """Run the model on one image and return the number of outputs."""
         height, width = self.image_size
         try:
             outputs = self.outputs(self.images(1))
-        except Exception as error:  # whatever a backbone raises
+        except Exception as error:  # depends on the backbone
             reason = ' '.join(str(error).split())[:400]
             raise ConfigError(
-                f'{self.name} does not take images of {height}x{width} pixels '
+                f'{self.name} does not accept images of {height}x{width} pixels '
                 f'({type(error).__name__}: {reason}); pass the image_size it was built '
                 'for.'
             ) from error
         for each in outputs:
             if not isinstance(each, torch.Tensor) or not each.numel():
                 raise ConfigError(
-                    f'{self.name} gives an output for images of {height}x{width} pixels '
-                    'that is empty or not a tensor, which cannot be exported; take '
-                    'larger images, or the out_type that gives feature maps.'
+                    f'{self.name} returns an output for images of {height}x{width} pixels '
+                    'that is empty or not a tensor, which cannot be exported; use larger '
+                    'images, or the out_type that returns feature maps.'
                 )
         return len(outputs)
 
@@ -114,7 +115,7 @@ class ExportModel:
         folded, preprocessing = self.input_type, self.record.preprocessing
         texts = dict(
             mmlgd_version=self.record.mmlgd_version or 'unknown',
-            input=f'{folded} images of 0 to 255' if folded else 'normalised images',
+            input=f'{folded} images from 0 to 255' if folded else 'normalised images',
         )
         if preprocessing is not None:
             texts['image_mean'] = json.dumps(preprocessing.mean)
@@ -124,12 +125,12 @@ class ExportModel:
 
 
 class Classifier(nn.Module):
-    """Backbone, projector, and the names as one linear layer without bias.
+    """Backbone, projector and a linear layer without bias whose rows are the names.
 
     Args:
         student (nn.Module): Has ``extract_feat`` and ``projector``.
-        text_embeddings (torch.Tensor): (C, D), unit rows.
-        temperature (float): Of the student's softmax.
+        text_embeddings (torch.Tensor): (C, D) unit rows.
+        temperature (float): Temperature of the student's softmax.
         as_logits (bool): Omit the softmax. Defaults to False.
     """
 
@@ -156,7 +157,7 @@ class Classifier(nn.Module):
 
 
 class _Normalise(nn.Module):
-    """Images (B, 3, H, W), 0 to 255, to what the backbone was trained with."""
+    """Normalises images (B, 3, H, W) from 0 to 255."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -169,12 +170,12 @@ class _Normalise(nn.Module):
 
 
 def as_tuple(outputs: object) -> tuple:
-    """The outputs of a model that may give one or several."""
+    """Outputs of a model as a tuple; a single output becomes a tuple of one."""
     return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
 def check_input_type(name: str | None) -> str | None:
-    """Return the name of an input type, or None.
+    """Check the name of an input type.
 
     Raises:
         ConfigError: It is unknown.
@@ -187,16 +188,16 @@ def check_input_type(name: str | None) -> str | None:
 
 
 def check_image_size(size: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width of a size.
+    """Height and width of an image size, in pixels.
 
     Raises:
-        ConfigError: It is not one or two whole numbers of pixels.
+        ConfigError: It is not one or two positive integers.
     """
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     is_valid = all(type(side) is int and 0 < side <= _MAX_SIDE for side in sides)
     if len(sides) not in (1, 2) or not is_valid:
         raise ConfigError(
-            f'image_size is {size!r}, but must be a side, or height and width, each 1 to '
+            f'image_size is {size!r}, but must be a side, or height and width, from 1 to '
             f'{_MAX_SIDE} pixels.'
         )
     return sides[0], sides[-1]

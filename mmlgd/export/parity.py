@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the student computes."""
+"""Comparison of the outputs of an exported file with those of the student."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,10 +7,10 @@ import torch
 
 from mmlgd.errors import CheckpointError
 
-#: Largest difference that a file may have.
+#: Largest accepted difference.
 TOLERANCE = 1e-4
 
-#: Images (B, 3, H, W) to arrays or tensors.
+#: Maps images (B, 3, H, W) to arrays or tensors.
 Run = Callable[[torch.Tensor], Iterable]
 
 
@@ -20,15 +20,14 @@ def compare(
     """Largest difference between two functions of images.
 
     Args:
-        expected (Run): The student.
+        found (Run): The exported model.
         found (Run): What was exported.
-        batches (Iterable[torch.Tensor]): Images (B, 3, H, W).
-        absolute (bool): Take differences as they are, as for probabilities, instead of
-            relative to each output's largest value. Defaults to False.
+        absolute (bool): Whether differences are absolute, as for probabilities, instead of
+            relative to the largest value of each output. Defaults to False.
 
     Returns:
-        float: Infinite where a value is not finite, or the numbers of outputs or their
-        shapes differ.
+        float: Infinite if a value is not finite, or if the numbers or shapes of the
+        outputs differ.
 
     Raises:
         CheckpointError: The exported model cannot be run.
@@ -38,7 +37,7 @@ def compare(
         wanted = [torch.as_tensor(each) for each in expected(images)]
         try:
             got = [torch.as_tensor(each) for each in found(images)]
-        except Exception as error:  # of another library or runtime
+        except Exception as error:  # depends on the library or runtime
             reason = ' '.join(str(error).split())[:400]
             raise CheckpointError(
                 f'The exported model does not run on images of shape '

@@ -1,4 +1,4 @@
-"""What a format is, where formats are found, and how one is written and checked."""
+"""Base class of export formats, and how a format is found, written and checked."""
 
 import argparse
 import inspect
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_file, replace_file
 from mmlgd.utils.suggest import suggest
 
@@ -20,15 +20,15 @@ from .parity import TOLERANCE, Run, compare
 
 
 class ExportFormat:
-    """One format; a module of ``formats/`` names its class ``FORMAT``.
+    """Base class of a format; its module in ``formats/`` assigns the class to ``FORMAT``.
 
-    ``__init__`` takes the format's own options and checks them, before a model is loaded.
+    ``__init__`` has the options of the format and checks them before a model is loaded.
 
     Attributes:
-        description (str): A line for the help.
-        is_graph (bool): Whether the file holds the computation, so that any model can be
-            written; else it holds the weights of a backbone.
-        batches (tuple[int, ...]): Batch sizes that the file is checked with.
+        description (str): One line for the help.
+        is_graph (bool): Whether the file contains the computation, so that any model can
+            be exported; otherwise it contains the weights of a backbone.
+        batches (tuple[int, ...]): Batch sizes of the comparison with the student.
     """
 
     description = ''
@@ -37,37 +37,29 @@ class ExportFormat:
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Add options of the command line, named as those of ``__init__``."""
+        """Add command-line options, named as the arguments of ``__init__``."""
 
     def check(self, model: ExportModel) -> None:
-        """Refuse a model that the format cannot hold.
+        """Refuse a model that the format does not support.
 
         Raises:
-            ConfigError: Says why.
+            ConfigError: With the reason.
         """
 
-    def can_export(self, model: ExportModel) -> bool:
-        """Whether the format can hold a model."""
-        try:
-            self.check(model)
-        except MMLGDError:
-            return False
-        return True
-
     def export(self, model: ExportModel, path: Path) -> None:
-        """Write a model that :meth:`check` has let pass."""
+        """Write a model that passed :meth:`check`."""
         raise NotImplementedError
 
     def load(self, path: Path, model: ExportModel) -> Run | None:
-        """The written file, ready to run; None where what runs it is not installed."""
+        """Load the file to run it; None if the library that runs it is not installed."""
         raise NotImplementedError
 
     def reference(self, model: ExportModel) -> Run:
-        """What :meth:`load` must equal."""
+        """Expected outputs of :meth:`load`."""
         return model.outputs
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
-        """Code that uses the file."""
+        """Code that loads the file."""
         raise NotImplementedError
 
 
@@ -76,10 +68,10 @@ class Exported(NamedTuple):
 
     Attributes:
         path (Path): The file.
-        difference (float | None): Largest one between the student's outputs and those of
-            the file; None where the library that runs it is not installed, so that
-            nothing was compared.
-        usage (str): Code that uses it.
+        difference (float | None): Largest difference between the outputs of the student
+            and of the file; None if they were not compared, since the library that runs
+            the file is not installed.
+        usage (str): Code that loads the file.
     """
 
     path: Path
@@ -88,7 +80,7 @@ class Exported(NamedTuple):
 
 
 def format_names() -> list[str]:
-    """All formats: the modules of ``formats/``."""
+    """Names of all formats, which are the modules of ``formats/``."""
     return sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
 
 
@@ -100,25 +92,26 @@ def find_format(name: str) -> type[ExportFormat]:
     """
     if name not in format_names():
         raise ConfigError(
-            f'There is no export format {name!r}, only {", ".join(format_names())}.'
+            f'Unknown export format {name!r}; known are {", ".join(format_names())}.'
             f'{suggest(str(name), format_names())}'
         )
     return import_module(f'{formats.__name__}.{name}').FORMAT
 
 
 def build_format(name: str, out: str | Path, options: dict) -> ExportFormat:
-    """A format with its options, once it is known that the file can be written.
+    """Build a format with its options, and check that the file can be written.
 
     Raises:
-        ConfigError: An unknown format, option or value, or a file that cannot be written.
-        DependencyError: A package that writes it is not installed.
+        ConfigError: Unknown format or option, invalid value, or a file that cannot be
+            written.
+        DependencyError: A package that the format needs is not installed.
     """
     cls = find_format(name)
     known = option_names(cls)
     for option in options:
         if option not in known:
             raise ConfigError(
-                f'The format {name} has no option {option!r}, only '
+                f'The format {name} has no option {option!r}; its options: '
                 f'{", ".join(known) or "none"}.{suggest(option, known)}'
             )
     check_output_file(out, 'out')
@@ -126,13 +119,13 @@ def build_format(name: str, out: str | Path, options: dict) -> ExportFormat:
 
 
 def option_names(cls: Callable) -> list[str]:
-    """The options of a format's class."""
+    """Names of the options of a format."""
     return list(inspect.signature(cls).parameters)
 
 
 @torch.no_grad()
 def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exported:
-    """Write a model, and compare the file with it before it gets its name.
+    """Export a model, and compare the file with the student before it is kept.
 
     Args:
         model (ExportModel): Backbone or classifier.
@@ -140,8 +133,8 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
         out (str | Path): File to write.
 
     Raises:
-        ConfigError: The format cannot hold the model.
-        CheckpointError: The file differs from the model; it is not kept.
+        ConfigError: The format does not support the model.
+        CheckpointError: The outputs of the file differ; the file is not kept.
     """
     form.check(model)
     with replace_file(out) as part:
@@ -154,8 +147,9 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
             difference = compare(expected, found, batches, model.is_probability)
             if difference > TOLERANCE:
                 raise CheckpointError(
-                    f'{out} was not written: as {type(form).__name__}, {model.name} '
-                    f'differs from the student by {difference:.2g}, more than '
-                    f'{TOLERANCE}; try other options or releases of the library.'
+                    f'{out} was not written: the outputs of {model.name} as '
+                    f'{type(form).__name__} differ from those of the student by '
+                    f'{difference:.2g}, more than {TOLERANCE}; try other options or other '
+                    'releases of the library.'
                 )
     return Exported(Path(out), difference, form.usage(model, out))

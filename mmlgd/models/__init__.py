@@ -1,5 +1,6 @@
-"""Teachers, students, banks, losses and the methods that join them."""
+"""Teachers, students, banks, losses and the distillation methods."""
 
+from .backbones import TIMMBackbone
 from .banks import (
     BankStatistics,
     EmbeddingQueue,
@@ -23,6 +24,7 @@ from .teachers import (
     BaseTeacher,
     MMPretrainTeacher,
     OpenCLIPTeacher,
+    TIMMTeacher,
 )
 
 __all__ = [
@@ -42,6 +44,8 @@ __all__ = [
     'SEED',
     'SpatialMimicry',
     'Student',
+    'TIMMBackbone',
+    'TIMMTeacher',
     'TextualSemanticsBank',
     'VisualSemanticsBank',
 ]

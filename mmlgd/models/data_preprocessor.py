@@ -1,4 +1,4 @@
-"""Normalisation of what a distiller is trained on."""
+"""The data preprocessor of the distillers."""
 
 import torch
 from mmpretrain.models.utils import ClsDataPreprocessor
@@ -12,35 +12,33 @@ from mmlgd.registry import MODELS
 class DistillDataPreprocessor(ClsDataPreprocessor):
     """mmpretrain's ``ClsDataPreprocessor``, for several views and stored embeddings.
 
-    Several views come from ``default_collate`` as a list of batches
-    (B, 3, H, W), which may differ in size; each is normalised, and a list comes
-    out. All else is handled as the base class does: a batch, as in validation, or
-    a list of images (3, H, W). mmpretrain's ``SelfSupDataPreprocessor`` takes such
-    a list for views.
+    ``default_collate`` turns several views into a list of batches (B, 3, H, W), which
+    may differ in size. Each is normalised, and a list is returned. Other inputs are
+    handled as in the base class: a batch, as in validation, or a list of images
+    (3, H, W), which mmpretrain's ``SelfSupDataPreprocessor`` would mistake for views.
 
     Args:
-        **kwargs: Of ``ClsDataPreprocessor``: ``mean``, ``std``, ``to_rgb``, ...;
-            a distiller fills in the teacher's.
+        **kwargs: Options of ``ClsDataPreprocessor``: ``mean``, ``std``, ``to_rgb``, ...;
+            a distiller fills in the teacher's values.
     """
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
-        # For which mmpretrain's class has no option: from a loader's pinned memory,
-        # images go to the device without the host waiting for it.
+        # Copies from pinned memory need not block the host. mmpretrain's class has no
+        # option for it.
         self._non_blocking = True
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Normalise the views of a batch.
 
         Args:
-            data (dict): With ``inputs`` and, where there are any,
-                ``data_samples`` and ``teacher_embeddings`` (B, D).
-            training (bool): Whether augmentations of the batch apply. Defaults
-                to False.
+            data (dict): ``inputs`` and optionally ``data_samples`` and
+                ``teacher_embeddings`` (B, D).
+            training (bool): Whether to apply batch augmentations. Defaults to False.
 
         Returns:
             dict: ``inputs``, a float tensor or a list of them, ``data_samples``
-            and, where there were any, ``teacher_embeddings`` on the device.
+            and, if given, ``teacher_embeddings`` on the device.
         """
         prepared = self._normalise(data, training)
         if 'teacher_embeddings' in data:
@@ -65,18 +63,18 @@ def normalise_like(teacher: nn.Module, data_preprocessor: dict) -> dict:
     """Fill a teacher's mean and std into the config of a data preprocessor.
 
     Args:
-        teacher (BaseTeacher): Whose ``image_mean`` and ``image_std`` count.
-        data_preprocessor (dict): The config; ``DistillDataPreprocessor`` unless it
-            has another type.
+        teacher (BaseTeacher): Provides ``image_mean`` and ``image_std``.
+        data_preprocessor (dict): The config; its type defaults to
+            ``DistillDataPreprocessor``.
 
     Returns:
-        dict: The config, filled in.
+        dict: The completed config.
 
     Raises:
-        ConfigError: It says another mean, std or channel order.
+        ConfigError: The config sets another mean, std or channel order.
     """
     data_preprocessor = dict(
-        # With its scope: mmengine builds it, whatever the default scope is.
+        # With the scope, so that mmengine can build it under any default scope.
         {'type': 'mmlgd.DistillDataPreprocessor', 'to_rgb': True},
         **data_preprocessor,
     )
@@ -87,8 +85,8 @@ def normalise_like(teacher: nn.Module, data_preprocessor: dict) -> dict:
         found = data_preprocessor.setdefault(name, value)
         if not torch.allclose(torch.tensor(found).float(), torch.tensor(value).float()):
             raise ConfigError(
-                f'data_preprocessor.{name} is {found}, but teacher and student see the same '
-                f'crop, normalised as the teacher was trained: {value}; leave it out of the '
-                'config.'
+                f'data_preprocessor.{name} is {found}, but teacher and student share one '
+                f'crop, normalised with the values of the teacher: {value}; omit it from '
+                'the config.'
             )
     return data_preprocessor

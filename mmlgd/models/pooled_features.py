@@ -1,4 +1,4 @@
-"""What a backbone gives, and whether a neck pools it over the right axes."""
+"""Outputs of a backbone, and the check that a neck pools them over the right axes."""
 
 import torch
 from mmpretrain.models.necks import GeneralizedMeanPooling, GlobalAveragePooling
@@ -6,8 +6,13 @@ from torch import Tensor, nn
 
 from mmlgd.errors import MMLGDError
 
-# They average over all axes but the first two, whatever these are.
+# These average over all axes but the first two, in any layout.
 _MAP_POOLING = (GlobalAveragePooling, GeneralizedMeanPooling)
+#: How a model of timm is pooled as it was built to be.
+TIMM_POOLING = (
+    "To pool as the model itself does, set backbone.type='mmlgd.TIMMBackbone', "
+    'backbone.pooled=True, no features_only, and neck=None'
+)
 
 
 @torch.no_grad()
@@ -18,28 +23,28 @@ def probe_pooling(
     name: str,
     error: type[MMLGDError],
 ) -> tuple[Tensor, list[int]]:
-    """Run a backbone and its pooling once, and check that channels come out.
+    """Run a backbone and its pooling once, and check that channels are kept.
 
     Args:
         backbone: In eval mode.
-        neck: Pools what the backbone gives, see :func:`pool_features`.
+        neck: Pools the output of the backbone, see :func:`pool_features`.
         images: (1, 3, H, W).
-        name: Whose they are, for the message.
-        error: What is raised.
+        name: Name of the model, for the message.
+        error: Type of the error that is raised.
 
     Returns:
         tuple[Tensor, list[int]]: The features (1, h), and the channels of each feature
-        map (1, C, h, w) that the backbone gives.
+        map (1, C, h, w) that the backbone returns.
 
     Raises:
-        MMLGDError: Of the given type: features are not (1, h), or the neck pools over
-            channels, as one for maps does with tokens.
+        MMLGDError: Of the given type: the features are not (1, h), or the neck pools
+            over channels, as pooling of maps does with tokens.
     """
     outputs = backbone(images)
-    kind = kind_of(outputs, images, backbone)
+    kind = output_kind(outputs, images, backbone)
     message = (
-        f'{name} gives {kind} of shape {tuple(last_of(outputs).shape)} before the neck '
-        f'({type(neck).__name__}), which does not make features (B, C) of them; '
+        f'{name} returns {kind} of shape {tuple(last_of(outputs).shape)} before the neck '
+        f'({type(neck).__name__}), which does not pool them to features (B, C); '
         f'{_hint(kind, backbone)}.'
     )
     try:
@@ -53,30 +58,30 @@ def probe_pooling(
 
 
 def pool_features(neck: nn.Module | None, outputs: Tensor | tuple | list) -> Tensor:
-    """Features (B, C) of what a backbone gave, the last of several."""
+    """Pool the output of a backbone, the last of several, to features (B, C)."""
     return last_of(outputs if neck is None else neck(outputs))
 
 
 def as_maps(outputs: Tensor | tuple | list) -> list[Tensor]:
-    """The feature maps (B, C, h, w) among what a backbone gave, in its order."""
+    """The feature maps (B, C, h, w) among the outputs of a backbone, in their order."""
     outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
     return [each for each in outputs if torch.is_tensor(each) and each.dim() == 4]
 
 
 def last_of(outputs: Tensor | tuple | list) -> Tensor:
-    """The last tensor of what a backbone gave, however it is nested."""
+    """The last tensor in the possibly nested output of a backbone."""
     while isinstance(outputs, (tuple, list)):
         outputs = outputs[-1]
     return outputs
 
 
-def kind_of(outputs: object, images: Tensor, backbone: nn.Module) -> str:
-    """Which axes of a backbone's features are channels.
+def output_kind(outputs: object, images: Tensor, backbone: nn.Module) -> str:
+    """Determine the layout of a backbone's output.
 
     Args:
-        outputs: What the backbone gave.
-        images: (B, 3, H, W), what it was given.
-        backbone: Runs again, on larger images, where the sizes do not decide.
+        outputs: Output of the backbone.
+        images: (B, 3, H, W), its input.
+        backbone: Runs again, on larger images, if the sizes are ambiguous.
 
     Returns:
         str: 'vectors' (B, C), 'tokens' (B, N, C), 'maps' (B, C, h, w) or
@@ -93,7 +98,7 @@ def kind_of(outputs: object, images: Tensor, backbone: nn.Module) -> str:
         for axis in (2, 1)
     )
     if first and last:
-        # As many channels as rows and columns: those axes grow with the image.
+        # As many channels as rows and columns; only the latter grow with the image.
         try:
             larger = backbone(images.new_zeros(1, 3, 2 * height, 2 * width))
         except (RuntimeError, ValueError, AssertionError):
@@ -109,7 +114,7 @@ def _pools_channels(
         return False
     if isinstance(neck, _MAP_POOLING):
         return True
-    # A neck with matrices may give any width.
+    # A neck with weight matrices may change the width.
     has_matrix = any(weight.dim() > 1 for weight in neck.parameters()) if neck else True
     return not has_matrix and features.shape[1] != last_of(outputs).shape[-1]
 
@@ -121,14 +126,19 @@ def _hint(kind: str, backbone: nn.Module) -> str:
         return "set neck=dict(type='mmpretrain.GlobalAveragePooling')"
     if kind == 'channels-last maps':
         return "set neck=dict(type='TokenPooling')"
-    prefix = getattr(backbone, 'num_extra_tokens', None)
     timm_model = getattr(backbone, 'timm_model', None)
+    prefix = getattr(backbone, 'num_extra_tokens', None)
     prefix = getattr(timm_model, 'num_prefix_tokens', prefix)
     known = 'the number of its class and register tokens'
-    return (
+    by_hand = (
         "set neck=dict(type='TokenPooling', pool='cls') for the class token, or "
         "neck=dict(type='TokenPooling', pool='mean', num_prefix_tokens="
-        f'{known if prefix is None else prefix}) for the mean of the patches, as the '
-        "backbone was trained; a backbone of mmpretrain with out_type='cls_token' or "
+        f'{known if prefix is None else prefix}) for the mean of the patches, as in the '
+        'training of the backbone'
+    )
+    if timm_model is not None:
+        return f'{by_hand}. {TIMM_POOLING}'
+    return (
+        f"{by_hand}; an mmpretrain backbone with out_type='cls_token' or "
         "'avg_featmap' needs neck=None"
     )

@@ -1,15 +1,21 @@
-"""The student: an mmpretrain backbone, its pooling and its projector."""
+"""The student: an mmpretrain or timm backbone, its pooling and its projector."""
+
+import logging
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import nn
 
 from mmlgd.errors import ConfigError
-from mmlgd.models.pooled_features import pool_features, probe_pooling
+from mmlgd.models.backbones import check_timm_name
+from mmlgd.models.pooled_features import TIMM_POOLING, pool_features, probe_pooling
+from mmlgd.models.resizing import resize_images
 from mmlgd.registry import MODELS
+from mmlgd.utils.checks import check_count
 
-# A neck of None means none: for backbones that give vectors.
+# Use neck=None for backbones that return vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
 
 
@@ -17,25 +23,28 @@ class Student(BaseModel):
     """A lightweight backbone that embeds images in the teacher's space.
 
     Args:
-        backbone (dict): Config of an mmpretrain backbone.
+        backbone (dict): Config of a backbone of mmpretrain, or of mmlgd's for timm.
         embed_dims (int): Width D of the teacher's embeddings.
         neck (dict, optional): Pools the last feature map to (B, h). None for
-            backbones that give vectors. Defaults to global average pooling.
+            backbones that return vectors. Defaults to global average pooling.
         projector (dict, optional): Its widths are filled in: h is found by a
             forward pass, D is the teacher's. Defaults to ``Projector``.
-        image_size (int): Side of the pictures that find h, in pixels; a
+        image_size (int): Side of the images that find h, in pixels; a
             backbone bound to its own ``img_size`` keeps that. Defaults to 224.
+        student_size (int, optional): Side to which images of ``image_size`` are
+            resized before the backbone sees them, in pixels. Images of any other size
+            are taken as they come. Defaults to None: all are.
         data_preprocessor (dict | nn.Module, optional): Defaults to None: images
             are taken as they come.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Attributes:
         feature_dims (int): h, the width of the pooled features.
-        map_dims (list[int]): Channels of each feature map that the backbone gives.
+        map_dims (list[int]): Channels of each feature map that the backbone returns.
 
     Raises:
-        ConfigError: Backbone and neck give no vectors, or a projector is
-            configured for other widths.
+        ConfigError: Backbone and neck do not return vectors, timm has no such model, or
+            the projector is configured for other widths.
     """
 
     def __init__(
@@ -45,13 +54,24 @@ class Student(BaseModel):
         neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         image_size: int = 224,
+        student_size: int | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        if student_size is not None:
+            name = f'{type(self).__name__}.student_size'
+            student_size = check_count(name, student_size, 1)
+        self.student_size = student_size
+        self._crop_size = _pair(image_size)
+        if str(backbone.get('type')).endswith('TIMMBackbone'):
+            check_timm_name(backbone.get('model_name', ''))
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
-        self._probe(image_size)
+        # Most backbones that are bound to a size keep it; those of timm do not.
+        own_size = getattr(self.backbone, 'img_size', backbone.get('img_size'))
+        self._probe(student_size or own_size or image_size)
+        _warn_of_plain_maps(self.backbone)
         projector = {'type': 'Projector', **(projector or {})}
         for name, width in (
             ('in_channels', self.feature_dims),
@@ -60,14 +80,24 @@ class Student(BaseModel):
             if projector.setdefault(name, width) != width:
                 raise ConfigError(
                     f'projector.{name} is {projector[name]}, but must be {width} '
-                    f'(features {self.feature_dims}, teacher {embed_dims}); leave it out '
-                    'of the config.'
+                    f'(features {self.feature_dims}, teacher {embed_dims}); omit it from '
+                    'the config.'
                 )
         self.projector = MODELS.build(projector)
 
     def extract_feat(self, inputs: torch.Tensor) -> torch.Tensor:
         """Pooled features (B, h) of normalised images (B, 3, H, W)."""
-        return self.pool(self.backbone(inputs))
+        return self.pool(self.run_backbone(inputs))
+
+    def run_backbone(self, inputs: torch.Tensor) -> torch.Tensor | tuple:
+        """What the backbone gives for images (B, 3, H, W), resized where that is set."""
+        return self.backbone(self.student_view(inputs))
+
+    def student_view(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, H, W) in the size that the student sees, see ``student_size``."""
+        if self.student_size is None or tuple(inputs.shape[-2:]) != self._crop_size:
+            return inputs
+        return resize_images(inputs, self.student_size)
 
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         """Embed images.
@@ -81,25 +111,25 @@ class Student(BaseModel):
         return self.project(self.extract_feat(inputs))
 
     def pool(self, outputs: torch.Tensor | tuple) -> torch.Tensor:
-        """Pooled features (B, h) of what the backbone gave, the last of several."""
+        """Pool the output of the backbone, the last of several, to features (B, h)."""
         return pool_features(self.neck, outputs)
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, D), float32 unit rows, of pooled features (B, h)."""
+        """Project pooled features (B, h) to embeddings (B, D), float32 unit rows."""
         embeddings = self.projector(features)
         with torch.autocast(embeddings.device.type, enabled=False):
             return F.normalize(embeddings.float(), dim=1)
 
     def check_gives_maps(self) -> None:
-        """Refuse a backbone without feature maps, for a method that needs them.
+        """Check that the backbone returns feature maps.
 
         Raises:
-            ConfigError: It gives vectors only.
+            ConfigError: The backbone returns vectors only.
         """
         if not self.map_dims:
             raise ConfigError(
-                f'The student gives vectors, but {type(self).__name__} needs its feature '
-                'maps; set out_indices or out_type of model.backbone so that it gives them.'
+                f'The student returns vectors, but {type(self).__name__} needs its feature '
+                'maps; set out_indices or out_type of model.backbone to return them.'
             )
 
     def forward(
@@ -111,7 +141,7 @@ class Student(BaseModel):
         """Embeddings of the images; ``tensor`` is the only mode of a bare student.
 
         Raises:
-            ConfigError: Another mode is asked for.
+            ConfigError: The mode is another one.
         """
         if mode != 'tensor':
             raise ConfigError(
@@ -119,10 +149,9 @@ class Student(BaseModel):
             )
         return self.embed(inputs)
 
-    def _probe(self, image_size: int) -> None:
-        """Finds the widths of features, from one black picture in eval mode."""
-        image_size = getattr(self.backbone, 'img_size', image_size)
-        # Some backbones' train() and eval() return None: not to be chained.
+    def _probe(self, image_size: int | tuple[int, int]) -> None:
+        """Find the widths of the features with one black image, in eval mode."""
+        # Not chained, since train() and eval() of some backbones return None.
         self.eval()
         features, self.map_dims = probe_pooling(
             self.backbone,
@@ -133,6 +162,19 @@ class Student(BaseModel):
         )
         self.train()
         self.feature_dims = features.shape[1]
+
+
+def _warn_of_plain_maps(backbone: nn.Module) -> None:
+    """A ViT of timm can be made to give maps, which are not what it was built to pool."""
+    vit = getattr(getattr(backbone, 'timm_model', None), 'model', None)
+    if hasattr(vit, 'num_prefix_tokens'):
+        print_log(
+            f'The student is a {type(vit).__name__} of timm with features_only=True: its '
+            'class token, its last norm and its own pooling are left out, and its maps '
+            f'are pooled instead. {TIMM_POOLING}.',
+            'current',
+            level=logging.WARNING,
+        )
 
 
 def _pair(size) -> tuple:

@@ -56,6 +56,8 @@ class Manifest:
     libraries: dict = field(default_factory=pixel_libraries)
     num_views: Annotated[int, is_whole(0, 2**20)] = 0
     segments: Annotated[list, each(is_whole(1, 2**40))] = field(default_factory=list)
+    # Missing in stores that were written before this field was there.
+    logit_scale: Annotated[float | int | None, is_number] = None
 
     @property
     def num_images(self) -> int:
@@ -106,7 +108,8 @@ class Manifest:
         try:
             content = read_json_object(path)
             found = {name: content.pop(name, None) for name in _FORMAT}
-            if found == _FORMAT and content.keys() == {one.name for one in fields(cls)}:
+            names = {one.name for one in fields(cls)}
+            if found == _FORMAT and content.keys() | {'logit_scale'} == names:
                 return cls.checked(content)
         except (OSError, ValueError) as error:
             raise DataError(

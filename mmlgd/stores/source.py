@@ -130,6 +130,7 @@ def prepare_views(
         seed=seed,
         embedding_dtype=embedding_dtype,
         shard_size=shard_size,
+        logit_scale=teacher.logit_scale,
     )
     teacher.release_text_tower()
     encode = batch_encoder(teacher, device)

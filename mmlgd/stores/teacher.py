@@ -41,6 +41,7 @@ class StoredTeacher(BaseTeacher):
         self.store, self._name = str(store), f'The stored teacher of {store}'
         self.embed_dims, self.image_size = made.embed_dims, made.image_size
         self.image_mean, self.image_std = made.image_mean, made.image_std
+        self.logit_scale = made.logit_scale
         self._identity, self._text_identity = made.teacher, made.text_encoder
         self._config = None if teacher is None else dict(teacher)
         if self._config not in (None, made.teacher_config):

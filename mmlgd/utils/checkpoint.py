@@ -25,6 +25,7 @@ ORIGIN_KEYS = (
     'image_mean',
     'image_std',
     'image_size',
+    'student_size',
     'to_rgb',
 )
 # Entries that models fill in themselves where an older file has none.
@@ -117,7 +118,13 @@ def _to_float32(state: dict, path: str) -> dict:
     return {**state, **{key: state[key].float() for key in found}}
 
 
-def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) -> None:
+def load_exactly(
+    module: nn.Module,
+    state: dict,
+    prefix: str,
+    path: str | Path,
+    may_end_early: bool = False,
+) -> None:
     """Load the keys below a prefix into a module, every one of them.
 
     Args:
@@ -125,6 +132,8 @@ def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) 
         state (dict): A checkpoint's ``state_dict``.
         prefix (str): E.g. ``backbone.``.
         path (str | Path): Where the state came from, for the message.
+        may_end_early (bool): Whether the module may lack the last layers, as a network
+            of timm does that gives its earlier maps only. Defaults to False.
 
     Raises:
         CheckpointError: No key has the prefix, keys or shapes differ, or a weight is
@@ -142,6 +151,10 @@ def load_exactly(module: nn.Module, state: dict, prefix: str, path: str | Path) 
             'checkpoint of mmlgd, or convert this one.'
         )
     check_finite(part, path, prefix)
+    if may_end_early:
+        own, keys = module.state_dict(), list(part)
+        last = max((i for i, key in enumerate(keys) if key in own), default=-1)
+        part = {key: part[key] for key in keys[: last + 1]}
     try:
         module.load_state_dict(part, strict=True)
     except Exception as error:  # RuntimeError, or whatever a backbone's own hook raises

@@ -33,6 +33,7 @@ class CheckpointMeta:
             ``to_rgb``), 0 to 255.
         to_rgb (bool): Whether images that mmcv has read are turned from BGR to RGB.
         image_size (int | tuple[int, int]): Side, or height and width, in pixels.
+        student_size (int): Side to which the student resizes images of that size first.
         default_scope (str): Scope of the types without prefix in the configs.
         backbone, neck, projector (dict): The student's configs; see :attr:`student`.
         student_temperature, teacher_temperature (float): Of the softmax.
@@ -51,6 +52,7 @@ class CheckpointMeta:
     image_std: tuple | None = None
     to_rgb: bool | None = None
     image_size: int | tuple | None = None
+    student_size: int | None = None
     default_scope: str | None = None
     backbone: dict | None = None
     neck: dict | None = None
@@ -190,6 +192,13 @@ def _size(value: Any) -> int | tuple[int, int]:
     return tuple(sides) if isinstance(value, (list, tuple)) else value
 
 
+def _side(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f'is {_short(value)}, not a whole number of pixels')
+    _size(value)
+    return value
+
+
 def _short(value: object) -> str:
     text = repr(value) if isinstance(value, (str, int, float)) else ''
     return text[:60] or f'a {type(value).__name__}'
@@ -204,6 +213,7 @@ _CHECKS = dict(
     image_std=_channels(_positive),
     to_rgb=_flag,
     image_size=_size,
+    student_size=_side,
     default_scope=_text,
     backbone=_config,
     neck=_config,

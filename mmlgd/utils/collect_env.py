@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.utils.dl_utils import collect_env as collect_base_env
 
-from mmlgd.dependencies import GATES, installed_distributions, installed_version
+from mmlgd.dependencies import REQUIREMENTS, installed_distributions, installed_version
 from mmlgd.version import __version__
 
 OPENCV_DISTRIBUTIONS = ('opencv-python', 'opencv-python-headless')
@@ -46,10 +46,12 @@ def collect_env() -> dict[str, str]:
         distributions are installed, and mmlgd's version and commit.
     """
     info = {key: str(value) for key, value in collect_base_env().items()}
-    for gate in GATES:
-        found = installed_distributions(gate)
+    for requirement in REQUIREMENTS:
+        found = installed_distributions(requirement)
         text = ' and '.join(f'{name} {number}' for name, number in found.items())
-        info[gate.module] = f'{text or "not installed"} (accepted: {gate.wanted})'
+        info[requirement.module] = (
+            f'{text or "not installed"} (accepted: {requirement.specifier})'
+        )
     info['mmcv operators'] = mmcv_operators()
     opencv = {name: installed_version(name) for name in OPENCV_DISTRIBUTIONS}
     info['OpenCV from'] = ' and '.join(n for n, number in opencv.items() if number)

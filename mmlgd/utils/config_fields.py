@@ -110,6 +110,27 @@ def warn_of_compile(cfg: Config) -> None:
         )
 
 
+def check_sync_bn(cfg: Config) -> None:
+    """Refuse ``sync_bn`` of a Runner for a backbone of timm.
+
+    timm's norm layers hold the activation; torch's conversion makes plain norms of them,
+    so that the network would be another one, without a word.
+
+    Args:
+        cfg (Config): Of a training.
+
+    Raises:
+        ConfigError: Says what to set instead.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    if cfg.get('sync_bn') and str(backbone.get('type')).endswith('TIMMBackbone'):
+        raise ConfigError(
+            f'sync_bn={cfg.sync_bn!r} would remove the activations that norm layers of '
+            "timm hold; leave it out, and set model.backbone.type='mmlgd.TIMMBackbone' and "
+            'model.backbone.sync_bn=True.'
+        )
+
+
 def _uses(cfg: Config, variable: str, known: set[str]) -> Iterator[str]:
     """Dotted places of the fields that hold the value of a variable."""
     value = cfg[variable]

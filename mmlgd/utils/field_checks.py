@@ -16,7 +16,7 @@ def check_fields(cls: type, contents: object) -> dict:
 
     Args:
         cls (type): Its fields are annotated with a type, or with ``Annotated`` and rules
-            such as those below.
+            such as those below, for values other than None.
         contents (object): What should be a dict of its fields. Those with a default
             may be missing.
 
@@ -42,7 +42,7 @@ def check_fields(cls: type, contents: object) -> dict:
         if not isinstance(value, kind):
             wanted = getattr(kind, '__name__', kind)
             raise ValueError(f'{name} is {type(value).__name__}, not {wanted}')
-        if not all(rule(value) for rule in rules):
+        if value is not None and not all(rule(value) for rule in rules):
             raise ValueError(f'{name} cannot be {value!r:.80}')
     return contents
 

@@ -15,6 +15,7 @@ from .atomic import check_output_folder
 from .config_check import check_config
 from .config_fields import (
     check_option_fields,
+    check_sync_bn,
     warn_of_compile,
     warn_of_misspelt_fields,
 )
@@ -101,12 +102,14 @@ def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
         dataloaders (Sequence[str]): Those the tool uses.
 
     Raises:
-        ConfigError: A type or an option is unknown, or the work dir cannot be written.
+        ConfigError: A type or an option is unknown, options contradict, or the work dir
+            cannot be written.
         DataError: An annotation file is not there.
     """
     _check(cfg)
     if 'train_dataloader' in dataloaders:
         warn_of_compile(cfg)
+        check_sync_bn(cfg)
     check_annotation_files(cfg, dataloaders)
     use_loader_options_that_work(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')

@@ -25,6 +25,7 @@ SCOPES = ('mmlgd', 'mmpretrain', 'mmdet', 'mmseg', 'mmengine', 'mmcv')
 # and import nothing. Classes of other packages are those that the user has imported.
 _MODULES = dict(
     MODELS=(
+        'mmlgd.models.backbones.',
         'mmlgd.models.necks.',
         'mmpretrain.models.backbones.',
         'mmpretrain.models.necks.',
@@ -83,7 +84,7 @@ def trusted_config(
 
     Returns:
         dict: A copy without the weights to start from. A teacher keeps its own, which
-        are a local file or a tag of open_clip; others are refused.
+        are a local file or a tag of open_clip or timm; others are refused.
 
     Raises:
         CheckpointError: A type is not a name, is of a foreign library, is unknown or of

@@ -1,4 +1,4 @@
-"""Pictures of what a distilled student has learned."""
+"""Figures of what a distilled student has learned."""
 
 from .cost_figure import draw_costs
 from .similarity_figure import draw_similarities

@@ -1,4 +1,4 @@
-"""Accuracy of distillation methods against what their training costs."""
+"""Accuracy of distillation methods against their training cost."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +15,17 @@ _MARKERS = 'oDs^v'
 def draw_costs(
     rows: Sequence[Mapping], titles: Mapping[str, str], path: str | Path
 ) -> None:
-    """Draw one panel a measure: small points for runs, a large one for their mean.
+    """Draw one panel per measure: small points for runs and a large one for their mean.
 
-    Methods without a training are drawn as lines across. Measures that no method has
-    get no panel.
+    Methods without training are drawn as horizontal lines. Measures without values have
+    no panel.
 
     Args:
-        rows (Sequence[Mapping]): One a method: ``title`` and ``values``, by name a
-            list of numbers, or anything else where nothing is known; ``cost`` is the
-            cost in seconds.
+        rows (Sequence[Mapping]): One per method, with ``title`` and ``values``. Each of
+            the ``values`` is a list of numbers, or anything else if unknown; ``cost`` is
+            the cost in seconds.
         titles (Mapping[str, str]): Title of each measure, by name.
-        path (str | Path): File to write, in a format that matplotlib writes.
+        path (str | Path): Output file, in a format that matplotlib supports.
     """
     drawn = [name for name in titles if any(_numbers(row, name) for row in rows)]
     lines = max(1, -(-len(drawn) // _COLUMNS))
@@ -61,7 +61,7 @@ def _draw_panel(axis: Axes, name: str, rows: Sequence[Mapping]) -> None:
             axis.axhline(fmean(value), color=colour, ls=style, label=row['title'])
             continue
         marker = _MARKERS[number // _COLOURS % len(_MARKERS)]
-        # Of unequal numbers, there is no telling which belong together.
+        # If the counts differ, the pairs of cost and value are unknown.
         if len(cost) == len(value):
             axis.scatter(cost, value, s=12, color=colour, marker=marker, alpha=0.5)
         axis.scatter(

@@ -1,4 +1,4 @@
-"""One picture of a distilled student beside its teacher."""
+"""A figure that compares a distilled student with its teacher."""
 
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,17 @@ def draw_similarities(
 ) -> None:
     """Draw test images with their similarities to the names, and both banks.
 
-    Above, one image of each of the first categories with the probabilities that
-    teacher and student give to every name. Below, for each bank, the mean
-    similarity of the student's embeddings of each true category to each anchor,
-    and the anchors' similarities among themselves.
+    The upper half shows one image of each of the first categories with the
+    probabilities that teacher and student assign to the names. The lower half shows, for
+    each bank, the mean similarities of the student's embeddings of each category to the
+    anchors, and the similarities between the anchors.
 
     Args:
-        model (nn.Module): A distiller with textual and visual bank.
+        model (nn.Module): A distiller with a textual and a visual bank.
         dataset (Dataset): A labelled mmpretrain dataset with the same classes.
-        path (str | Path): The picture, in a format that matplotlib writes.
-        num_images (int): Images above, at most one a category. Defaults to 10.
+        path (str | Path): Output file, in a format that matplotlib supports.
+        num_images (int): Images in the upper half, at most one per category. Defaults to
+            10.
     """
     model.eval()
     samples = _encode(model, dataset)
@@ -45,7 +46,7 @@ def draw_similarities(
 
 
 def _encode(model: nn.Module, dataset: Any, batch_size: int = 200) -> dict:
-    """Embeddings, scores, labels and pictures of the whole dataset."""
+    """Embeddings, scores, labels and images of the whole dataset."""
     found: dict[str, Any] = dict(
         embeddings=[], student=[], teacher=[], labels=[], images=[]
     )
@@ -74,7 +75,7 @@ def _draw_images(
     labels = samples['labels'].tolist()
     chosen = [labels.index(c) for c in range(len(names)) if c in labels][:num_images]
     columns = (len(chosen) + 1) // 2
-    figure.suptitle('Zero-shot: what teacher and student call the same test image')
+    figure.suptitle('Zero-shot predictions of teacher and student for test images')
     axes = figure.subplots(
         2, 2 * columns, width_ratios=[1.2, 1] * columns, squeeze=False
     )
@@ -82,10 +83,10 @@ def _draw_images(
         axis.axis('off')
     y = np.arange(len(names))
     for number, index in enumerate(chosen):
-        picture, bars = axes.flat[2 * number], axes.flat[2 * number + 1]
-        picture.imshow(samples['images'][index].flip(0).permute(1, 2, 0))
-        picture.set_title(names[labels[index]], fontsize=11)
-        picture.axis('off')
+        image_axis, bars = axes.flat[2 * number], axes.flat[2 * number + 1]
+        image_axis.imshow(samples['images'][index].flip(0).permute(1, 2, 0))
+        image_axis.set_title(names[labels[index]], fontsize=11)
+        image_axis.axis('off')
         bars.barh(
             y - 0.2, samples['teacher'][index], 0.4, color=_TEACHER, label='teacher'
         )
@@ -104,7 +105,7 @@ def _draw_banks(figure: Figure, model: nn.Module, samples: dict) -> None:
     labels, rows = samples['labels'], samples['embeddings']
     means = torch.stack([rows[labels == c].mean(0) for c in range(len(names))])
     figure.suptitle(
-        'The anchors of both banks, and what the student makes of each category'
+        'Anchors of both banks, and mean similarities of the student per category'
     )
     axes = figure.subplots(1, 4)
     for column, (title, bank) in enumerate(

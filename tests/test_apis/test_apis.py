@@ -46,14 +46,14 @@ def test_backbone_of_another_architecture_is_refused(run):
         )
 
 
-def test_files_that_are_no_checkpoint_are_refused(run, tmp_path):
+def test_files_that_are_not_checkpoints_are_refused(run, tmp_path):
     _, work_dir, _ = run
     with pytest.raises(CheckpointError, match='There is no checkpoint'):
         load_backbone(tmp_path / 'none.pth')
     (tmp_path / 'page.pth').write_text('<!DOCTYPE html><html></html>')
     with pytest.raises(CheckpointError, match='web page saved under this name'):
         load_backbone(tmp_path / 'page.pth')
-    # Unpickling it would run code; mmengine's own loader would do so after a warning.
+    # Unpickling it would run code; mmengine's loader would do so after a warning.
     write_trap(tmp_path / 'trap.pth', tmp_path / 'it_ran')
     with pytest.raises(CheckpointError, match='more than weights'):
         load_backbone(tmp_path / 'trap.pth')
@@ -87,7 +87,7 @@ def test_classifier_agrees_with_the_model(run):
 def test_classifier_preprocesses_as_validation_does(run):
     _, work_dir, model = run
     classifier = ZeroShotClassifier(work_dir / 'epoch_2.pth')
-    # 16 x 16 already: neither resized nor cropped, so normalisation is all there is.
+    # Already 16 x 16: neither resized nor cropped, only normalised.
     bgr = np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)
     rgb = torch.tensor(bgr[..., ::-1].copy()).permute(2, 0, 1).float()
     mean = torch.tensor(ToyTeacher.image_mean).view(3, 1, 1)
@@ -141,7 +141,7 @@ def test_classifier_needs_a_training_checkpoint(run):
         ZeroShotClassifier(run[1] / 'backbone.pth')
 
 
-def test_classifier_names_the_file_that_is_no_image(run, tmp_path):
+def test_classifier_names_the_file_that_is_not_an_image(run, tmp_path):
     (tmp_path / 'no.png').write_text('text')
     classifier = ZeroShotClassifier(run[1] / 'epoch_2.pth')
     with pytest.raises(DataError, match='no.png'):
@@ -179,7 +179,7 @@ def test_the_checkpoint_is_enough_without_its_config_text(run, classifier, rewri
 
 @pytest.mark.parametrize('evil', [False, True])
 def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
-    """Its configs are in the text alone, its histories are objects of mmengine."""
+    """Its configs are only in the text, its histories are objects of mmengine."""
     sign = tmp_path / 'it_ran'
 
     def age(contents):
@@ -198,7 +198,7 @@ def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
         ):
             ZeroShotClassifier(path)
         assert not sign.exists()
-        # All that is needed for the backbone is there.
+        # All data needed for the backbone are present.
         assert load_backbone(path) is not None
     else:
         found = ZeroShotClassifier(path).scores(picture())
@@ -224,7 +224,7 @@ def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
     ],
     ids=str,
 )
-def test_meta_that_cannot_be_trusted_names_the_file(rewrite, change):
+def test_invalid_meta_names_the_file(rewrite, change):
     path = rewrite(lambda contents: contents['meta'].update(change))
     with pytest.raises(CheckpointError, match='changed.pth'):
         ZeroShotClassifier(path)
@@ -249,7 +249,7 @@ def test_weights_to_start_from_are_neither_fetched_nor_kept(rewrite):
     assert 'Pretrained' not in str(module.init_cfg)
 
 
-def test_what_meta_lacks_is_named_and_may_be_passed(rewrite, classifier):
+def test_missing_meta_is_named_and_can_be_passed(rewrite, classifier):
     keys = ('image_mean', 'test_pipeline', 'cfg')
     path = rewrite(lambda contents: [contents['meta'].pop(key) for key in keys])
     with pytest.raises(
@@ -288,7 +288,7 @@ def test_a_half_precision_checkpoint_gives_nearly_the_same(rewrite, classifier):
     torch.testing.assert_close(found, classifier.scores(picture()), atol=0.01, rtol=0)
 
 
-def test_one_picture_of_any_kind_gives_a_list_of_one(classifier, tmp_path):
+def test_one_image_of_any_kind_gives_a_list_of_one(classifier, tmp_path):
     bgr = picture()
     cv2.imwrite(str(tmp_path / 'a.png'), bgr)
     data = (tmp_path / 'a.png').read_bytes()
@@ -309,7 +309,7 @@ def test_one_picture_of_any_kind_gives_a_list_of_one(classifier, tmp_path):
     assert classifier(rgb, topk=4) != wanted
 
 
-def test_no_picture_gives_an_empty_result(classifier):
+def test_no_image_gives_an_empty_result(classifier):
     assert classifier([]) == []
     assert classifier.scores(iter([])).shape == (0, 4)
 
@@ -383,8 +383,8 @@ def test_another_teacher_than_the_students_is_refused(run, rewrite):
         assert torch.equal(found, wanted)
 
 
-def test_a_pipeline_for_gray_data_takes_pictures(rewrite, tmp_path):
-    """As that of the demo, whose dataset gives (H, W) arrays."""
+def test_a_pipeline_for_gray_data_takes_images(rewrite, tmp_path):
+    """Like that of the demo, whose dataset returns (H, W) arrays."""
     pipeline = [dict(type='mmlgd.GrayToBGR'), dict(type='mmpretrain.PackInputs')]
     path = rewrite(lambda contents: contents['meta'].update(test_pipeline=pipeline))
     classifier = ZeroShotClassifier(path)
@@ -395,7 +395,7 @@ def test_a_pipeline_for_gray_data_takes_pictures(rewrite, tmp_path):
     torch.testing.assert_close(classifier.scores(picture()), wanted)
 
 
-def test_a_pipeline_for_data_of_one_size_takes_pictures_of_any(rewrite):
+def test_a_pipeline_for_data_of_one_size_takes_images_of_any(rewrite):
     pipeline = [dict(type='mmpretrain.PackInputs')]
     path = rewrite(lambda contents: contents['meta'].update(test_pipeline=pipeline))
     classifier = ZeroShotClassifier(path)
@@ -417,7 +417,7 @@ def test_weights_of_an_unbuilt_bank_are_refused(rewrite):
 
 @pytest.mark.slow
 def test_a_test_of_the_exported_backbone_is_refused(run, tmp_path):
-    """Its projector would be random; a warning of missing keys was all."""
+    """Its projector would be random, with only a warning about missing keys."""
     root, work_dir, _ = run
     cfg = toy_run_cfg(root, tmp_path / 'test')
     cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator

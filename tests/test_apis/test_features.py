@@ -32,7 +32,7 @@ def preprocessor(tmp_path):
 
 
 def batches(num_images=5, batch_size=2, size=6, seed=0):
-    """Batches as a data loader gives them: uint8 BGR images, labels 0, 1, 2, ..."""
+    """Batches like those of a data loader: uint8 BGR images, labels 0, 1, 2, ..."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (num_images, 3, size, size), generator=generator)
     samples = [DataSample().set_gt_label(label) for label in range(num_images)]
@@ -46,14 +46,14 @@ def batches(num_images=5, batch_size=2, size=6, seed=0):
 
 
 class Maps(nn.Module):
-    """Gives the normalised images themselves, behind a map that nobody wants."""
+    """Returns the normalised images, after a feature map that is not used."""
 
     def forward(self, inputs):
         return torch.zeros(len(inputs), 1, 1, 1), inputs
 
 
 class Vectors(nn.Module):
-    """Gives vectors (B, 3), bare: the upper left pixel."""
+    """Returns vectors (B, 3) without a tuple: the upper left pixel."""
 
     def forward(self, inputs):
         return inputs[:, :, 0, 0]
@@ -107,7 +107,7 @@ def test_images_need_exactly_one_label(preprocessor):
         extract_features(Maps(), [], preprocessor)
 
 
-def test_a_checkpoint_must_tell_its_normalisation(tmp_path):
+def test_a_checkpoint_must_record_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
     with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_std'):
         build_preprocessor(path)
@@ -180,7 +180,7 @@ def test_unlabelled_training_images_are_refused(images, tmp_path, preprocessor):
 
 
 class ChannelsLast(nn.Module):
-    """Gives maps (B, h, w, C), as Swin of timm does."""
+    """Returns maps (B, h, w, C), like timm's Swin."""
 
     def forward(self, inputs):
         return inputs.permute(0, 2, 3, 1).repeat(1, 1, 1, 16)

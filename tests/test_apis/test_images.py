@@ -10,7 +10,7 @@ from PIL import Image
 from mmlgd.apis.images import iter_images
 from mmlgd.errors import ConfigError, DataError, MMLGDError
 
-# A picture with three different channels, and the same in BGR.
+# An image with three different channels, and the same in BGR.
 RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 BGR = RGB[..., ::-1]
 
@@ -28,7 +28,7 @@ def png(tmp_path):
     return path
 
 
-def test_every_kind_of_one_picture_gives_the_same_pixels(png, tmp_path):
+def test_every_kind_of_one_image_gives_the_same_pixels(png, tmp_path):
     for image in (
         png,
         str(png),
@@ -50,11 +50,11 @@ def test_every_kind_of_one_picture_gives_the_same_pixels(png, tmp_path):
     with png.open('rb') as file:
         assert np.array_equal(only(file), BGR)
     assert np.array_equal(only(RGB, channel_order='rgb'), BGR)
-    # The order of arrays alone: a PIL image is RGB by definition.
+    # Only applies to arrays: a PIL image is RGB by definition.
     assert np.array_equal(only(Image.fromarray(RGB), channel_order='rgb'), BGR)
 
 
-def test_gray_pictures_have_three_equal_channels(tmp_path):
+def test_gray_images_have_three_equal_channels(tmp_path):
     gray = RGB[..., 0].copy()
     wanted = np.repeat(gray[..., None], 3, axis=2)
     Image.fromarray(gray).save(tmp_path / 'gray.png')
@@ -76,12 +76,12 @@ def test_sixteen_bits_are_read_from_pillow_as_from_the_file(tmp_path):
         assert np.array_equal(only(image)[..., 0], RGB[..., 0])
 
 
-def test_many_pictures_in_their_order(png, tmp_path):
+def test_many_images_in_their_order(png, tmp_path):
     folder = tmp_path / 'folder'
     (folder / 'sub').mkdir(parents=True)
     for number, name in enumerate(['b.png', 'a.png', 'sub/c.png']):
         cv2.imwrite(str(folder / name), np.full((2, 2, 3), number, np.uint8))
-    (folder / 'notes.txt').write_text('no picture')
+    (folder / 'notes.txt').write_text('not an image')
     values = [image[0, 0, 0] for image in iter_images(folder)]
     assert values == [1, 0, 2]
     mixed = [BGR, folder, png, Image.fromarray(RGB)]
@@ -94,16 +94,16 @@ def test_many_pictures_in_their_order(png, tmp_path):
     assert list(iter_images(np.zeros((0, 4, 4, 3), np.uint8))) == []
 
 
-def test_pictures_are_read_one_at_a_time(png):
+def test_images_are_read_one_at_a_time(png):
     images = iter_images([png, 'absent.png'])
     assert np.array_equal(next(images), BGR)
-    with pytest.raises(DataError, match="There is no picture 'absent.png'"):
+    with pytest.raises(DataError, match="There is no image file 'absent.png'"):
         next(images)
 
 
 def test_orientation_is_that_of_the_file_read_by_opencv(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
+    exif[0x0112] = 6  # to be rotated by 90 degrees
     Image.fromarray(RGB).save(tmp_path / 'turned.jpg', exif=exif, quality=95)
     from_file = only(tmp_path / 'turned.jpg')
     from_pillow = only(Image.open(tmp_path / 'turned.jpg'))
@@ -141,7 +141,7 @@ def test_a_preview_in_the_header_does_not_hide_a_cut(tmp_path):
         only(tmp_path / 'photo.jpg')
 
 
-def test_files_that_are_not_pictures_are_named(tmp_path):
+def test_files_that_are_not_images_are_named(tmp_path):
     for name, data, reason in (
         ('empty.png', b'', 'empty.png is empty'),
         ('page.jpg', b'<html></html>', 'page.jpg does not decode'),
@@ -173,7 +173,7 @@ def test_an_address_is_fetched_with_a_clear_error(png, monkeypatch):
 @pytest.mark.parametrize(
     ('image', 'reason'),
     [
-        (BGR / 255, r"float64; pictures are uint8.*astype\('uint8'\)"),
+        (BGR / 255, r"float64; images are uint8.*astype\('uint8'\)"),
         (BGR.astype(np.float32), 'float32'),
         (BGR.astype(np.int64), 'int64'),
         (BGR > 3, 'bool'),
@@ -186,7 +186,7 @@ def test_an_address_is_fetched_with_a_clear_error(png, monkeypatch):
         (Image.fromarray(RGB[..., 0].astype(np.float32)), "mode 'F'"),
     ],
 )
-def test_what_is_not_a_picture_is_refused_with_how_to_convert(image, reason):
+def test_non_images_are_refused_with_how_to_convert(image, reason):
     with pytest.raises(DataError, match=reason):
         only(image)
 

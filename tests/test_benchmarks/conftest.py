@@ -1,4 +1,4 @@
-"""Access to the speed benchmarks by name; a dataset of one's own."""
+"""Access to the speed benchmarks by name; a small user dataset."""
 
 import importlib
 from pathlib import Path
@@ -60,11 +60,11 @@ def weights(tmp_path_factory) -> bytes:
 
 @pytest.fixture
 def file(tmp_path, weights, monkeypatch):
-    """A benchmark file on data of one's own, beside them."""
+    """A benchmark file for the user dataset, in the same folder."""
     monkeypatch.chdir(ROOT)
     write_squares(tmp_path / 'data')
     (tmp_path / 'weights.pt').write_bytes(weights)
-    # Neither the folders' order nor their spelling.
+    # Order and spelling differ from the folders.
     (tmp_path / 'names.txt').write_text('red\nBlue green\nblue\n')
     path = tmp_path / 'own.py'
     path.write_text(BENCHMARK.format(folder=str(tmp_path), model=str(MODEL)))

@@ -1,4 +1,4 @@
-"""A comparison on data of one's own: planned, made, interrupted, changed."""
+"""A comparison on user data: planned, run, interrupted, changed."""
 
 import json
 import os
@@ -39,10 +39,10 @@ def change(file, old, new):
     file.write_text(text.replace(old, new))
 
 
-def test_labels_are_places_in_the_names_not_in_the_folders(file):
+def test_labels_are_indices_into_the_names_not_the_folders(file):
     cfg = config_of(file, 'lgd')
     # Names: red, Blue green, blue; folders: blue, blue_green, red. Of each class a
-    # tenth is kept back for validation, rounded down: 3 of 30, 1 of 12, none of 5.
+    # tenth is held out for validation, rounded down: 3 of 30, 1 of 12, none of 5.
     found = {
         split: [
             line.split() for line in lines(cfg[f'{split}_dataloader'].dataset.ann_file)
@@ -58,7 +58,7 @@ def test_labels_are_places_in_the_names_not_in_the_folders(file):
     }
     assert counts == dict(labelled=[27, 11, 5], val=[3, 1, 0], test=[8, 4, 2])
     assert not {*map(tuple, found['labelled'])} & {*map(tuple, found['val'])}
-    # The images that are trained on, without labels, are the first of them.
+    # The training images, without labels, are the first ones.
     assert cfg.train_dataloader.dataset.dataset.ann_file == (
         cfg.labelled_dataloader.dataset.ann_file
     )
@@ -118,17 +118,17 @@ def test_lists_serve_as_well_as_folders(file):
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
-        ('iterations', 'iteration', "no field iteration; .*'iterations'"),
-        ("'lgd'", "'ldg'", 'no method ldg; .*lgd'),
+        ('iterations', 'iteration', "unknown field iteration; .*'iterations'"),
+        ("'lgd'", "'ldg'", 'unknown method ldg; .*lgd'),
         ('teacher =', '_teacher =', 'has no teacher'),
-        ('seeds', "split = 'tset'\nseeds", 'no split tset'),
-        ('seeds', "student = 'mbv4'\nseeds", 'no student mbv4; .*mbv3'),
+        ('seeds', "split = 'tset'\nseeds", 'unknown split tset'),
+        ('seeds', "student = 'mbv4'\nseeds", 'unknown student mbv4; .*mbv3'),
         (
             "['teacher', 'lgd', 'supervised']",
             'dict(lgd=dict(tilte=1))',
-            "no entry of method lgd tilte.*'title'",
+            "unknown entry of method lgd tilte.*'title'",
         ),
-        ('seeds', 'settings = dict(kn=dict(k=3))\nseeds', 'no evaluation kn'),
+        ('seeds', 'settings = dict(kn=dict(k=3))\nseeds', 'unknown evaluation kn'),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_refused(file, old, new, message):
@@ -145,7 +145,7 @@ def test_scenes_are_not_for_choosing(file):
 
 @pytest.fixture
 def started(monkeypatch):
-    """Names of the runs whose processes were started; they take no time."""
+    """Names of the started runs; the processes are replaced by stubs."""
     names = []
 
     def run_process(command, threads, output):
@@ -177,13 +177,13 @@ def row(capsys, title) -> list[str]:
 @pytest.mark.slow
 def test_finished_runs_are_not_repeated(file, started, capsys):
     tool.main([str(file), '--methods', 'teacher', 'lgd'])
-    # A teacher is the same whatever the seed.
+    # A teacher is the same for all seeds.
     assert started == ['teacher_seed0', 'lgd_seed0', 'lgd_seed1']
     # Values 80 and 82, costs 10 and 11: means 81 and 10.5.
     assert row(capsys, 'LGD')[1:3] == ['81.0 ± 1.4', '70.0 ± 0.0']
     tool.main([str(file), '--methods', 'teacher', 'lgd'])
     assert len(started) == 3
-    # Another setting of an evaluation needs that evaluation alone.
+    # Changing the setting of an evaluation only repeats that evaluation.
     change(file, 'seeds', 'settings = dict(knn=dict(k=5))\nseeds')
     tool.main([str(file), '--methods', 'lgd', '--seeds', '1'])
     asked = runs.Config.fromfile(file.parent / 'work/runs/lgd_seed1/run.py')
@@ -216,11 +216,11 @@ def test_changes_under_the_same_path_are_noticed(file, started, capsys, what):
     assert len(started) == 2
     said = capsys.readouterr().out
     named = dict(weights='weights.pt', pictures='data/train').get(what, 'settings')
-    assert 'lgd_seed0: stale, so it is run again: changed' in said and named in said
+    assert 'lgd_seed0: stale, running again; changed:' in said and named in said
 
 
 @pytest.mark.slow
-def test_other_test_pictures_need_no_training(file, started, capsys):
+def test_other_test_images_need_no_training(file, started, capsys):
     tool.main([str(file), '--methods', 'lgd', '--seeds', '0'])
     kept = file.parent / 'work/runs/lgd_seed0/iter_4.pth'
     kept.write_bytes(b'')
@@ -241,7 +241,7 @@ def test_a_failure_is_shown_and_stops_no_other(file, started, capsys):
     out = capsys.readouterr().out
     assert 'bad_seed0: FAILED: the reason' in out
     assert '| bad | failed | failed |' in out and '| LGD | 80.0 (1 of 2) |' in out
-    # Its training was done, and need not be repeated.
+    # Its training was complete and is not repeated.
     state = json.loads((file.parent / 'work/runs/bad_seed0/result.json').read_text())
     assert state['training']['cpu_seconds'] == 10
 

@@ -1,4 +1,4 @@
-"""The benchmarks' methods: alike in all but the method, on splits that share no image."""
+"""Methods of the benchmarks only differ in the method; splits are disjoint."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ CONFIGS = ROOT / 'benchmarks/comparison/configs'
 FILES = sorted(CONFIGS.glob('*.py'))
 METHODS_OF = [(file, name) for file in FILES for name in load_benchmark(file).methods]
 COMPARISONS = [file for file in FILES if file.stem != 'stored_views']
-# Another learning rate makes no other step; a store has to be built first.
+# Other learning rates need no separate test; stored views need a store.
 STEPPED = [
     (file, name)
     for file, name in METHODS_OF
@@ -45,7 +45,8 @@ def config_of(file: Path, name: str) -> Config:
 @pytest.mark.slow
 @pytest.mark.parametrize('file', COMPARISONS, ids=lambda file: file.stem)
 def test_methods_differ_in_the_method_alone(file):
-    """And in the learning rate that suits it; BINGO gets pairs, and at one cost fewer."""
+    """Also in the learning rate. BINGO gets pairs, and fewer iterations at equal
+    cost."""
     compared = []
     for name in load_benchmark(file).methods:
         if file.stem.endswith('_equal_cost') and name == 'bingo':
@@ -138,13 +139,6 @@ def test_data_are_prepared_where_the_configs_look(file):
 def test_every_method_is_in_a_benchmark():
     used = {name.split('_lr_')[0] for _, name in METHODS_OF}
     assert {*METHODS} - {'dense_lgd'} <= used
-
-
-@pytest.mark.parametrize(
-    ('name', 'lr'), [('lgd', 0.12), ('seed', 0.24), ('supervised', 0.06)]
-)
-def test_learning_rates_are_those_that_were_chosen(name, lr):
-    assert config_of(CONFIGS / 'cifar10.py', name).optim_wrapper.optimizer.lr == lr
 
 
 def test_the_learning_rate_follows_the_batch():

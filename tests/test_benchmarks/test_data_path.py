@@ -1,4 +1,4 @@
-"""The benchmark of the input path, in runs of a second."""
+"""The benchmark of the input pipeline, in runs of a second."""
 
 import json
 import statistics
@@ -23,7 +23,7 @@ QUICK = ['--rounds', '2', '--views', '1', '--warm-up', '0']
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two JPEGs of one colour each, of which one is turned by EXIF."""
+    """Two single-colour JPEGs, one of them rotated by EXIF."""
     folder = tmp_path / 'images'
     folder.mkdir()
     for number, size in enumerate([(90, 70), (70, 90)]):
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def run(load, tmp_path, capsys):
-    """Run the tool; gives its JSON and what it prints."""
+    """Run the tool; returns its JSON and its output."""
 
     def run_it(*options):
         out = tmp_path / 'out.json'
@@ -68,7 +68,7 @@ def test_figures_follow_from_the_times(run, load, monkeypatch):
         assert 'seed' not in row['stages_ms']['torchvision']
 
 
-def test_own_images_can_be_taken(run, folder):
+def test_own_images_can_be_used(run, folder):
     told, _ = run('--images', str(folder), '--number', '1')
 
     (row,) = told['rows']
@@ -76,7 +76,7 @@ def test_own_images_can_be_taken(run, folder):
     assert (row['images'], row['median_size']) == (1, '90x70')
 
 
-def test_a_file_that_is_no_image_is_named(run, folder):
+def test_a_file_that_is_not_an_image_is_named(run, folder):
     (folder / '0.jpg').write_bytes(b'no image')
 
     with pytest.raises(DataError, match=r'0\.jpg.*--images'):
@@ -84,12 +84,12 @@ def test_a_file_that_is_no_image_is_named(run, folder):
 
 
 @pytest.mark.parametrize('size', ['500', '500x', '0x4', 'axb', '1x2x3'])
-def test_what_is_no_size_is_refused(run, size):
+def test_invalid_sizes_are_refused(run, size):
     with pytest.raises(ConfigError, match=f'--sizes.*500x375.*{size}'):
         run('--sizes', size)
 
 
-def test_every_side_makes_a_view_of_the_same_kind(load, folder):
+def test_all_variants_make_views_of_the_same_kind(load, folder):
     made = load('view_pipelines').pipelines()
     assert set(made) == SIDES
     for pipeline in made.values():
@@ -112,7 +112,7 @@ def test_ours_are_the_views_of_training(load, folder):
         assert torch.equal(ours, dataset[view * len(dataset)]['inputs'])
 
 
-def test_large_pictures_are_mosaics_of_their_own_scale(load, tmp_path):
+def test_large_images_are_mosaics_of_their_own_scale(load, tmp_path):
     module = load('pictures')
     colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 0, 0)]
     pictures = [Image.new('RGB', (700, 400), colour) for colour in colours]
@@ -136,5 +136,6 @@ def test_noise_stands_in_for_photographs(load, monkeypatch):
     assert 'noise' in origin
     assert {picture.size for picture in pictures} == {(500, 375)}
     pixels = np.asarray(pictures[0]).astype(float)
-    # As in photographs, neighbours are alike: of white noise, it is 1.1 times.
+    # As in photographs, neighbouring pixels are similar; for white noise it is 1.1
+    # times.
     assert np.abs(np.diff(pixels, axis=1)).mean() < pixels.std() / 2

@@ -1,4 +1,4 @@
-"""What changes under the same path is noticed."""
+"""Changes of inputs under the same path are detected."""
 
 import hashlib
 import os
@@ -75,7 +75,7 @@ def test_settings_count(settings):
     assert changes(settings, widen) == ['settings']
 
 
-def test_words_are_no_paths(tmp_path, monkeypatch):
+def test_plain_words_are_not_paths(tmp_path, monkeypatch):
     # Scopes and categories have the names of folders of the repository.
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'mmlgd').mkdir()

@@ -1,4 +1,4 @@
-"""Tables of numbers worked out by hand, and the published ones."""
+"""Tables with values calculated by hand, and the published tables."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_table_by_hand():
 
 
 def test_differences_are_paired_by_seed():
-    # 1, 2, 3: mean 2, deviation 1, while each method's own deviation is larger.
+    # 1, 2, 3: mean 2, deviation 1, smaller than the deviation of each method.
     assert report.differences(made_up()) == (
         'Less A, seed by seed; mean ± standard deviation:\n\n'
         '| method | k-NN | zero-shot |\n'
@@ -68,7 +68,7 @@ def test_a_report_is_written_and_read_again(tmp_path):
         f'made_up_test.{ending}' for ending in ('md', 'json', 'png')
     ]
     assert json.loads(files[1].read_text()) == made_up()
-    # A row a line.
+    # One row per line.
     assert sum('"method"' in line for line in files[1].read_text().splitlines()) == 3
     assert dump_rows(dict(figure=1)).count('"rows": [') == 1
 
@@ -79,16 +79,16 @@ def test_published_tables_are_those_of_their_json(stem):
     text = (DOCS / f'{stem}.md').read_text()
     assert report.table(published) in text
     assert text.startswith(f'# {published["title"]}\n')
-    # The command names a file that is there.
+    # The command names an existing file.
     (config,) = re.findall(r'python -m benchmarks.comparison (\S+)`', text)
     assert (DOCS.parents[1] / config).is_file()
 
 
-def test_there_are_published_tables():
+def test_all_published_tables_are_checked():
     assert len(PUBLISHED) == 6
 
 
-def test_the_figure_takes_what_is_missing(tmp_path):
+def test_the_plot_handles_missing_values(tmp_path):
     whole = dict(a=[80.0, 82.0], b='not run', cost=[100.0, 120.0])
     rows = [
         dict(title='LGD', values=whole),
@@ -99,7 +99,7 @@ def test_the_figure_takes_what_is_missing(tmp_path):
     drawn = (tmp_path / 'f.svg').read_text()
     assert '<!-- LGD -->' in drawn and '<!-- random -->' in drawn
     assert '<!-- SEED -->' not in drawn
-    # One panel: nobody has the other measure.
+    # One panel: no row has the other metric.
     assert '<!-- zero-shot -->' in drawn and '<!-- k-NN -->' not in drawn
     assert drawn.count('<!-- training cost (s of one core) -->') == 1
 

@@ -1,4 +1,4 @@
-"""Evaluations of features made by hand."""
+"""Evaluations of hand-made features."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from benchmarks.comparison import run as evaluate
 
 
 def two_rate_data(best_on_test: bool) -> dict:
-    """One feature; its sign is the class, save where a split says otherwise."""
+    """One feature whose sign is the class, unless a split differs."""
     x = torch.tensor([[-1.0], [1.0]]).repeat(10, 1)
     labels = torch.tensor([0, 1]).repeat(10)
     test_labels = labels if best_on_test else 1 - labels
@@ -22,7 +22,7 @@ def test_the_rate_is_chosen_on_the_validation_images():
     options = dict(split='test', percent=100, epochs=5, lrs=lrs, seed=0)
     found = evaluate.probe(two_rate_data(True), **options)
     assert found == dict(top1=100, balanced=100, lr=1.0)
-    # Test images that contradict do not change the choice, though it costs all.
+    # Contradicting test images lower the accuracy but do not change the choice.
     found = evaluate.probe(two_rate_data(False), **options)
     assert found == dict(top1=0, balanced=0, lr=1.0)
 
@@ -47,7 +47,7 @@ def test_one_percent_of_small_classes_is_an_image_of_each():
     labels = x.argmax(dim=1)
     data = dict.fromkeys(('train', 'val', 'test'), (x, labels))
     found = evaluate.probe(data, 'test', percent=1, epochs=50, lrs=[1.0], seed=0)
-    # One image of each class says all there is of it.
+    # One image of each class is sufficient here.
     assert found == dict(top1=100, balanced=100, lr=1.0)
 
 
@@ -58,7 +58,7 @@ def test_neighbours_vote_and_classes_weigh_the_same():
     data = dict(train=(bank, labels), val=(queries, torch.tensor([0, 0, 0, 1])))
     # Three of four; all of the first class, none of the second.
     assert evaluate.vote(data, 'val', k=4) == dict(top1=75, balanced=50)
-    # There are but eight that could vote.
+    # There are only eight neighbours.
     assert evaluate.vote(data, 'val', k=20)['top1'] == pytest.approx(75)
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning on the scenes: its configs, and what its log must hold."""
+"""Fine-tuning on the scenes: its configs and its log."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def transfer(monkeypatch):
 
 @pytest.fixture
 def trained(transfer, monkeypatch):
-    """Configs of the trainings, which take no time."""
+    """Configs of the trainings, which are replaced by stubs."""
     seen = []
 
     def train(cfg, threads):
@@ -63,32 +63,30 @@ def test_a_short_transfer_is_short_whatever_the_options_say(
 
 
 def test_settings_that_fit_no_config_are_refused(transfer, trained, tmp_path):
-    with pytest.raises(ConfigError, match=r"\['options'\] do not fit .*mask-rcnn"):
+    with pytest.raises(ConfigError, match=r"\['options'\] do not match .*mask-rcnn"):
         measure(transfer, tmp_path, options={'param_scheduler.9.end': 1})
     with pytest.raises(ConfigError, match="no task 'depth'; there are detection"):
         transfer.measure_transfer(tmp_path, None, 0, dict(tasks=['depth']))
     assert not trained
 
 
-# mmdet leaves its metrics out where nothing was detected; COCO counts -1 where there
-# was nothing to detect.
+# mmdet omits its metrics if nothing was detected; COCO gives -1 if there was nothing to
+# detect.
 @pytest.mark.parametrize(
     ('logged', 'told'),
     [
-        ({'coco/segm_mAP': 0.1}, r'box AP \(coco/bbox_mAP: absent\)'),
+        ({'coco/segm_mAP': 0.1}, r'box AP \(coco/bbox_mAP: missing\)'),
         ({'coco/bbox_mAP': 0.1, 'coco/segm_mAP': -1.0}, r'mask AP \(.*: -1\.0\)'),
         ({'coco/bbox_mAP': math.nan, 'coco/segm_mAP': 0.1}, r'box AP \(.*: nan\)'),
     ],
 )
-def test_what_was_not_measured_is_no_zero(
-    transfer, tmp_path, monkeypatch, logged, told
-):
+def test_missing_metrics_are_not_zero(transfer, tmp_path, monkeypatch, logged, told):
     monkeypatch.setattr(transfer, 'train', lambda *args: dict(logged, seconds=1.0))
     with pytest.raises(MMLGDError, match=f'{told}.*lgd_seed1_detection/output.txt'):
         measure(transfer, tmp_path)
 
 
-def test_an_ap_of_zero_is_one():
+def test_an_ap_of_zero_is_valid():
     found = percentages(
         'detection', {'coco/bbox_mAP': 0.0, 'coco/segm_mAP': 0.25}, Path('run')
     )

@@ -17,7 +17,7 @@ def unit_rows(n, d, seed):
     return F.normalize(rows, dim=1)
 
 
-def test_sides_take_turns_and_the_order_turns_around(load):
+def test_variants_alternate_and_the_order_is_reversed(load):
     called = []
     sides = {name: lambda name=name: called.append(name) for name in 'ab'}
     times = load('timing').alternate(sides, rounds=2, warm_up=1)
@@ -90,7 +90,7 @@ STEP_OPTIONS = (
 ).split()
 
 
-def test_a_step_of_every_side(load, tmp_path):
+def test_a_step_of_every_variant(load, tmp_path):
     out = tmp_path / 'step.json'
     load('train_step').main(
         [
@@ -111,13 +111,13 @@ def test_a_step_of_every_side(load, tmp_path):
     assert found['time of online LGD / (teacher + stored LGD)'] == pytest.approx(
         cpu['online'] / (cpu['teacher'] + cpu['stored'])
     )
-    # The teacher is no part of a stored step, nor of a supervised one.
+    # The teacher is not part of a stored or a supervised step.
     gflop = {name: side['gflop_per_image'] for name, side in row['sides'].items()}
     assert gflop['stored'] == gflop['supervised']
     assert gflop['online'] == pytest.approx(gflop['stored'] + gflop['teacher'])
 
 
-def test_peak_memory_is_of_one_side(load, capsys):
+def test_peak_memory_is_that_of_one_variant(load, capsys):
     options = [*STEP_OPTIONS, '--students', 'mbv3_small', '--memory-of', 'stored']
     load('train_step').main(options)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -125,7 +125,7 @@ def test_peak_memory_is_of_one_side(load, capsys):
 
 
 @pytest.mark.slow
-def test_bytes_between_two_ranks_are_those_of_the_paper(load, tmp_path):
+def test_bytes_between_two_ranks_are_as_calculated(load, tmp_path):
     out = tmp_path / 'scaling.json'
     options = ['--student', 'mbv3_small', '--warm-up', '1', '--ranks', '2']
     load('scaling').main([*STEP_OPTIONS, *options, '--out', str(out)])
@@ -160,20 +160,20 @@ def test_phases_add_up_to_the_iteration(load, tmp_path):
 @pytest.mark.slow
 def test_workers_hold_no_copy_of_the_list(load, tmp_path):
     tool, out = load('worker_memory'), tmp_path / 'memory.json'
-    # In a process of its own: of the hundreds of MiB that the tests have left in this one,
-    # workers come to hold some by chance, where garbage is collected.
+    # In a separate process: garbage collection would make workers copy some of the
+    # hundreds of MiB that earlier tests have left in this one.
     options = ['--images', '400000', '--workers', '2', '--out', str(out)]
     subprocess.run([sys.executable, '-m', tool.__name__, *options], check=True)
     told = json.loads(out.read_text())
     (row,) = told['rows']
     grown = row['mib_a_worker'] - row['mib_a_worker_short_list']
     assert told['list_mib'] > 30 and grown < 10
-    # What the measurement would say of a list of dicts, which reading copies.
+    # For comparison: a list of dicts, which is copied when read.
     plain = tool.SeededViews(tool.SyntheticImages(400000, serialize_data=False))
     assert tool.mean_of_workers(plain, 2) - row['mib_a_worker_short_list'] > 20
 
 
-def test_what_a_store_takes(load, tmp_path, capsys):
+def test_store_size_is_measured(load, tmp_path, capsys):
     out = tmp_path / 'store.json'
     options = '--images 30 --views 2 --embed-dims 16 --rounds 2 --warm-up 0'.split()
     load('view_store').main([*options, '--out', str(out)])

@@ -81,7 +81,7 @@ def test_the_projection_serves_distillation_and_zero_shot(root, capsys):
     assert (report['num_images'], report['num_held_out']) == (9, 3)
     assert [row['strength'] for row in report['table']] == [0.01, 1.0]
     printed = capsys.readouterr().out
-    assert f'{report["held_out_cosine"]:.4f}  <- taken' in printed
+    assert f'{report["held_out_cosine"]:.4f}  <- chosen' in printed
     assert f'{report["aligned_teacher"]} -> {report["alignment_target"]}' in printed
 
     bank = dict(
@@ -124,7 +124,7 @@ def test_options_of_the_config(root, monkeypatch, tmp_path):
     assert (report['strength'], report['seed']) == (0.3, 5)
 
 
-def test_a_place_that_takes_no_file_is_found_before_the_fit(root, monkeypatch):
+def test_an_unwritable_output_is_found_before_the_fit(root, monkeypatch):
     monkeypatch.setattr(tool, 'fit', None)
     with pytest.raises(ConfigError, match='--out .* is a folder; name a file in it'):
         tool.main([str(root / 'pair.py'), '--out', str(root)])

@@ -95,7 +95,7 @@ def test_wrong_options_are_found_before_the_images_are_embedded(tmp_path, monkey
         (['--cfg-options', 'model.teacher=None'], 'has no teacher'),
     ],
 )
-def test_what_cannot_work_is_refused_and_nothing_written(tmp_path, options, message):
+def test_invalid_inputs_are_refused_and_nothing_is_written(tmp_path, options, message):
     config, out = write_config(tmp_path), tmp_path / 'bags.pth'
     with pytest.raises(ConfigError, match=message):
         main(config, '--out', out, *options)

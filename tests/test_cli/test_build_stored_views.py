@@ -21,7 +21,7 @@ REPOSITORY = TOOL.parents[1]
 
 
 def build(root: Path, out: Path, *options) -> int:
-    """Call the tool; shards are of five rows."""
+    """Call the tool with shards of five rows."""
     arguments = ('--out', out, '--shard-size', 5, '--device', 'cpu', *options)
     return build_stored_views.main([str(one) for one in (root / 'cfg.py', *arguments)])
 
@@ -38,12 +38,12 @@ def write_config(root: Path, transform: dict | None = None) -> Path:
 
 
 def last_line(capsys) -> dict:
-    """The summary; libraries may have printed before it."""
+    """The summary; libraries may print before it."""
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 def rows_of(store: Path) -> dict:
-    """All of a store: (view, row) to checksum and embedding."""
+    """Content of a store: checksum and embedding by (view, row)."""
     reader = ViewStore(store)
     return {
         (view, row): reader.read(view, row)
@@ -57,7 +57,7 @@ def assert_same_rows(first: Path, second: Path) -> None:
     assert one.keys() == two.keys()
     for place, (pixels, embedding) in one.items():
         assert two[place][0] == pixels
-        # Other ranges of images make other batches, which may turn a rounding.
+        # Other ranges of images give other batches, which may change the rounding.
         assert np.allclose(two[place][1], embedding, atol=1e-3)
 
 
@@ -75,7 +75,7 @@ def test_the_summary_says_what_was_built_and_what_it_takes(tmp_path, capsys):
     assert summary['imagenet_10_views_gb'] == 0.3
     assert 0 < summary['mean_cosine_loss'] < summary['worst_cosine_loss'] < 1e-3
 
-    # Once more there is nothing to do; the layout is the store's.
+    # A second run has nothing to do; the layout is the store's.
     assert build(root, out, '--views', 2) == 0
     assert last_line(capsys)['rows_written'] == 0
     assert build(root, out, '--verify') == 0
@@ -159,7 +159,7 @@ def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
         capture_output=True,
     )
     assert killed.returncode == -signal.SIGKILL
-    # A shard of five, which stays as it is; of the second, nothing is seen.
+    # A complete shard of five, which is kept; nothing of the second.
     first = out / 'views/000/000000000.safetensors'
     before = first.stat().st_mtime_ns
     assert len(list(out.glob('views/*/*'))) == 1
@@ -172,7 +172,7 @@ def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
     assert first.stat().st_mtime_ns == before
     assert not list(out.rglob('*.mmlgd-tmp'))
     build(root, tmp_path / 'undisturbed', '--views', 2)
-    # Batches are cut at the ends of shards, so that all is the same to the last bit.
+    # Batches end at shard boundaries, so everything is bit-identical.
     assert files_of(out) == files_of(tmp_path / 'undisturbed')
 
 
@@ -207,7 +207,7 @@ def test_two_ranks_on_each_of_two_machines_share_the_work(
 
 
 @pytest.mark.parametrize('part', ['0/2', '3/2', '2', 'a/b', '1/0'])
-def test_parts_that_cannot_be_are_refused(tmp_path, part):
+def test_invalid_parts_are_refused(tmp_path, part):
     with pytest.raises(ConfigError, match=f"must be I/N .* but is '{part}'"):
         build(write_config(tmp_path), tmp_path / 'store', '--views', 1, '--part', part)
 

@@ -45,7 +45,7 @@ def test_knn_writes_what_it_prints(files, tmp_path, capsys):
     found = json.loads(out.read_text())
     assert (found['num_train_images'], found['num_test_images']) == (12, 12)
     assert found['num_classes'] == 4
-    # Each image is its own nearest neighbour, and outvotes another one.
+    # Each image is its own nearest neighbour and outvotes the other one.
     assert found['results'] == [
         dict(k=1, top1=100.0, balanced=100.0),
         dict(k=2, top1=100.0, balanced=100.0),
@@ -60,7 +60,7 @@ def test_knn_takes_options_of_the_config_and_of_the_votes(files, tmp_path):
     five = ['--cfg-options', 'train_dataloader.dataset.dataset.indices=5']
     knn.main([*files, '--k', '5', '--temperature', '1e6', *options, *five])
     found = json.loads(out.read_text())
-    # Three birds and two cats, all of whom vote alike: everything is a bird.
+    # Three birds and two cats with equal votes: everything is a bird.
     assert found['num_train_images'] == 5
     assert found['results'] == [dict(k=5, top1=25.0, balanced=25.0)]
     with pytest.raises(ConfigError, match='k is 20, but must be between 1 and .* 12'):

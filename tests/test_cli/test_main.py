@@ -1,4 +1,4 @@
-"""The `mmlgd` command finds its subcommands, and imports only the one it needs."""
+"""The `mmlgd` command finds its subcommands and only imports the one it runs."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def test_an_unknown_command_is_named_with_the_closest(capsys):
     with pytest.raises(SystemExit) as end:
         command.main(['trian', 'c.py'])
     assert end.value.code == 2
-    assert "no command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
+    assert "unknown command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
 
 
 def test_help_lists_the_commands_and_version_is_said(capsys):
@@ -91,7 +91,7 @@ sys.exit('torch' in sys.modules)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('script', ['knn', 'collect-env'])
-def test_scripts_of_openmmlabs_places_are_the_commands(script):
+def test_openmmlab_style_scripts_run_the_commands(script):
     folder = 'analysis_tools/' if script == 'knn' else ''
     path = TOOLS / f'{folder}{script.replace("-", "_")}.py'
     done = subprocess.run(

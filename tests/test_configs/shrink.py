@@ -27,7 +27,7 @@ def distillation_configs() -> list[str]:
 
 
 def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path:
-    """Noise pictures of uneven sizes; with ``per_class``, in a folder a name."""
+    """Noise images of various sizes; with ``per_class``, one folder per name."""
     rng = np.random.default_rng(0)
     for index in range(number):
         target = folder / NAMES[index % len(NAMES)] if per_class else folder
@@ -40,6 +40,8 @@ def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path
 def with_tiny_teacher(cfg: Config) -> Config:
     """Swap the teacher for a tiny CLIP with random weights and 64-pixel images."""
     cfg.model.teacher = ConfigDict(tiny_teacher_cfg())
+    if 'student_size' in cfg.model:
+        cfg.model.student_size = IMAGE_SIZE // 2
     if 'img_size' in cfg.model.backbone:
         cfg.model.backbone.img_size = (IMAGE_SIZE, IMAGE_SIZE)
     return cfg
@@ -69,8 +71,8 @@ def shrink(
         cfg: A config for distillation, changed in place.
         images: A folder of at least eight images.
         work_dir: Where the run writes; also names the experiment.
-        labelled: A folder with a subfolder a name, to validate on after the
-            epoch. Defaults to None: no validation.
+        labelled: A folder with one subfolder per name, to validate on after the epoch.
+            Defaults to None: no validation.
 
     Returns:
         Config: The same config.

@@ -1,4 +1,4 @@
-"""Every ablation of LGD: one thing differs from the stock config, and it trains."""
+"""Every ablation of LGD differs in one option from the default config, and trains."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.test_configs.shrink import (
     write_images,
 )
 
-# What each config is to change in the built model.
+# Change of each config in the built model.
 CHANGES = {
     'tsb-only': {'alpha': 0.0},
     'vsb-only': {'alpha': 1.0},

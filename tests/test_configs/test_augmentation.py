@@ -1,4 +1,4 @@
-"""The pipelines against torchvision's transforms, which METHOD.md names."""
+"""The pipelines against torchvision's transforms, which the authors used."""
 
 import numpy as np
 import pytest

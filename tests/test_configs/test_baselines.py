@@ -1,4 +1,5 @@
-"""Every baseline: LGD's recipe but for the method, built, trained and validated."""
+"""Every baseline has LGD's recipe except for the method, builds, trains and
+validates."""
 
 import numpy as np
 import pytest

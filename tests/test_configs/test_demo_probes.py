@@ -27,7 +27,7 @@ def small_run(name: str, folder) -> Config:
     return cfg
 
 
-def test_the_probe_trains_a_classifier_and_leaves_the_backbone_alone(tmp_path):
+def test_the_probe_trains_a_classifier_and_keeps_the_backbone(tmp_path):
     cfg = small_run('probe_linear', tmp_path)
     cfg.model.backbone.init_cfg.checkpoint = str(tmp_path / 'backbone.pth')
     stored = write_backbone(tmp_path / 'backbone.pth', MBV3_SMALL).state_dict()

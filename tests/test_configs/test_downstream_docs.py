@@ -1,4 +1,4 @@
-"""docs/transfer.md names configs and tools that exist, and leaves no config out."""
+"""docs/transfer.md only names existing configs and tools, and names all configs."""
 
 import re
 
@@ -35,7 +35,7 @@ def test_named_tools_exist():
 
 def test_no_config_is_left_out():
     named = {path.rpartition('/')[2].removesuffix('.py') for path in named_configs()}
-    # One row says what else stands for `fpn_S`, one what may follow `_in1k`.
+    # One row lists replacements of `fpn_S`, one the suffixes of `_in1k`.
     heads = ('pspnet_r18', 'deeplabv3plus_r18', 'deeplabv3plus_mbv2', 'lraspp_mbv3')
     for name in list(named):
         named |= {name.replace('fpn_r18', f'{head}-d8') for head in heads}

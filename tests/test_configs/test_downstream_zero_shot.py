@@ -14,7 +14,6 @@ from tests.downstream_data import WORDS, write_caltech256, write_folders, write_
 from tests.downstream_runs import configs_of
 from tests.test_configs.shrink import CONFIGS, with_tiny_teacher
 
-STUDENTS = ('r18', 'mbv2', 'mbv3')
 SMALL = 'test_dataloader.batch_size=4 test_dataloader.num_workers=0'
 SMALL += ' test_dataloader.persistent_workers=False'
 
@@ -58,13 +57,8 @@ def run(root, monkeypatch):
     return run_test
 
 
-def test_all_are_there():
-    wanted = {f'r50_{s}_{d}' for s in STUDENTS for d in ('imagenet', 'caltech256')}
-    assert wanted <= set(configs_of('zero_shot'))
-
-
 @pytest.mark.parametrize('name', configs_of('zero_shot'))
-def test_config_names_what_its_data_set_holds(name, root):
+def test_config_uses_the_names_of_its_dataset(name, root):
     cfg = with_tiny_teacher(Config.fromfile(CONFIGS / f'zero_shot/{name}.py'))
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)

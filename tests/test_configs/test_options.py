@@ -1,4 +1,4 @@
-"""The stock recipe, and each option that a config may add to it, on a CPU."""
+"""The default recipe, and each option that a config may add to it, on a CPU."""
 
 import pytest
 import torch
@@ -111,7 +111,9 @@ def test_fast_recipe(images, tmp_path):
 
 
 @pytest.mark.slow
-def test_dense_recipe_learns_places_and_classifies_images(images, labelled, tmp_path):
+def test_dense_recipe_learns_locations_and_classifies_images(
+    images, labelled, tmp_path
+):
     cfg = shrink(load('r50_mbv3_dense'), images, tmp_path / 'run', labelled)
     runner, _ = train(cfg)
     assert runner.message_hub.get_scalar('train/loss_dense').current() > 0

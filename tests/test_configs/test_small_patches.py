@@ -34,7 +34,7 @@ def test_views_and_their_number(config, dataset):
         assert not torch.equal(first, second)
 
 
-def test_views_are_drawn_again_alike(dataset):
+def test_views_are_reproducible(dataset):
     first = dataset[3]['inputs']
     np.random.seed(7)
     dataset[5]
@@ -44,7 +44,7 @@ def test_views_are_drawn_again_alike(dataset):
         assert not torch.equal(one, three)
 
 
-def test_shares_of_the_picture(dataset):
+def test_area_fractions_of_the_crops(dataset):
     _, multi_view, _ = dataset.dataset.pipeline.transforms
     picture, np_areas = np.zeros((400, 400, 3), np.uint8), []
     for pipeline in multi_view.pipelines:

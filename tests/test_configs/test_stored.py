@@ -1,4 +1,4 @@
-"""Configs that train from stored views, against the online ones they stand for."""
+"""Configs with stored views, compared with their online counterparts."""
 
 import pytest
 from mmengine.config import Config

@@ -1,7 +1,8 @@
 """The strict configs against formulas written from the description of the authors' code.
 
-What is checked: the rate of every epoch, the spread of every layer's initial weights, the
-dropout before the projector, and the precision of teacher and similarities.
+Checked are the learning rate of every epoch, the standard deviation of every layer's
+initial weights, the dropout before the projector, and the precision of teacher and
+similarities.
 """
 
 import math
@@ -70,7 +71,7 @@ def test_a_longer_run_ends_at_the_end_of_the_cosine():
         dict(max_epochs=5, warmup_epochs=1, by_epoch=False),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(options):
+def test_an_invalid_schedule_is_refused(options):
     with pytest.raises(ConfigError, match='EpochCosineLR'):
         rates(dict(type='EpochCosineLR', **options), 1)
 
@@ -97,7 +98,7 @@ def test_start_of_convolutions_and_batch_norms(name):
     convolutions = [each for each in backbone.modules() if isinstance(each, nn.Conv2d)]
     for conv in convolutions:
         if conv.weight.numel() < 4000:
-            continue  # too few weights to tell their spread
+            continue  # too few weights to estimate their deviation
         kernel = conv.kernel_size[0] * conv.kernel_size[1]
         wanted = math.sqrt(2 / (conv.out_channels * kernel))
         assert conv.weight.std().item() == pytest.approx(wanted, rel=0.06)

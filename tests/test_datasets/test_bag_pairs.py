@@ -49,7 +49,7 @@ def mate_of(item):
     return int(item['inputs'][1][0])
 
 
-def test_anchor_comes_with_a_mate_from_its_bag(bags):
+def test_anchor_is_paired_with_a_positive_from_its_bag(bags):
     dataset = pairs(bags)
     for index in range(200):
         item = dataset[index]
@@ -59,7 +59,7 @@ def test_anchor_comes_with_a_mate_from_its_bag(bags):
         assert item['name'] == f'{index % 5}.png'
 
 
-def test_every_mate_is_drawn_equally_often(bags):
+def test_all_positives_are_drawn_equally_often(bags):
     dataset = pairs(bags)
     counts = Counter(mate_of(dataset[5 * view + 2]) for view in range(1500))
     # 500 each, give or take four standard deviations (18.3).
@@ -86,12 +86,12 @@ def test_pair_depends_on_seed_view_and_image_only(bags):
     ]
 
 
-def test_mate_has_a_view_of_its_own(bags):
+def test_positive_has_its_own_view(bags):
     anchor, positive = pairs(bags)[7]['inputs']
     assert anchor[1] != positive[1]
 
 
-def test_teacher_may_have_views_of_its_own(bags):
+def test_teacher_may_have_its_own_views(bags):
     shared, separate = pairs(bags), pairs(bags, separate_teacher_views=True)
     for index in range(10):
         views = separate[index]['inputs']
@@ -132,7 +132,7 @@ def test_wrapper_passes_on_what_others_ask_for(bags):
     assert dataset.dataset.bags.teacher == 'net#1'
 
 
-def test_lazy_data_set_reads_the_file_later(tmp_path):
+def test_lazy_dataset_reads_the_file_later(tmp_path):
     cfg = dict(
         type='BagPairs',
         dataset=dict(type='NumberedImages', lazy_init=True),
@@ -149,6 +149,6 @@ def test_bags_of_other_images_are_refused(bags):
         BagPairs(NumberedImages(indices=4), bags)
 
 
-def test_what_is_no_data_set_is_refused(bags):
+def test_other_types_than_datasets_are_refused(bags):
     with pytest.raises(ConfigError, match='length'):
         BagPairs(iter([1]), bags)

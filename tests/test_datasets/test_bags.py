@@ -42,7 +42,7 @@ def test_file_gives_back_what_was_saved(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ['bags.pth']
 
 
-def test_absent_file_is_refused_with_the_command_that_writes_it(tmp_path):
+def test_missing_file_is_refused_with_the_command_that_writes_it(tmp_path):
     with pytest.raises(DataError, match=r'tools/build_bags.py CONFIG --out .*none.pth'):
         Bags.read(tmp_path / 'none.pth')
 
@@ -94,7 +94,7 @@ def test_digest_stays_when_the_folder_moves(tmp_path):
 @pytest.mark.parametrize(
     'names', [['a/1.png', 'b/0.png', 'y.png'], ['a/1.png', 'c/0.png', 'z.png']]
 )
-def test_digest_tells_other_files(tmp_path, names):
+def test_digest_differs_for_other_files(tmp_path, names):
     first = write_images(tmp_path / 'here', ['a/1.png', 'b/0.png', 'z.png'])
     other = write_images(tmp_path / 'there', names)
     assert image_list_digest(first) != image_list_digest(other)
@@ -106,7 +106,7 @@ def test_digest_of_images_in_memory_is_of_their_pixels_in_order():
     assert first != image_list_digest(in_memory(1, 3, 2, 4))
 
 
-def test_data_set_that_tells_nothing_is_refused():
+def test_dataset_without_paths_or_images_is_refused():
     with pytest.raises(ConfigError, match='neither img_path nor img of image 0'):
         image_list_digest([1, 2])
 

@@ -33,17 +33,17 @@ def test_wrong_count_names_the_published_one(image_dir):
     assert len(caltech256_images(image_dir, num_images=None)) == 256
 
 
-def test_absent_class(image_dir):
+def test_missing_class(image_dir):
     (image_dir / '100.thing-2').rename(image_dir / 'away')
     with pytest.raises(DataError, match='255 folders'):
         caltech256_images(image_dir, None)
 
 
-def test_absent_folder(tmp_path):
+def test_missing_folder(tmp_path):
     with pytest.raises(DataError, match='nowhere.*0 folders.*unpack'):
         caltech256_images(tmp_path / 'nowhere')
 
 
 @pytest.mark.parametrize('name', ['001_1.jpg', 'RENAME2', '001_0001.jpg~', '.jpg'])
-def test_names_that_are_no_images(name):
+def test_files_that_are_not_images(name):
     assert not is_image(name)

@@ -1,4 +1,4 @@
-"""A user's own category names and templates, and what bad ones get."""
+"""Category names and templates of users, valid and invalid."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_lists_and_metainfo(key):
     assert load_category_names({key: 'cityscapes'})[0] == 'road'
 
 
-def test_the_answer_is_the_callers_own():
+def test_the_result_belongs_to_the_caller():
     given = ['cat', 'dog']
     load_category_names(given).append('cow')
     load_category_names('coco').clear()
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
         load_category_names(path)
 
 
-def test_blank_and_absent_names(tmp_path):
+def test_blank_and_missing_names(tmp_path):
     path = write(tmp_path / 'names.txt', 'cat\n \ndog\n')
     with pytest.raises(ConfigError, match=r'names\.txt, line 2: blank category'):
         load_category_names(path)
@@ -164,7 +164,7 @@ def test_a_template_without_exactly_one_slot(template, tmp_path):
         load_templates(path)
 
 
-def test_templates_that_are_none():
+def test_invalid_templates_are_refused():
     with pytest.raises(ConfigError, match='holds no template'):
         load_templates([])
     with pytest.raises(ConfigError, match='unknown set of templates') as error:

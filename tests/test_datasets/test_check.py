@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_ready(tmp_path):
     assert faults(tmp_path) == ('ready', [''] * 4)
 
 
-def test_absent_folder(tmp_path):
+def test_missing_folder(tmp_path):
     assert faults(tmp_path / 'none') == ('absent', ['missing'] * 4)
 
 
@@ -64,12 +65,12 @@ def test_too_many_files(tmp_path):
     [
         ('meta.txt', 'a 0\n', 1, '1 too few'),
         ('meta.txt', '', 1, 'empty file'),
-        ('truth.json', '<html>', 2, "no JSON object, it starts with b'<html>'"),
+        ('truth.json', '<html>', 2, "not a JSON object: it starts with b'<html>'"),
         ('truth.json', '', 2, 'empty file'),
         ('images/0.jpg', '', 0, 'empty file'),
     ],
 )
-def test_content_that_cannot_be_right(tmp_path, name, content, place, fault):
+def test_invalid_content_is_reported(tmp_path, name, content, place, fault):
     complete(tmp_path)
     fill(tmp_path, name, content=content)
     status, found = faults(tmp_path)
@@ -77,7 +78,7 @@ def test_content_that_cannot_be_right(tmp_path, name, content, place, fault):
     assert found[place] == fault
 
 
-def test_folder_is_no_file_and_file_is_no_folder(tmp_path):
+def test_folder_is_not_a_file_and_file_is_not_a_folder(tmp_path):
     complete(tmp_path)
     (tmp_path / 'truth.json').unlink()
     (tmp_path / 'truth.json').mkdir()
@@ -90,7 +91,7 @@ def test_folder_is_no_file_and_file_is_no_folder(tmp_path):
 def test_report_goes_to_json(tmp_path):
     complete(tmp_path)
     report = check_dataset('toy', tmp_path, TOY)
-    content = json.loads(json.dumps(report.as_dict()))
+    content = json.loads(json.dumps(asdict(report)))
     assert content['status'] == 'ready'
     assert content['get'] == 'Draw it.'
     assert content['needs'][0] == dict(

@@ -1,4 +1,4 @@
-"""What is listed of trees with everything that file systems can hold."""
+"""Listing of folder trees with all kinds of files."""
 
 import os
 import socket
@@ -75,7 +75,7 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path, warnings):
     (tmp_path / 'outside/deep/back').symlink_to(tmp_path / 'outside')
     assert names_in(root) == ['a/b/1.jpg', 'linked/deep/2.jpg']
     (line,) = warnings
-    assert 'skipped 3 links to folders that are listed already' in line
+    assert 'skipped 3 links to folders that were already listed' in line
 
 
 def test_a_folder_is_listed_once_under_its_own_path_or_the_first_link(
@@ -109,7 +109,7 @@ def test_many_links_between_folders_do_not_multiply(tmp_path, warnings):
     assert len(names_in(tmp_path)) == 25
 
 
-def test_what_is_no_file_is_skipped(tmp_path, warnings):
+def test_non_regular_files_are_skipped(tmp_path, warnings):
     touch(tmp_path, 'ok.jpg', 'folder.jpg/inside.png')
     (tmp_path / 'broken.jpg').symlink_to('nowhere')
     os.mkfifo(tmp_path / 'pipe.jpg')
@@ -121,7 +121,7 @@ def test_what_is_no_file_is_skipped(tmp_path, warnings):
     listener.close()
     assert names_in(tmp_path) == ['folder.jpg/inside.png', 'ok.jpg']
     (line,) = warnings
-    assert 'skipped 3 entries that are no files' in line and 'broken.jpg' in line
+    assert 'skipped 3 entries that are not files' in line and 'broken.jpg' in line
 
 
 def test_unreadable_folder_is_an_error_unless_hidden(tmp_path, monkeypatch, warnings):
@@ -182,7 +182,7 @@ def test_root_that_is_a_file_is_named_as_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_ways_to_write_the_root(tmp_path, monkeypatch):
+def test_notations_of_the_root(tmp_path, monkeypatch):
     touch(tmp_path, 'images/a.jpg')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HOME', str(tmp_path))
@@ -208,7 +208,7 @@ def test_names_are_kept_and_sorted_by_code_points(tmp_path):
     assert expected.index('a-b/1.jpg') < expected.index('a.jpg')
 
 
-def test_no_file_is_looked_at(tmp_path, monkeypatch):
+def test_no_file_is_opened(tmp_path, monkeypatch):
     touch(tmp_path, *(f'{folder}/{n}.jpg' for folder in 'ab' for n in range(50)))
     calls = []
     for name in ('stat', 'lstat'):

@@ -81,7 +81,7 @@ def test_web_page_instead_of_a_list(imagenet):
         read_simclr_list(path, 1, imagenet / 'train')
 
 
-def test_absent_list(imagenet):
+def test_missing_list(imagenet):
     with pytest.raises(DataError, match=r'none\.txt cannot be read.*simclr'):
         read_simclr_list(imagenet / 'none.txt', 1, imagenet / 'train')
 
@@ -95,7 +95,7 @@ def test_image_that_is_not_on_disk(imagenet):
         read_simclr_list(path, 1, imagenet / 'train')
 
 
-def test_class_of_another_data_set(imagenet):
+def test_class_of_another_dataset(imagenet):
     path = write_list(imagenet, [*names(6), 'n99999999_1.JPEG'])
     with pytest.raises(DataError, match='no folder n99999999'):
         read_simclr_list(path, 1, imagenet / 'train')

@@ -1,7 +1,8 @@
-"""Which files of names are read, and what those of another format get."""
+"""Formats of names files that are read, and errors for others."""
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -207,14 +208,15 @@ def test_templates_are_read_and_refused_alike(tmp_path):
         load_templates(write(tmp_path / 'c.txt', 'a {}.\n# odd {}\n'))
 
 
-def test_what_is_not_a_file(tmp_path):
+def test_names_path_that_is_not_a_file(tmp_path):
     os.mkfifo(tmp_path / 'pipe.txt')
     with pytest.raises(ConfigError, match='not a regular file'):
         load_category_names(tmp_path / 'pipe.txt')
     with pytest.raises(ConfigError, match='not a regular file'):
         load_category_names('/dev/zero')
-    with pytest.raises(ConfigError, match='is not a path'):
-        load_category_names('a\0.txt')
+    for path in ('a\0.txt', Path('a\0.txt')):
+        with pytest.raises(ConfigError, match='null character'):
+            load_category_names(path)
     with pytest.raises(ConfigError, match='~nobody_of_this_name'):
         load_category_names('~nobody_of_this_name/names.txt')
     with pytest.raises(ConfigError, match='No such file'):

@@ -43,7 +43,7 @@ def test_chunks_change_nothing(chunk_bytes):
     assert found.tolist() == brute_force(features, 5)
 
 
-def test_all_others_can_be_asked_for():
+def test_all_others_can_be_requested():
     features = unit_rows(size=7)
     found = nearest_neighbours(features, 6)
     assert found.tolist() == brute_force(features, 6)
@@ -54,7 +54,7 @@ def test_all_others_can_be_asked_for():
 
 @pytest.mark.parametrize('copies', [2, 6, 40])
 @pytest.mark.parametrize('chunk_bytes', [8 * 7, 2**29])
-def test_copies_of_an_image_come_in_order_of_their_index(copies, chunk_bytes):
+def test_copies_of_an_image_are_ordered_by_index(copies, chunk_bytes):
     # With 40, far more rows are as near as the fifth than candidates are spare.
     features = unit_rows(size=11).repeat(copies, 1)
     found = nearest_neighbours(features, 5, chunk_bytes)

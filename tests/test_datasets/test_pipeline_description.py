@@ -99,7 +99,7 @@ def test_the_size_of_other_transforms_is_not():
     assert [one.resolution for one in differences([first], [second])] == [False]
 
 
-def test_functions_have_names_and_data_sets_may_have_no_pipeline():
+def test_functions_have_names_and_datasets_may_have_no_pipeline():
     def darken(results):
         return results
 

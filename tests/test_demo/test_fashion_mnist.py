@@ -1,4 +1,4 @@
-"""The embedded part of Fashion-MNIST, and how it is unpacked and made."""
+"""The embedded subset of Fashion-MNIST, its unpacking and its creation."""
 
 import gzip
 import json
@@ -44,8 +44,8 @@ def test_mmpretrain_reads_the_same_images(demo_data):
             assert sample['gt_label'] == labels[index]
 
 
-def test_trousers_stand_upright(demo_data):
-    """Trousers are taller than wide, boots wider at the sole: no transposition."""
+def test_images_are_not_transposed(demo_data):
+    """Trousers are taller than wide, and boots wider at the sole."""
     images, labels = fm.read_split(demo_data, 'train')
     trouser = images[labels == 1].astype(float).mean(0)
     boot = images[labels == 9].astype(float).mean(0)
@@ -64,7 +64,7 @@ def test_full_set_that_cannot_be_downloaded(tmp_path, monkeypatch):
         fm.prepare_full_data(tmp_path / 'full', source_dir=tmp_path / 'absent')
 
 
-def test_whole_files_are_left_alone_and_damaged_ones_replaced(tmp_path):
+def test_intact_files_are_kept_and_damaged_ones_replaced(tmp_path):
     fm.prepare_demo_data(tmp_path)
     whole, damaged = (tmp_path / name for name in fm.SPLIT_FILES['test'])
     before = whole.stat().st_mtime_ns
@@ -77,7 +77,7 @@ def test_whole_files_are_left_alone_and_damaged_ones_replaced(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_clone_without_data_is_told_so(tmp_path, monkeypatch):
+def test_missing_demo_data_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(fm, 'DEMO_SOURCE', tmp_path)
     with pytest.raises(DataError, match=r'manifest\.json not found.*clone'):
         fm.prepare_demo_data(tmp_path / 'out')
@@ -154,8 +154,8 @@ def test_subset_is_balanced_seeded_and_in_order(small_full_set):
     assert other['indices'] != manifest['indices']
 
 
-def test_more_images_than_there_are():
-    with pytest.raises(ConfigError, match='class 1 has 1 images, 2 were asked for'):
+def test_too_many_images_requested():
+    with pytest.raises(ConfigError, match='class 1 has 1 images, but 2 were requested'):
         make_demo_data.balanced_indices(np.array([0, 0, 1]), 2, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""A teacher trained on images and captions of one's own."""
+"""A teacher trained on user images and captions."""
 
 import json
 import math
@@ -21,7 +21,7 @@ MODEL = ROOT / 'tests/data/rn_tiny.json'
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five red squares and two blue ones, a folder a class."""
+    """Five red and two blue squares, one folder per class."""
     for name, colour, count in (('red', (200, 0, 0), 5), ('dark_blue', (0, 0, 99), 2)):
         (tmp_path / 'images' / name).mkdir(parents=True)
         for index in range(count):
@@ -93,7 +93,7 @@ def test_csv_and_json_say_the_same(folder, tmp_path):
             '0.png': [0, 1],
             '1.png': [1],
         }
-        # The same caption is the same thing; different ones are not.
+        # Equal captions share a key; different ones do not.
         assert data.keys.tolist() == [0, 1]
 
 
@@ -103,20 +103,20 @@ def test_csv_and_json_say_the_same(folder, tmp_path):
         ('c.csv', 'file,text\na.png,b\n', 'columns path and caption'),
         ('c.csv', 'path,caption\n', 'lists no image'),
         ('c.csv', 'path,caption\na.png,\n', "'a.png' has an empty caption"),
-        ('c.csv', 'path,caption\na.png,b\n', 'names 1 of 1 images that are not there'),
+        ('c.csv', 'path,caption\na.png,b\n', 'names 1 of 1 images that do not exist'),
         ('c.json', '["a.png"]', 'JSON object'),
         ('c.json', '{"a.png": []}', "'a.png' has no caption"),
         ('c.json', '{"a.png": [1]}', 'is not a text'),
         ('c.json', '{', 'cannot be read'),
     ],
 )
-def test_captions_that_are_not_understood_are_refused(tmp_path, name, text, message):
+def test_invalid_captions_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         caption_data.read_captions(tmp_path / name)
 
 
-def test_one_class_teaches_nothing(folder):
+def test_a_single_class_is_refused(folder):
     with pytest.raises(DataError, match='1 class folder'):
         caption_data.read_classes(folder.parent)
 

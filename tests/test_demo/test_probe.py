@@ -40,7 +40,7 @@ def test_a_short_run_compares_three_backbones(tmp_path, monkeypatch, capsys):
     for rows in summary['probes'].values():
         for row in rows.values():
             for kind in ('linear', 'knn'):
-                # Ten classes, and features that are no worse than none.
+                # Ten classes: not far below chance level.
                 assert 5 < row[kind] <= 100
                 assert f'{row[kind]:.2f}' in table
             assert row['linear'] == row['draws'][0]['linear']
@@ -49,7 +49,9 @@ def test_a_short_run_compares_three_backbones(tmp_path, monkeypatch, capsys):
 
 
 def test_a_missing_backbone_names_the_demo(tmp_path):
-    with pytest.raises(CheckpointError, match='none.pth is not there: run `make demo`'):
+    with pytest.raises(
+        CheckpointError, match='none.pth does not exist: run `make demo`'
+    ):
         tool.main([str(tmp_path / 'none.pth')])
 
 
@@ -63,7 +65,7 @@ def corners(per_class: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize('scale', [1.0, 1e-7])
 def test_a_probe_finds_classes_whatever_the_scale_of_features(scale):
     (train, labels), (test, test_labels) = corners(80, 0), corners(20, 1)
-    # A test label that is wrong on purpose: it must cost its 1 / 60.
+    # A deliberately wrong test label, which costs 1 / 60.
     test_labels[0] = 1
     data = dict(
         train=train * scale, labels=labels, test=test * scale, test_labels=test_labels

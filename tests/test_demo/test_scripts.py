@@ -1,4 +1,4 @@
-"""The scripts that get and make data, and those that are started by their path."""
+"""The scripts that download and create data, and those that are run by path."""
 
 import json
 import subprocess

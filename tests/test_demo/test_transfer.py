@@ -1,4 +1,4 @@
-"""`make demo-transfer --short`, and its table on numbers made by hand."""
+"""`make demo-transfer --short`, and its table for given values."""
 
 import json
 from argparse import Namespace
@@ -23,7 +23,7 @@ def backbone(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_short_run_writes_table_summary_and_pictures(
+def test_a_short_run_writes_table_summary_and_images(
     backbone, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(ROOT)
@@ -47,7 +47,7 @@ def test_a_short_run_writes_table_summary_and_pictures(
                 assert 0 <= part[start][key] <= 100
                 assert f'{part[start][key]:.2f}' in table
             assert part[start]['seconds'][0] > 0
-        # Scene, truth and two models, one under another.
+        # Rows of scene, ground truth and two models.
         picture = cv2.imread(str(out / f'predictions_{task}.png'))
         assert picture.shape[0] > 600 and picture.std() > 10
 
@@ -65,7 +65,7 @@ def test_starts_differ_in_the_weights_alone(tmp_path):
         assert distilled.to_dict() == scratch.to_dict()
 
 
-def test_means_over_seeds_and_who_wins(capsys):
+def test_means_over_seeds_and_the_better_start(capsys):
     args = Namespace(checkpoint='b.pth', work_dir='w', short=False, seeds=2)
     runs = {}
     for start, ap in (('distilled', 30.0), ('scratch', 20.0)):
@@ -85,7 +85,7 @@ def test_means_over_seeds_and_who_wins(capsys):
     distilled = summary['detection']['distilled']
     assert distilled['box_ap'] == 35 and distilled['box_ap_by_seed'] == [30, 40]
     assert summary['segmentation']['scratch']['mIoU'] == 25
-    # Equal mask APs win nothing.
+    # With equal mask AP, no start is better.
     assert not summary['detection']['distilled_wins']
     assert summary['segmentation']['distilled_wins']
 

@@ -1,4 +1,4 @@
-"""AmpOptimWrapper on the CPU, and what it asks of the loss scaler on a GPU."""
+"""AmpOptimWrapper on the CPU, and its use of the loss scaler on a GPU."""
 
 import importlib
 
@@ -98,7 +98,7 @@ def test_accumulation_and_clipping_step_as_by_hand(cpu):
     ],
 )
 @pytest.mark.parametrize('dtype', [None, 'float16', 'bfloat16'])
-def test_a_cpu_takes_the_type_it_computes_in(monkeypatch, features, expected, dtype):
+def test_a_cpu_uses_its_native_dtype(monkeypatch, features, expected, dtype):
     processor(monkeypatch, features)
     said = []
     monkeypatch.setattr(
@@ -114,14 +114,14 @@ def test_a_cpu_takes_the_type_it_computes_in(monkeypatch, features, expected, dt
 
 @pytest.mark.parametrize('cpu_dtype', ['bfloat16', 'float32'])
 @pytest.mark.parametrize('features', ['', 'avx512_bf16'])
-def test_a_type_that_is_asked_for_the_cpu_is_taken(monkeypatch, cpu_dtype, features):
+def test_a_cpu_dtype_that_is_set_is_used(monkeypatch, cpu_dtype, features):
     processor(monkeypatch, features)
     model = nn.Linear(4, 3)
     with make(model, cpu_dtype=cpu_dtype).optim_context(model):
         assert model(torch.ones(2, 4)).dtype == getattr(torch, cpu_dtype)
 
 
-def test_another_type_for_the_cpu_is_refused(cpu):
+def test_other_cpu_dtypes_are_refused(cpu):
     with pytest.raises(ConfigError, match='cpu_dtype.*auto, bfloat16, float32'):
         make(cpu_dtype='float16')
 

@@ -1,4 +1,4 @@
-"""No step makes the host wait for the device, but those that log."""
+"""Only steps that log synchronise with the device."""
 
 import pytest
 import torch

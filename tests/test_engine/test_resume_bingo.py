@@ -8,8 +8,8 @@ from tests.runs import write_images
 @pytest.mark.slow
 def test_bingo_resumes_bit_by_bit(tmp_path):
     write_ring_bags(write_images(tmp_path))
-    # BatchNorm's statistics, drop path's random numbers, the queue, CutMix, mates; the
-    # warm-up ends after the resume.
+    # BatchNorm statistics, random numbers of drop path, the queue, CutMix, positives;
+    # the warm-up ends after the resume.
     backbone = dict(type='mmpretrain.EfficientNet', arch='b0', drop_path_rate=0.3)
     cfg = bingo_run_cfg(
         tmp_path, tmp_path / 'unused', backbone=backbone, warmup_epochs=2
@@ -21,6 +21,6 @@ def test_bingo_resumes_bit_by_bit(tmp_path):
         tmp_path / 'cfg.py', kill_at=6, folder=tmp_path
     )
     assert whole['meta']['iter'] == 12
-    # Twelve batches of four rows went through seven places.
+    # Twelve batches of four rows have passed through a queue of seven.
     assert whole['state_dict']['queue.position'] == 12 * 4 % 7
     assert_same_training(whole, resumed)

@@ -1,4 +1,4 @@
-"""What a resumed distillation is told of data, names and teacher that are others."""
+"""Resuming a distillation with other data, names or teacher."""
 
 import copy
 

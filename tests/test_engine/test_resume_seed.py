@@ -5,7 +5,7 @@ from tests.runs import toy_run_cfg, write_images
 
 
 def small_patches(pipeline: list) -> list:
-    """The pipeline, with two patches of 8 x 8 beside each of its crops."""
+    """The pipeline, with two patches of 8 x 8 in addition to each crop."""
     load, crop, flip, pack = pipeline
     patch = dict(crop, scale=8, crop_ratio_range=(0.05, 0.14))
     views = dict(
@@ -42,7 +42,7 @@ def test_seed_with_small_patches_resumes_bit_by_bit(tmp_path):
         tmp_path / 'cfg.py', kill_at=6, folder=tmp_path
     )
     assert whole['meta']['iter'] == 12
-    # Twelve batches of four rows went through seven places.
+    # Twelve batches of four rows have passed through a queue of seven.
     for name in ('queue', 'patch_queue'):
         assert whole['state_dict'][f'{name}.position'] == 12 * 4 % 7
     assert_same_training(whole, resumed)

@@ -1,4 +1,4 @@
-"""Datasets that the tools cannot get."""
+"""Datasets that cannot be downloaded."""
 
 import urllib.request
 from urllib.error import URLError

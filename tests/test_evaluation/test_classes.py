@@ -65,7 +65,9 @@ def test_parts_of_different_classes_are_refused():
     parts = torch.utils.data.ConcatDataset(
         [Labelled([0], ['cat', 'dog']), Labelled([0], ['dog', 'cat'])]
     )
-    with pytest.raises(ConfigError, match="val joins .*'cat', 'dog' and 'dog', 'cat'"):
+    with pytest.raises(
+        ConfigError, match="val concatenates .*'cat', 'dog' and 'dog', 'cat'"
+    ):
         match_dataset(parts, NAMES, 'val')
 
 
@@ -92,7 +94,7 @@ def test_empty_and_unlabelled_datasets_are_refused(tmp_path):
         match_dataset(torch.utils.data.Subset(Labelled([0]), []), NAMES, 'val')
     write_images(tmp_path)
     flat = CustomDataset(data_root=str(tmp_path / 'train'), with_label=False)
-    with pytest.raises(DataError, match='val has images without a label'):
+    with pytest.raises(DataError, match='val contains images without a label'):
         match_dataset(flat, NAMES, 'val')
 
 
@@ -111,7 +113,7 @@ def test_labels_of_a_test_set_are_those_of_the_training_set():
         match_labels(Labelled([0, 3], NAMES), train)
 
 
-def test_without_names_it_is_said_that_nothing_could_be_checked(monkeypatch):
+def test_missing_names_are_reported(monkeypatch):
     said = []
     monkeypatch.setattr(
         'mmlgd.evaluation.classes.print_log', lambda text, *args: said.append(text)

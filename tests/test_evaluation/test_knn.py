@@ -95,7 +95,7 @@ def test_the_temperature_must_be_positive(temperature):
 
 def test_features_and_labels_that_do_not_fit():
     queries, bank, labels = (torch.from_numpy(part) for part in random_case())
-    with pytest.raises(DataError, match=r'\(23, 8\).*\(57, 9\).*of one width'):
+    with pytest.raises(DataError, match=r'\(23, 8\).*\(57, 9\).*the same width'):
         weighted_knn(queries[:, :8], bank, labels, 6)
     with pytest.raises(DataError, match='57 labelled images .* shape \\(56,\\)'):
         weighted_knn(queries, bank, labels[1:], 6)
@@ -103,5 +103,5 @@ def test_features_and_labels_that_do_not_fit():
         weighted_knn(queries, bank, labels, 5)
     broken = bank.clone()
     broken[3, 3] = float('nan')
-    with pytest.raises(DataError, match='labelled images hold values .* not finite'):
+    with pytest.raises(DataError, match='labelled images contain values .* not finite'):
         weighted_knn(queries, broken, labels, 6)

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.evaluation import (
     assign_folds,
-    choose_rate,
+    choose_lr,
     fit_linear_probes,
     linear_probe,
     predict,
@@ -14,7 +14,7 @@ from mmlgd.evaluation import (
 
 
 def blobs(per_class=12, num_classes=3, spread=0.3, seed=0):
-    """Points around one corner a class."""
+    """Points around one corner per class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(num_classes).repeat(per_class)
     noise = spread * torch.randn(len(labels), 4, generator=generator)
@@ -69,13 +69,13 @@ def test_predict_takes_the_largest_logit_with_its_bias():
 def test_the_rate_that_learns_is_chosen():
     features, labels = blobs(spread=0.1)
     rates = (1e-9, 3.0)
-    assert choose_rate(features, labels, 3, rates, epochs=20) == 3.0
-    assert choose_rate(features, labels, 3, rates[::-1], epochs=20) == 3.0
+    assert choose_lr(features, labels, 3, rates, epochs=20) == 3.0
+    assert choose_lr(features, labels, 3, rates[::-1], epochs=20) == 3.0
 
 
 def test_of_equally_good_rates_the_first_is_chosen():
     features, labels = blobs(spread=0.01)
-    assert choose_rate(features, labels, 3, (3.0, 3.1), epochs=20) == 3.0
+    assert choose_lr(features, labels, 3, (3.0, 3.1), epochs=20) == 3.0
 
 
 def test_every_image_judges_once_and_only_classifiers_that_did_not_see_it(monkeypatch):
@@ -92,7 +92,7 @@ def test_every_image_judges_once_and_only_classifiers_that_did_not_see_it(monkey
 
     monkeypatch.setattr(linear_probe, 'fit_linear_probes', fit_and_note)
     monkeypatch.setattr(linear_probe, 'predict', predict_and_note)
-    choose_rate(features, labels, 3, [1.0], epochs=1)
+    choose_lr(features, labels, 3, [1.0], epochs=1)
     everything = {tuple(row) for row in features.tolist()}
     assert [a | b for a, b in zip(trained, judged)] == [everything] * 4
     assert [a & b for a, b in zip(trained, judged)] == [set()] * 4
@@ -116,26 +116,26 @@ def test_a_rate_is_chosen_with_small_classes():
     keep = ~((labels == 2) & (labels.cumsum(0) > 3))
     assert labels[keep].bincount().tolist() == [6, 6, 1]
     options = dict(epochs=20)
-    assert choose_rate(features[keep], labels[keep], 3, (1e-9, 3.0), **options) == 3.0
+    assert choose_lr(features[keep], labels[keep], 3, (1e-9, 3.0), **options) == 3.0
 
 
 def test_a_rate_that_diverges_is_not_chosen():
     features, labels = blobs(spread=0.1)
     weights = fit_linear_probes(features, labels, 3, [3.0, float('inf')], epochs=20)
     assert (predict(weights, features)[1] == -1).all()
-    assert choose_rate(features, labels, 3, (float('inf'), 3.0), epochs=20) == 3.0
+    assert choose_lr(features, labels, 3, (float('inf'), 3.0), epochs=20) == 3.0
     with pytest.raises(DataError, match='diverged at all learning rates'):
-        choose_rate(features, labels, 3, [float('inf')], epochs=20)
+        choose_lr(features, labels, 3, [float('inf')], epochs=20)
 
 
 def test_too_few_images_or_folds():
     features, labels = blobs(per_class=1)
     with pytest.raises(DataError, match='each of the 3 classes has one labelled image'):
-        choose_rate(features, labels, 3, [1.0])
-    with pytest.raises(ConfigError, match='at least 2 folds, not .* and 1'):
-        choose_rate(features, labels, 3, [1.0], folds=1)
-    with pytest.raises(ConfigError, match='takes learning rates'):
-        choose_rate(features, labels, 3, [])
+        choose_lr(features, labels, 3, [1.0])
+    with pytest.raises(ConfigError, match='at least 2 folds, but got .* and 1'):
+        choose_lr(features, labels, 3, [1.0], folds=1)
+    with pytest.raises(ConfigError, match='needs learning rates'):
+        choose_lr(features, labels, 3, [])
 
 
 def test_labels_and_features_that_do_not_fit():
@@ -150,7 +150,7 @@ def test_labels_and_features_that_do_not_fit():
 
 
 class LargestTensor(TorchDispatchMode):
-    """Notes the most elements of any tensor that an operation makes."""
+    """Records the largest tensor that an operation creates."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which name a class stands for; every expected index is counted by hand."""
+"""Matching of classes and names; expected indices are counted by hand."""
 
 import unicodedata
 
@@ -30,11 +30,13 @@ def test_case_underscores_hyphens_blanks_and_composition_do_not_matter():
 def test_exact_names_win_over_names_that_are_alike():
     # Folders sorted as text: capitals first.
     assert match_classes(['T-shirt', 't shirt'], ['t shirt', 'T-shirt']) == [1, 0]
-    with pytest.raises(ConfigError, match="'T_SHIRT' .* may be any of 't shirt', 'T-"):
+    with pytest.raises(
+        ConfigError, match="'T_SHIRT' .* matches several names: 't shirt', 'T-"
+    ):
         match_classes(['T_SHIRT'], ['t shirt', 'T-shirt'])
 
 
-def test_numbered_folders_stand_for_places_in_the_list():
+def test_numbered_folders_are_indices_into_the_list():
     names = [f'name {i}' for i in range(12)]
     folders = sorted(str(i) for i in range(12))
     assert folders[:4] == ['0', '1', '10', '11']
@@ -96,7 +98,7 @@ def test_a_class_can_be_left_out_and_its_spelling_is_checked():
     ]
     with pytest.raises(ConfigError, match="class 'dgo'.* Did you mean 'dog'"):
         match_classes(['dog'], ['dog'], class_names=dict(dgo='dog'))
-    with pytest.raises(ConfigError, match="is 'dgo', which .* Did you mean 'dog'"):
+    with pytest.raises(ConfigError, match="to 'dgo', which .* Did you mean 'dog'"):
         match_classes(['hound'], ['dog'], class_names=dict(hound='dgo'))
 
 

@@ -236,7 +236,7 @@ def test_label_that_no_class_has_is_refused(label):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 @pytest.mark.parametrize('who', ['student', 'teacher'])
-def test_scores_that_are_not_finite_are_no_class(who, value):
+def test_non_finite_scores_are_an_error(who, value):
     scores = dict(student=[0.9, 0.1], teacher=[0.9, 0.1])
     scores[who] = [value, 0.1]
     broken = dict(sample(0, **scores), img_path='a.jpg')
@@ -255,7 +255,7 @@ def test_names_must_be_known_and_as_many_as_the_scores():
     with pytest.raises(ConfigError, match='does not know the names.*SemanticsBankHook'):
         metric.process(None, [sample(0, [0.9, 0.1])])
     metric.match(Labelled([0], NAMES), NAMES)
-    with pytest.raises(ConfigError, match='2 scores, .* matched with 5 names'):
+    with pytest.raises(ConfigError, match='2 scores, .* matched to 5 names'):
         metric.process(None, [sample(0, [0.9, 0.1])])
 
 
@@ -264,12 +264,15 @@ def test_names_must_be_known_and_as_many_as_the_scores():
     [
         (dict(groups=dict(pets=['cta'])), "'cta', which is .* Did you mean 'cat'"),
         (dict(groups=dict(pets=[])), 'at least one name'),
-        (dict(groups=dict(balanced=['cat'])), 'the name of another metric'),
+        (
+            dict(groups=dict(balanced=['cat'])),
+            "'balanced', which is the name of a metric",
+        ),
         (dict(class_counts=[1, 2]), '2 counts for 5 names'),
         (dict(class_counts=dict(cat=1, wofl=2)), 'missing: .*unknown: .*wofl'),
         (dict(class_counts=[1] * 5, shots=(100, 20)), 'two ascending counts'),
     ],
 )
-def test_groups_that_cannot_be_are_refused(options, message):
+def test_invalid_groups_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         ZeroShotAccuracy(**options).match(Labelled([0], NAMES), NAMES)

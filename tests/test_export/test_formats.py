@@ -1,4 +1,4 @@
-"""A format is one file, is checked whatever it is, and keeps what is wrong out."""
+"""A format is one file, and every format is checked; wrong files are not kept."""
 
 import sys
 
@@ -54,7 +54,7 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def scaled(tmp_path, monkeypatch):
-    """A format of one further file, which no other file names."""
+    """A format in one additional file that no other file refers to."""
     (tmp_path / 'more').mkdir()
     (tmp_path / 'more/scaled.py').write_text(PLUGIN)
     monkeypatch.setattr(
@@ -88,14 +88,14 @@ def test_one_file_adds_a_format(tmp_path, checkpoint, scaled, capsys):
 def test_a_file_with_other_features_is_not_kept(tmp_path, checkpoint, scaled, factor):
     out = tmp_path / 'out.pt'
     out.write_text('of an earlier export')
-    with pytest.raises(CheckpointError, match='differs from the student by'):
+    with pytest.raises(CheckpointError, match='differ from those of the student by'):
         export_backbone(checkpoint, 'scaled', out, factor=factor)
     assert out.read_text() == 'of an earlier export'
 
 
 def test_unknown_names_are_corrected(tmp_path, checkpoint):
     out = tmp_path / 'x'
-    with pytest.raises(ConfigError, match="no export format 'onx'.*mean 'onnx'"):
+    with pytest.raises(ConfigError, match="Unknown export format 'onx'.*mean 'onnx'"):
         export_backbone(checkpoint, 'onx', out)
     with pytest.raises(ConfigError, match="no option 'opsets'.*mean 'opset'"):
         export_backbone(checkpoint, 'onnx', out, opsets=3)
@@ -103,23 +103,23 @@ def test_unknown_names_are_corrected(tmp_path, checkpoint):
 
 
 def test_libraries_take_weights_alone(tmp_path, checkpoint):
-    with pytest.raises(ConfigError, match='holds the weights of a backbone'):
+    with pytest.raises(ConfigError, match='contains the weights of a backbone'):
         export_backbone(
             checkpoint, 'mmpretrain', tmp_path / 'x', fold_preprocessing='uint8'
         )
 
 
 @pytest.mark.parametrize('export', [export_backbone, export_classifier])
-def test_a_place_is_checked_before_the_checkpoint_is_read(tmp_path, export):
+def test_the_output_path_is_checked_before_the_checkpoint_is_read(tmp_path, export):
     with pytest.raises(ConfigError, match='is a folder'):
         export('absent.pth', 'onnx', tmp_path)
 
 
-def test_an_absent_library_is_said(tmp_path, checkpoint, monkeypatch, capsys):
+def test_a_missing_library_is_reported(tmp_path, checkpoint, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'mmdet', None)
     out = tmp_path / 'out.pth'
     command.main([checkpoint, '--format', 'mmdet', '--out', str(out)])
-    assert 'was not checked' in capsys.readouterr().out
+    assert 'were not checked' in capsys.readouterr().out
     assert 'layer4.1.bn2.weight' in torch.load(out, weights_only=True)['state_dict']
 
 

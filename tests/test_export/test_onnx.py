@@ -120,7 +120,8 @@ def test_several_feature_maps_of_a_wide_image(tmp_path):
 @pytest.mark.parametrize('dtype', ['uint8', 'float32'])
 @torch.no_grad()
 def test_normalisation_within_the_graph(tmp_path, images, dtype):
-    backbone = write_backbone(tmp_path / 'in.pth', R18)
+    thin = dict(R18, base_channels=8, stem_channels=8)
+    backbone = write_backbone(tmp_path / 'in.pth', thin)
     out = tmp_path / 'out.onnx'
     export_backbone_onnx(
         tmp_path / 'in.pth', out, image_size=64, fold_preprocessing=dtype
@@ -148,7 +149,7 @@ def test_classifier(tmp_path, distilled, as_logits):
     assert [o.name for o in outputs] == (['logits'] if as_logits else ['scores'])
 
 
-def test_classifier_of_other_names_takes_pictures_of_a_phone(tmp_path, distilled):
+def test_classifier_of_other_names_takes_images_of_a_phone(tmp_path, distilled):
     """Independent of ZeroShotClassifier: student, text and softmax by hand."""
     names = ['zebra', 'lamp']
     out = tmp_path / 'out.onnx'
@@ -203,7 +204,7 @@ def test_a_difference_is_relative_to_the_largest_value_and_nan_is_infinite():
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """A backbone of the smallest ResNet that there is."""
+    """The backbone of a very small ResNet."""
     path = tmp_path_factory.mktemp('backbone') / 'in.pth'
     write_backbone(path, dict(R18, base_channels=8, stem_channels=8), image_size=32)
     return path
@@ -234,8 +235,10 @@ def checkpoint(tmp_path_factory):
         (dict(out_indices=(1.5,)), 'out_indices'),
     ],
 )
-def test_options_that_cannot_be(tmp_path, checkpoint, monkeypatch, options, message):
-    """Each is refused before anything of the real model is exported."""
+def test_invalid_options_are_refused(
+    tmp_path, checkpoint, monkeypatch, options, message
+):
+    """Each is refused before the model is exported."""
     written = []
     original = torch.onnx.export
 
@@ -258,7 +261,7 @@ def test_supported_operator_sets_work(tmp_path, checkpoint):
         assert onnx.load(out).opset_import[0].version == opset
 
 
-def test_an_operator_that_a_set_lacks(tmp_path):
+def test_an_operator_missing_from_the_opset(tmp_path):
     """GELU needs erf, which came with operator set 9."""
     config = dict(
         type='mmpretrain.ConvNeXt', arch=dict(depths=[1] * 4, channels=[8] * 4)
@@ -277,11 +280,11 @@ def test_images_that_a_backbone_does_not_take(tmp_path):
         window_size=4,
     )
     write_backbone(tmp_path / 'in.pth', config, image_size=32)
-    with pytest.raises(ConfigError, match='does not take images of 1x1 pixels'):
+    with pytest.raises(ConfigError, match='does not accept images of 1x1 pixels'):
         export_backbone_onnx(tmp_path / 'in.pth', tmp_path / 'x.onnx', image_size=1)
 
 
-def test_places_that_cannot_be_written(tmp_path, checkpoint):
+def test_unwritable_output_paths_are_refused(tmp_path, checkpoint):
     with pytest.raises(ConfigError, match='is a folder'):
         export_backbone_onnx(checkpoint, tmp_path)
     (tmp_path / 'file').touch()
@@ -304,7 +307,7 @@ def test_half_precision_weights(tmp_path, checkpoint):
     assert (torch.as_tensor(found) - expected).abs().max() < 0.02 * expected.max()
 
 
-def test_checkpoints_that_lack_something(tmp_path, checkpoint):
+def test_incomplete_checkpoints_are_refused(tmp_path, checkpoint):
     out = tmp_path / 'x.onnx'
     with pytest.raises(CheckpointError, match='without category names'):
         export_classifier_onnx(checkpoint, out)
@@ -316,7 +319,7 @@ def test_checkpoints_that_lack_something(tmp_path, checkpoint):
         export_classifier_onnx(tmp_path / 'bare.pth', out)
     contents['meta'] = dict(backbone=contents['meta']['backbone'])
     torch.save(contents, tmp_path / 'silent.pth')
-    with pytest.raises(CheckpointError, match='does not carry the mean'):
+    with pytest.raises(CheckpointError, match='does not contain the mean'):
         export_backbone_onnx(tmp_path / 'silent.pth', out, fold_preprocessing='uint8')
     assert not out.exists()
 

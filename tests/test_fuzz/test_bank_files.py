@@ -1,4 +1,4 @@
-"""A damaged bank or bag file is read rightly, or refused by an error of ours."""
+"""A damaged bank or bag file is read correctly, or refused with an mmlgd error."""
 
 import io
 

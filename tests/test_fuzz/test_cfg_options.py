@@ -1,4 +1,4 @@
-"""--cfg-options: what is written comes back, and mmengine's right readings stay."""
+"""--cfg-options: values are parsed back, and as in mmengine where it is correct."""
 
 import pytest
 from hypothesis import assume, example, given
@@ -32,7 +32,7 @@ plain = st.recursive(
 
 
 def render(value: object, blank: str = ' ') -> str:
-    """Write a value by the grammar; a text in the quotes that it does not hold."""
+    """Write a value by the grammar; a string in the quotes that it does not contain."""
     if isinstance(value, str):
         assume(not {'"', "'"} <= set(value))
         quote = "'" if '"' in value else '"'
@@ -52,7 +52,7 @@ def render(value: object, blank: str = ' ') -> str:
 @given(nested)
 @example(['a photo of a {}.', "the dog's, [cat]", 'say "hi"'])
 @example(dict(a=['x, y'], b=('=',)))
-def test_what_is_rendered_is_read_again(value):
+def test_rendered_options_are_parsed_back(value):
     text = render(value)
     # Quotes around a whole list are those of a shell.
     assume(not isinstance(value, str) or value.strip()[:1] not in ('[', '('))

@@ -1,4 +1,4 @@
-"""Damaged and hostile checkpoints: a right result or an error of mmlgd."""
+"""Damaged and hostile checkpoints: a correct result or an mmlgd error."""
 
 import functools
 import io
@@ -51,7 +51,7 @@ def good() -> dict:
 
 
 def use(contents: object) -> None:
-    """All that reads a checkpoint; only errors of mmlgd may come."""
+    """Runs all readers of a checkpoint; only mmlgd errors are allowed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'x.pth'
         if isinstance(contents, bytes):

@@ -1,4 +1,4 @@
-"""Class lists of any kind: a right mapping, or an error of mmlgd."""
+"""Class lists of any kind: a correct mapping, or an mmlgd error."""
 
 from hypothesis import given
 from hypothesis import strategies as st

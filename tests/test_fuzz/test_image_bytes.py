@@ -1,4 +1,4 @@
-"""Damaged image files: right-shaped pixels or our error, whatever the damage."""
+"""Damaged image files: pixels with the correct shape, or an mmlgd error."""
 
 import io
 from functools import cache

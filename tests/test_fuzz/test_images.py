@@ -1,4 +1,4 @@
-"""Pictures of any kind: pixels or an error of mmlgd."""
+"""Images of any kind: pixels or an mmlgd error."""
 
 import io
 
@@ -16,7 +16,7 @@ FORMATS = ('png', 'jpeg', 'bmp', 'webp', 'tiff', 'gif', 'ppm')
 
 
 def read(images, **options):
-    """The pictures, or None where they are refused."""
+    """The images, or None if they are refused."""
     try:
         found = list(iter_images(images, **options))
     except MMLGDError:
@@ -88,5 +88,5 @@ def test_pillow_modes(mode):
         max_leaves=4,
     )
 )
-def test_anything(value):
+def test_any_input(value):
     read(value)

@@ -1,4 +1,4 @@
-"""Any file of names gives names, or says what is wrong with it."""
+"""Any names file gives names or an error that describes the fault."""
 
 import json
 
@@ -96,7 +96,7 @@ def test_any_value(value):
     )
 )
 def test_a_json_list_gives_its_own_names(tmp_path, names):
-    """Whatever a list of strings holds, it never becomes other names."""
+    """The names of a list of strings are never changed."""
     path = tmp_path / 'names.json'
     path.write_text(json.dumps(names))
     try:

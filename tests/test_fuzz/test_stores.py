@@ -1,4 +1,4 @@
-"""A store of views that somebody else made: a right result, or an error of ours."""
+"""Damaged and hostile stores of views: a correct result, or an mmlgd error."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def copy(sound, tmp_path_factory):
-    """A copy whose files are spoiled, one after the other, and put back."""
+    """A copy whose files are damaged one after the other, and restored."""
     path = tmp_path_factory.mktemp('copy') / 'store'
     shutil.copytree(sound[0], path)
     return path
@@ -60,7 +60,7 @@ def read_all(store):
 
 
 def check(sound, copy, name, content):
-    """With other bytes in one file: the rows as written, or an error of ours."""
+    """With other bytes in one file: the rows as written, or an mmlgd error."""
     path = copy / name
     path.write_bytes(content)
     try:
@@ -90,7 +90,7 @@ def test_any_values_of_a_manifest(sound, copy, changes):
     content = json.dumps({**manifest, **changes}).encode()
     rows = check(sound, copy, 'manifest.json', content)
     if rows is not None:
-        # Whatever it says otherwise, the rows are those of the files.
+        # In any case, the rows are those of the files.
         views = json.loads(content)['num_views']
         assert [one[0] for one in rows] == sound[1][:views].ravel().tolist()
 

@@ -51,8 +51,8 @@ def test_stored_embeddings_go_along():
     assert 'teacher_embeddings' not in preprocessor()(dict(inputs=batch(6, 0)))
 
 
-def test_nothing_waits_for_images_to_reach_the_device(monkeypatch):
-    # Tests mostly have no GPU; what the copies are asked for says the same.
+def test_images_are_copied_asynchronously(monkeypatch):
+    # Most machines that run the tests have no GPU, so the arguments are checked.
     asked = []
     to = torch.Tensor.to
 

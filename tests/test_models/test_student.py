@@ -27,7 +27,7 @@ SWIN = dict(
 
 @MODELS.register_module(force=True)
 class Gives(nn.Module):
-    """Gives a tensor of a form: channels, and places of stride 8."""
+    """Returns a tensor with a given layout: channels, and locations at stride 8."""
 
     def __init__(self, form: str, channels: int = 6) -> None:
         super().__init__()
@@ -63,12 +63,10 @@ def student(backbone, neck=GAP, image_size=32):
         ('maps', None, 'maps .*GlobalAveragePooling'),
     ],
 )
-def test_what_a_neck_would_pool_over_the_wrong_axis_is_refused(
-    form, neck, named, channels
-):
+def test_outputs_with_other_axes_than_the_neck_are_refused(form, neck, named, channels):
     # With 4 channels there are as many rows, columns and channels.
     backbone = dict(type='Gives', form=form, channels=channels)
-    with pytest.raises(ConfigError, match=f'The student gives {named}'):
+    with pytest.raises(ConfigError, match=f'The student returns {named}'):
         student(backbone, neck)
 
 
@@ -82,7 +80,7 @@ def test_what_a_neck_would_pool_over_the_wrong_axis_is_refused(
     ],
 )
 @pytest.mark.parametrize('channels', [6, 4])
-def test_the_mean_over_places_is_the_same_in_every_form(form, neck, channels):
+def test_the_mean_over_locations_is_the_same_in_every_layout(form, neck, channels):
     model = student(dict(type='Gives', form=form, channels=channels), neck)
     images = torch.randn(2, 3, 32, 32)
     expected = model.backbone.conv(images).mean(dim=(2, 3))
@@ -91,7 +89,7 @@ def test_the_mean_over_places_is_the_same_in_every_form(form, neck, channels):
     assert model.map_dims == ([channels] if form == 'maps' else [])
 
 
-def test_the_class_token_is_the_first_and_no_patch():
+def test_the_class_token_is_the_first_token():
     backbone = dict(type='Gives', form='tokens')
     images = torch.randn(2, 3, 32, 32)
     cls = student(backbone, dict(type='TokenPooling', pool='cls'))
@@ -132,7 +130,7 @@ def test_a_swin_of_timm_has_its_channels_last():
 
 
 @pytest.mark.parametrize('form', ['tokens', 'last'])
-def test_a_teacher_is_asked_the_same(form):
+def test_the_same_holds_for_teachers(form):
     backbone = dict(type='Gives', form=form)
     with pytest.raises(TeacherError, match='TokenPooling'):
         MMPretrainTeacher(backbone, neck=GAP, image_size=32)

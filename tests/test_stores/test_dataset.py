@@ -70,7 +70,7 @@ def test_items_are_seeded_views_with_their_teachers_embeddings(root):
         assert torch.allclose(item['teacher_embeddings'], wanted, atol=1e-3)
 
 
-def test_views_begin_again_after_the_last(root):
+def test_views_start_over_after_the_last(root):
     dataset = stored(root)
     assert dataset.split(2 * 16 + 3) == (0, 3) and dataset.split(-1) == (0, 15)
     for index in (3, 3 + 5 * 16):
@@ -168,14 +168,14 @@ def test_other_transforms_are_refused_by_option(root):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A store of its own for a test that spoils its images."""
+    """A separate store for tests that change its images."""
     write_images(tmp_path)
     write_store(toy_run_cfg(tmp_path, tmp_path / 'online'), tmp_path / 'store')
     return tmp_path
 
 
 def paint_over(root, number):
-    """Another picture in a file of the same size, as far as sizes tell."""
+    """Replace an image by another one with the same file size."""
     path = root / 'train' / f'{number:03}.png'
     size = path.stat().st_size
     cv2.imwrite(str(path), np.full((20, 24, 3), 40, np.uint8))
@@ -197,7 +197,7 @@ def test_an_image_that_changes_during_training_is_found_by_its_pixels(copy):
     assert torch.equal(dataset[6]['inputs'], unchecked[6]['inputs'])
 
 
-def test_other_pixels_are_laid_to_other_libraries_where_there_are(copy):
+def test_different_pixels_are_attributed_to_different_libraries(copy):
     dataset = stored(copy)
     dataset.store.manifest.libraries['cv2'] = '0.1'
     paint_over(copy, 7)
@@ -218,7 +218,7 @@ def test_items_of_several_views_are_refused(root):
         dataset[0]
 
 
-def test_it_is_in_the_registry(root):
+def test_dataset_is_registered(root):
     init_default_scope('mmlgd')
     config = dict(type='StoredViews', store=str(root / 'store'), dataset=images(root))
     assert isinstance(DATASETS.build(config), StoredViews)

@@ -1,4 +1,4 @@
-"""Which images of a dataset a store knows, and which have changed."""
+"""Images of a dataset that a store contains, and images that have changed."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ def test_missing_and_short_tables_are_refused(tmp_path):
             ImageTable.read(tmp_path, [SHARD])
 
 
-def test_hash_tells_shapes_and_types_of_pixels(tmp_path):
+def test_hash_depends_on_shape_and_dtype(tmp_path):
     pixels = np.arange(6, dtype=np.uint8)
     arrays = [pixels, pixels.reshape(2, 3), pixels.reshape(3, 2), pixels.view(np.int8)]
     assert len({content_hash(one) for one in arrays}) == 4

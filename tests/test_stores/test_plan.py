@@ -1,4 +1,4 @@
-"""Beginning, continuing, sharing out and extending a store, without a teacher."""
+"""Starting, resuming, distributing and extending a store, without a teacher."""
 
 import io
 import os
@@ -67,14 +67,14 @@ def test_workers_share_all_shards_whatever_is_there(tmp_path):
     assert ViewStore(tmp_path / 'store').num_views == 2
 
 
-def test_more_views_leave_the_old_ones_alone(tmp_path):
+def test_more_views_do_not_change_the_old_ones(tmp_path):
     dataset, store = images(tmp_path / 'images', *'abcde'), tmp_path / 'store'
     build(store, dataset, 1)
     old = store / 'views/000/000000000.safetensors'
     before = old.stat().st_mtime_ns
     plan = open_store(store, toy_manifest(), dataset, 3)
     assert places(plan.share(0, 1)) == [(1, 0, 4), (1, 4, 1), (2, 0, 4), (2, 4, 1)]
-    # Until all is there, readers see what was.
+    # Until the build is complete, readers see the previous state.
     assert ViewStore(store).num_views == 1
     fill(plan, plan.share(0, 1))
     assert plan.seal() and ViewStore(store).num_views == 3
@@ -120,13 +120,13 @@ def test_views_and_images_that_are_added_at_the_same_time(tmp_path):
     assert reader.match(images(root)).tolist() == [3, 0, 4, 1, 2]
 
 
-def test_the_order_of_the_data_set_needs_no_map(tmp_path):
+def test_the_order_of_the_dataset_needs_no_map(tmp_path):
     dataset = images(tmp_path / 'images', *'abc')
     build(tmp_path / 'store', dataset, 1)
     assert ViewStore(tmp_path / 'store').match(dataset) is None
 
 
-def test_images_that_a_store_lacks_are_named_with_how_to_fix_it(tmp_path):
+def test_images_missing_from_a_store_are_named_with_how_to_fix_it(tmp_path):
     root, store = tmp_path / 'images', tmp_path / 'store'
     build(store, images(root, *'bc'), 1)
     message = r"2 of the 4 images .* first is 'a.png'; add"
@@ -204,7 +204,7 @@ def test_names_that_are_not_utf8_survive(tmp_path):
     str(caught.value).encode()
 
 
-def test_a_name_in_another_unicode_form_is_said_to_be_one(tmp_path):
+def test_a_name_in_another_unicode_form_is_reported(tmp_path):
     root, store = tmp_path / 'images', tmp_path / 'store'
     build(store, images(root, 'caf\u00e9', 'b'), 1)
     other = images(tmp_path / 'other', 'cafe\u0301', 'b')
@@ -213,9 +213,7 @@ def test_a_name_in_another_unicode_form_is_said_to_be_one(tmp_path):
         ViewStore(store).match(other)
 
 
-def test_a_live_temporary_file_is_left_alone_and_no_lock_is_needed(
-    tmp_path, monkeypatch
-):
+def test_a_recent_temporary_file_is_kept_and_no_lock_is_needed(tmp_path, monkeypatch):
     """Where flock does not work, another machine may be writing this very moment."""
 
     def no_locks(*args):
@@ -249,7 +247,7 @@ def test_two_writers_of_a_shard_leave_it_whole(tmp_path):
 
 
 def test_opening_touches_a_sample_of_the_files_only(tmp_path, monkeypatch):
-    """With a million images, a look at each by each rank takes minutes."""
+    """With a million images, checking each one on each rank takes minutes."""
     names = [f'{number:04}' for number in range(1000)]
     dataset, store = images(tmp_path / 'images', *names), tmp_path / 'store'
     dataset.full_init()

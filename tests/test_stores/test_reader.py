@@ -56,7 +56,7 @@ def test_rows_and_views_outside_are_refused(tmp_path):
             store.read(*place)
 
 
-def test_a_pickled_store_reads_on_elsewhere(tmp_path):
+def test_a_pickled_store_is_readable_in_another_process(tmp_path):
     pixels, _ = write_toy_store(tmp_path, 1, [5])
     store = ViewStore(tmp_path)
     store.read(0, 0)
@@ -64,7 +64,7 @@ def test_a_pickled_store_reads_on_elsewhere(tmp_path):
     assert copy.read(0, 4)[0] == pixels[0, 4] == store.read(0, 4)[0]
 
 
-def test_what_is_read_is_a_copy(tmp_path):
+def test_read_rows_are_copies(tmp_path):
     write_toy_store(tmp_path, 1, [5])
     store = ViewStore(tmp_path)
     _, embedding = store.read(0, 0)
@@ -72,7 +72,7 @@ def test_what_is_read_is_a_copy(tmp_path):
     assert store.read(0, 0)[1].any()
 
 
-def test_absent_and_unfinished_stores_are_refused(tmp_path):
+def test_missing_and_unfinished_stores_are_refused(tmp_path):
     with pytest.raises(DataError, match='no store of views .*build_stored_views.py'):
         ViewStore(tmp_path)
     toy_manifest().write(tmp_path)
@@ -126,7 +126,7 @@ def test_further_columns_do_not_matter(tmp_path):
 
 
 def test_a_reader_written_from_the_description_of_the_format(tmp_path):
-    """As docs/stored_views.md has it, without this package."""
+    """As described in docs/stored_views.md, without using mmlgd."""
     pixels, embeddings = write_toy_store(tmp_path, 2, [9, 2], embedding_dtype='int8')
     manifest = json.loads((tmp_path / 'manifest.json').read_text())
     assert (manifest['format'], manifest['format_version']) == ('mmlgd stored views', 2)
@@ -196,7 +196,7 @@ def test_broken_manifests_are_refused(tmp_path, content):
     ],
     ids=str,
 )
-def test_values_that_cannot_be_are_refused_before_anything_is_read(tmp_path, change):
+def test_invalid_values_are_refused_before_reading(tmp_path, change):
     write_toy_store(tmp_path, 1, [2])
     change_manifest(tmp_path, **change)
     with pytest.raises(DataError, match='manifest.json is not a manifest'):

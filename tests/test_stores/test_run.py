@@ -47,7 +47,7 @@ def trained(cfg):
     ids=['LGD', 'SEED'],
 )
 def test_student_is_that_of_the_online_run(root, store, tmp_path, method):
-    """Two epochs, two views: every view is met as the online teacher meets it."""
+    """Two epochs, two views: every view is used as with the online teacher."""
     model = dict(method, teacher=dict(type='ToyTeacher'))
     online = toy_run_cfg(root, tmp_path / 'online', dict(model))
     stored = stored_run_cfg(root, store, tmp_path / 'stored', model=dict(model))
@@ -61,7 +61,7 @@ def test_student_is_that_of_the_online_run(root, store, tmp_path, method):
         )
 
 
-def test_no_teacher_is_in_memory_and_zero_shot_goes_on(root, store, tmp_path):
+def test_no_teacher_is_in_memory_and_zero_shot_still_works(root, store, tmp_path):
     runner = Runner.from_cfg(stored_run_cfg(root, store, tmp_path / 'run'))
     runner.train()
     teacher = runner.model.teacher
@@ -71,7 +71,7 @@ def test_no_teacher_is_in_memory_and_zero_shot_goes_on(root, store, tmp_path):
     assert not any('teacher' in key for key in metrics)
 
 
-def test_checkpoint_tells_the_teacher_that_made_the_store(root, store, tmp_path):
+def test_checkpoint_records_the_teacher_of_the_store(root, store, tmp_path):
     trained(stored_run_cfg(root, store, tmp_path / 'run'))
     path = tmp_path / 'run' / 'epoch_2.pth'
     assert read_checkpoint(path)['meta']['teacher'] == ToyTeacher().identity
@@ -139,7 +139,7 @@ def test_a_renamed_teacher_trains_and_extends(root, tmp_path):
     trained(cfg)
 
 
-def test_what_a_store_says_of_its_teacher_is_never_built(store, tmp_path):
+def test_teacher_config_of_a_store_is_never_built(store, tmp_path):
     copied, ran = tmp_path / 'store', tmp_path / 'ran'
     shutil.copytree(store, copied)
     manifest = json.loads((copied / 'manifest.json').read_text())

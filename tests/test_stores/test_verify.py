@@ -1,4 +1,4 @@
-"""What --verify finds, and what a build refuses to add to."""
+"""Faults found by --verify, and stores that a build refuses to extend."""
 
 import cv2
 import numpy as np
@@ -61,7 +61,7 @@ def test_a_whole_store_has_no_faults(root):
     check_replay(opened(root, source(root), 4), source(root))
 
 
-def test_a_flipped_bit_a_short_and_a_missing_shard(root):
+def test_flipped_bits_and_truncated_or_missing_shards_are_found(root):
     content = bytearray(shard(root).read_bytes())
     content[-1] ^= 1
     shard(root).write_bytes(content)
@@ -116,7 +116,7 @@ def test_a_changed_image_table_is_found(root):
     assert found.startswith(f'The shard {path} does not have its checksum')
 
 
-def test_nothing_is_added_where_a_library_makes_other_pixels(root, monkeypatch):
+def test_a_store_is_not_extended_if_pixels_differ(root, monkeypatch):
     # What the description of the transforms cannot show: another cv2.
     resize = cv2.resize
     monkeypatch.setattr(

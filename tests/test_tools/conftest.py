@@ -13,6 +13,6 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 @pytest.fixture
 def load(monkeypatch):
-    """Import a module of the tool, which stand beside it."""
+    """Import a module from tools/."""
     monkeypatch.syspath_prepend(str(TOOLS))
     return importlib.import_module

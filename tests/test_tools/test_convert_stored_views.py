@@ -1,4 +1,4 @@
-"""A store that mmlgd 0.1.0 wrote: refused by name, and converted."""
+"""A store of mmlgd 0.1.0 is refused, and can be converted."""
 
 import importlib.util
 import shutil

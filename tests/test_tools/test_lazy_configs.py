@@ -67,14 +67,14 @@ def config(toy_config, tmp_path):
     return tmp_path / 'lazy.py'
 
 
-def test_options_see_through_classes(config):
+def test_options_apply_to_class_types(config):
     args = train.parse_args([str(config), '--amp', '--auto-scale-lr'])
     cfg = train.load_config(args, train._NEEDED)
     train.apply_options(cfg, args)
     assert cfg.optim_wrapper.type == 'mmlgd.AmpOptimWrapper'
-    assert test_tool.library_of(cfg) == 'mmpretrain'
+    assert test_tool.prediction_library(cfg) == 'mmpretrain'
     assert test_tool.dump_metric(cfg, 'x.pkl')['type'] == 'mmengine.DumpResults'
-    test_tool.draw_into(cfg, '/show')
+    test_tool.enable_drawing(cfg, '/show')
     # Its own visualizer is of the right kind, and keeps its options.
     assert cfg.default_hooks.visualization.type == 'mmlgd.TrueColorVisualizationHook'
 

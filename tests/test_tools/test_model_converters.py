@@ -17,7 +17,7 @@ TOOLS = Path(__file__).parents[2] / 'tools/model_converters'
 
 
 def tool(name):
-    """Import a script, which is no module of a package."""
+    """Import a script, which is not part of a package."""
     spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -53,7 +53,7 @@ def test_export_onnx_writes_a_backbone(tmp_path, capsys):
     tool('export_onnx').main(
         [str(tmp_path / 'in.pth'), *options, '--fold-preprocessing']
     )
-    assert 'It differs from the student by' in capsys.readouterr().out
+    assert 'Its outputs differ from those of the student by' in capsys.readouterr().out
     session = onnxruntime.InferenceSession(out, providers=['CPUExecutionProvider'])
     assert session.get_inputs()[0].type == 'tensor(uint8)'
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8).numpy()

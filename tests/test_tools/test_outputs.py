@@ -1,4 +1,4 @@
-"""Every tool looks at its output before it does any work."""
+"""Every tool checks its output path before it does any work."""
 
 import importlib.util
 import sys
@@ -17,11 +17,13 @@ def load(name: str):
     return module
 
 
-# What else they are given is not there, which would be an error of its own.
+# Their other inputs do not exist, which would be a different error.
 FILES = {
     'build_text_bank.py': 'none.py --out {}',
     'build_bags.py': 'none.py --out {}',
+    'analysis_tools/get_flops.py': 'none.py --out {}',
     'analysis_tools/knn.py': 'none.py none.pth --out {}',
+    'analysis_tools/teacher_temperature.py': 'none.py --out {}',
     'dataset_converters/write_random_names.py': '5 --out {}',
     'dataset_converters/imagenet_subset.py': 'none --percent 1 --out {}',
     'dataset_converters/check_datasets.py': '--out {}',

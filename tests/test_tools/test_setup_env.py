@@ -57,7 +57,7 @@ def test_distributions_are_listed_under_normalised_names(target):
     assert target.installed()['open-clip-torch'] == version('open_clip_torch')
 
 
-def test_an_interpreter_that_is_not_there_is_named(tool):
+def test_a_missing_interpreter_is_named(tool):
     with pytest.raises(tool.SetupFailed, match='/no/such/python'):
         tool.Target('/no/such/python', foreign=True)
 

@@ -1,4 +1,4 @@
-"""What a run shows at its start, and what it leaves to the log file."""
+"""Output of a run at its start, in the terminal and in the log file."""
 
 import logging
 import re
@@ -80,7 +80,7 @@ def test_only_warnings_and_the_summary_pass_until_the_terminal_is_opened(
     logging.shutdown()
 
 
-def test_what_was_printed_is_shown_when_a_check_fails(capsys):
+def test_output_is_shown_when_a_check_fails(capsys):
     with pytest.raises(ConfigError), set_prints_aside():
         print('the reason')
         raise ConfigError('no')
@@ -105,7 +105,7 @@ def broken(config, tmp_path, **changes) -> None:
         ({'work_dir': '/dev/null/run'}, 'work-dir: .* cannot be written'),
     ],
 )
-def test_what_cannot_work_stops_before_the_teacher_is_built(
+def test_invalid_inputs_stop_before_the_teacher_is_built(
     config, tmp_path, monkeypatch, changes, what
 ):
     monkeypatch.setattr(

@@ -16,7 +16,7 @@ from tests.toy_tool_run import TOOLS, run_tool
 
 
 @pytest.mark.slow
-def test_writes_predictions_and_pictures(trained, toy_config, tmp_path):
+def test_writes_predictions_and_images(trained, toy_config, tmp_path):
     result = run_tool(
         *(sys.executable, TOOLS / 'test.py', toy_config, trained[0] / 'epoch_2.pth'),
         *('--work-dir', 'w', '--out', 'new/out.pkl', '--show-dir', 'show'),
@@ -78,7 +78,7 @@ def test_draws_with_the_hook_of_the_models_library(
     (tmp_path / 'c.py').write_text(text + scope)
     cfg = Config.fromfile(tmp_path / 'c.py')
     show = str(tmp_path / 'show')
-    test_tool.draw_into(cfg, show)
+    test_tool.enable_drawing(cfg, show)
     init_default_scope(cfg.default_scope)
     # A name of its own: visualizers are global by name.
     named = dict(cfg.visualizer, name=f'{hook_name}{tmp_path}')
@@ -106,7 +106,7 @@ def test_distillation_draws_with_mmpretrains_hook():
             visualizer=dict(type='Visualizer'),
         )
     )
-    test_tool.draw_into(cfg, '/show')
+    test_tool.enable_drawing(cfg, '/show')
     hook = cfg.default_hooks.visualization
     assert hook.type == 'mmlgd.TrueColorVisualizationHook'
     assert (hook.enable, hook.out_dir, hook.resize) == (True, '/show', 64)
@@ -127,9 +127,9 @@ def test_out_uses_the_librarys_own_format(model, kind):
     assert test_tool.dump_metric(cfg, 'x.pkl')['type'] == kind
 
 
-def test_what_cannot_work_is_refused_by_name():
+def test_invalid_options_are_refused_by_name():
     cfg = Config(dict(default_scope='mmlgd', model=dict(type='mmpose.TopDown')))
     with pytest.raises(ConfigError, match="TopDown is of 'mmpose'"):
-        test_tool.draw_into(cfg, 'show')
+        test_tool.enable_drawing(cfg, 'show')
     with pytest.raises(ConfigError, match=r"\.pkl or \.pickle, but is 'x.json'"):
         test_tool.dump_metric(cfg, 'x.json')

@@ -1,4 +1,4 @@
-"""Names that mean nothing: distinct, reproducible, a file that a bank can read."""
+"""Random names are distinct, reproducible and readable by a bank."""
 
 import importlib.util
 from pathlib import Path

@@ -79,7 +79,7 @@ def test_removes_only_parts_of_killed_runs(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ['.git', 'iter_1.pth']
 
 
-def test_a_place_for_a_file_is_made_and_left_as_it_was(tmp_path):
+def test_output_check_creates_the_folder_and_leaves_no_file(tmp_path):
     path = tmp_path / 'new' / 'deeper' / 'out.pkl'
     check_output_file(path, '--out', ('.pkl',))
     assert list(path.parent.iterdir()) == []
@@ -97,7 +97,7 @@ def test_a_place_for_a_file_is_made_and_left_as_it_was(tmp_path):
         ('out.json', r"must end with .pkl or .pickle, but is '.*out.json'"),
     ],
 )
-def test_a_place_that_cannot_take_a_file_is_refused(tmp_path, name, what):
+def test_unwritable_output_paths_are_refused(tmp_path, name, what):
     (tmp_path / 'folder').mkdir()
     (tmp_path / 'file').touch()
     suffixes = ('.pkl', '.pickle') if name.endswith('.json') else ()
@@ -113,7 +113,7 @@ def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path, name):
     assert remove_leftovers(tmp_path) == []
 
 
-def test_a_folder_is_made_or_refused(tmp_path):
+def test_a_folder_is_created_or_refused(tmp_path):
     check_output_folder(tmp_path / 'a' / 'b', '--work-dir')
     assert (tmp_path / 'a' / 'b').is_dir()
     (tmp_path / 'file').touch()

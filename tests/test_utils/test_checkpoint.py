@@ -44,13 +44,13 @@ def test_weights_that_are_not_finite_are_named(value):
         dict(state_dict=dict(w=torch.ones(1, dtype=torch.half).expand(10**13))),
     ],
 )
-def test_what_is_not_a_checkpoint_is_refused(tmp_path, contents):
+def test_non_checkpoints_are_refused(tmp_path, contents):
     torch.save(contents, tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match='x.pth'):
         read_checkpoint(tmp_path / 'x.pth')
 
 
-def test_a_whole_checkpoint_is_told_from_a_part():
+def test_complete_and_partial_checkpoints_are_distinguished():
     model = nn.ModuleDict(dict(backbone=nn.Linear(2, 2), head=nn.BatchNorm1d(2)))
     state = copy.copy(model.state_dict())
     check_complete(model, dict(state_dict=state), 'whole.pth')

@@ -5,13 +5,13 @@ import builtins
 import torch
 
 import mmlgd
-from mmlgd.dependencies import GATES
+from mmlgd.dependencies import REQUIREMENTS
 from mmlgd.utils.collect_env import collect_env, git_revision, mmcv_operators
 
 
-def test_report_names_every_gated_library_and_mmlgd():
+def test_report_names_every_required_library_and_mmlgd():
     info = collect_env()
-    assert {gate.module for gate in GATES} <= set(info)
+    assert {requirement.module for requirement in REQUIREMENTS} <= set(info)
     assert info['PyTorch'] == torch.__version__
     assert torch.__version__.partition('+')[0] in info['torch']
     assert '>=2.1' in info['torch']
@@ -20,7 +20,7 @@ def test_report_names_every_gated_library_and_mmlgd():
     assert all(isinstance(value, str) for value in info.values())
 
 
-def test_operators_that_do_not_load_are_reported_with_the_mend(monkeypatch):
+def test_operators_that_do_not_load_are_reported_with_how_to_fix_it(monkeypatch):
     real = builtins.__import__
 
     def broken(name, *args, **kwargs):

@@ -5,16 +5,19 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModule
 from mmengine.optim import OptimWrapper
+from timm.layers import BatchNormAct2d
 
 import mmlgd  # noqa: F401
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_check import check_config
 from mmlgd.utils.config_fields import (
     check_option_fields,
+    check_sync_bn,
     warn_of_compile,
     warn_of_misspelt_fields,
 )
@@ -238,3 +241,19 @@ def test_the_compile_option_of_mmengine_is_warned_of(monkeypatch):
     assert not said
     warn_of_compile(Config(dict(compile=dict(backend='eager'))))
     assert 'CompileHook' in said[0][0] and said[0][1] == logging.WARNING
+
+
+@pytest.mark.parametrize('scope', ['mmlgd', 'mmpretrain'])
+def test_synchronised_norms_of_a_runner_are_refused_for_timm(stock, scope):
+    """torch's conversion of timm's norms changes what the network computes."""
+    norm = BatchNormAct2d(4).eval()
+    images = torch.randn(1, 4, 2, 2)
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(norm).eval()
+    assert norm(images).min() == 0 > converted(images).min()
+
+    cfg = Config(dict(model=dict(backbone=dict(type=f'{scope}.TIMMBackbone'))))
+    check_sync_bn(cfg)
+    cfg.sync_bn = 'torch'
+    with pytest.raises(ConfigError, match=r'model\.backbone\.sync_bn=True'):
+        check_sync_bn(cfg)
+    check_sync_bn(Config(dict(stock, sync_bn='torch')))

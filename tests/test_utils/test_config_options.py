@@ -67,7 +67,7 @@ def test_values(text, value):
         ('a..b=3', 'empty part'),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_reason(word, what):
+def test_invalid_values_are_refused_with_the_reason(word, what):
     with pytest.raises(ConfigError, match='--cfg-options') as error:
         parse_options([word])
     assert what in str(error.value)

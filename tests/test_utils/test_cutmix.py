@@ -45,7 +45,7 @@ def test_box_and_its_share_by_hand(monkeypatch, centre, rows, columns):
 
 
 @pytest.mark.parametrize('drawn, kept', [(1.0, 1.0), (0.0, 0.0)])
-def test_ends_are_one_image_alone(monkeypatch, drawn, kept):
+def test_extreme_shares_are_a_single_image(monkeypatch, drawn, kept):
     draws(monkeypatch, drawn, 4, 6)
     mixed, share = cutmix(*black_and_white())
     assert share == kept and (mixed == 1 - kept).all()

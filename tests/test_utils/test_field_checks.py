@@ -18,12 +18,12 @@ from mmlgd.utils.field_checks import (
 class Record:
     name: str
     sizes: Annotated[list, each(is_whole(1, 9), 2)]
-    mean: Annotated[float | int, is_number] = 0.5
+    mean: Annotated[float | int | None, is_number] = 0.5
     notes: dict = field(default_factory=dict)
 
 
 def test_contents_that_fit_are_returned():
-    for more in ({}, dict(mean=2), dict(mean=1.5, notes={'a': 1})):
+    for more in ({}, dict(mean=2), dict(mean=None), dict(mean=1.5, notes={'a': 1})):
         contents = dict(name='a', sizes=[1, 9], **more)
         assert check_fields(Record, contents) == contents
 

@@ -1,4 +1,4 @@
-"""Rank 0 works for all, and its errors reach all."""
+"""Rank 0 works for all ranks, and its errors reach all ranks."""
 
 import pytest
 from torch.utils.data import DataLoader

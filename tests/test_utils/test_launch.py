@@ -50,7 +50,7 @@ def test_each_launchers_ranks(environment, monkeypatch, launcher, variables, exp
     assert launch.read_ranks(launcher) == launch.Ranks(*expected)
 
 
-def test_a_launcher_that_did_not_start_us(environment):
+def test_variables_of_another_launcher_are_ignored(environment):
     environment(RANK=0)
     with pytest.raises(ConfigError, match='pytorch needs .*WORLD_SIZE, LOCAL_RANK'):
         launch.read_ranks('pytorch')
@@ -182,7 +182,7 @@ def test_one_device_for_several_unbound_tasks_is_refused(
 
 
 @pytest.mark.parametrize(('given', 'limit'), [({}, 3600), (dict(timeout=60), 60)])
-def test_waiting_has_a_limit_that_is_said(environment, cuda, capsys, given, limit):
+def test_waiting_has_a_documented_limit(environment, cuda, capsys, given, limit):
     environment(RANK=0, WORLD_SIZE=8, LOCAL_RANK=0, LOCAL_WORLD_SIZE=4)
     cuda(devices=4)
     cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=given)))
@@ -210,7 +210,7 @@ STEP = dict(SLURM_PROCID=0, SLURM_NTASKS=4, SLURM_LOCALID=0, SLURM_STEP_NUM_TASK
         ({**STEP, **TORCHRUN}, 'pytorch'),  # torchrun within a Slurm task
     ],
 )
-def test_the_launcher_is_found_out(
+def test_the_launcher_is_detected(
     environment, monkeypatch, capsys, variables, launcher
 ):
     for name in (*TORCHRUN, *STEP):

@@ -33,7 +33,7 @@ def test_classes_of_new_style_configs_become_names():
     assert MODELS.get('mmlgd.ToyBackbone') is ToyBackbone
 
 
-def test_the_test_pipeline_is_found_inside_of_wrappers():
+def test_the_test_pipeline_is_found_inside_wrappers():
     steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     inner = dict(type='A', pipeline=steps)
     wrapped = dict(type='ConcatDataset', datasets=[dict(type='Repeat', dataset=inner)])

@@ -30,7 +30,7 @@ def test_a_taken_port_is_named_with_advice(num_nodes, advice):
             ports.choose_port(port, num_nodes)
 
 
-def test_a_number_that_is_no_port():
+def test_an_invalid_port_is_refused():
     with pytest.raises(ConfigError, match='Port 70000 .*0-65535'):
         ports.choose_port(70000)
     assert ports.choose_port(ports.choose_port()) > 0

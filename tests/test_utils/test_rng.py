@@ -23,7 +23,7 @@ EXPECTED_SEED = (
 )
 
 
-def test_seeded_block_repeats_and_leaves_no_trace():
+def test_seeded_block_is_reproducible_and_restores_the_state():
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     undisturbed = [draw(), draw()]
     random.seed(1), np.random.seed(1), torch.manual_seed(1)

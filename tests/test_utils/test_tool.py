@@ -1,4 +1,4 @@
-"""What the tools share: config, work dir, last words."""
+"""Common functions of the tools: config, work dir, error messages."""
 
 import argparse
 
@@ -73,7 +73,7 @@ def test_wrong_input_ends_with_its_message_alone(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith('BankError (rank 3): ')
 
 
-def test_debugging_and_our_own_faults_keep_the_traceback(monkeypatch):
+def test_debug_mode_and_internal_errors_keep_the_traceback(monkeypatch):
     monkeypatch.setenv('MMLGD_DEBUG', '1')
     with pytest.raises(BankError):
         tool.run_tool(fail)

@@ -30,7 +30,7 @@ TRAPS = [write_trap, write_getattr_trap]
 
 @pytest.fixture(params=TRAPS)
 def trap(request, tmp_path):
-    """An evil file, and the folder that is there once it has run."""
+    """A malicious file, and the folder that it creates when it runs."""
     sign = tmp_path / 'it_ran'
     yield str(request.param(tmp_path / 'evil.pth', sign))
     assert not sign.exists()
@@ -83,7 +83,7 @@ def test_init_cfg_runs_nothing(trap):
 
 
 def test_an_address_is_fetched_and_read_weights_only(trap, tmp_path, monkeypatch):
-    """Served from a file: what counts is who reads what was fetched."""
+    """Served from a file: the test is about reading the downloaded file."""
     good = tmp_path / 'good.pth'
     torch.save(dict(state_dict=dict(w=torch.ones(2))), good)
     files = {'http://host/evil.pth?v=1': trap, 'https://host/good.pth': str(good)}

@@ -1,4 +1,4 @@
-"""Split Caltech-256: 60 training images a class, the rest for testing.
+"""Split Caltech-256: 60 training images per class, the rest for testing.
 
     python tools/dataset_converters/caltech256.py data/caltech256
 
@@ -26,13 +26,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('data_root', type=Path)
     parser.add_argument(
-        '--num-train', type=int, default=60, help='training images a class; default 60'
+        '--num-train',
+        type=int,
+        default=60,
+        help='training images per class; default 60',
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--any-count',
         action='store_true',
-        help=f'accept a copy that does not hold the published {NUM_IMAGES} images',
+        help=f'accept a copy without the published {NUM_IMAGES} images',
     )
     return parser.parse_args(argv)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Show which datasets are there, what is missing, and how to get it."""
+"""Show which datasets are complete, which files are missing, and how to get them."""
 
 from mmlgd.cli.check_datasets import main
 from mmlgd.utils.tool import run_tool

@@ -1,10 +1,10 @@
-"""Convert a store of views that mmlgd 0.1.0 wrote to today's format, in place.
+"""Convert a store of views of mmlgd 0.1.0 to the current format, in place.
 
     python tools/dataset_converters/convert_stored_views.py data/imagenet/views_rn50
 
-The teacher is not asked: pixels' checksums and embeddings stay what they are. Each shard
-is removed when its successor is on the disk, so that little more space is needed, and a
-conversion that was stopped resumes when the same command is given again.
+The teacher is not used: checksums and embeddings do not change. Each shard is removed when
+the new one is on disk, so little additional space is needed. An interrupted conversion
+resumes with the same command.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:
-    """Write the image table, a shard after the other."""
+    """Write the image table, shard by shard."""
     try:
         names, ends, hashes = (
             np.load(folder / f'{name}.npy') for name in ('names', 'ends', 'hashes')
@@ -76,8 +76,8 @@ def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:
             raise ValueError(f'not the names and hashes of {rows} images')
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
-            f'The image table {folder} cannot be read ({error}); fetch it again from where '
-            'the store was copied.'
+            f'The image table {folder} cannot be read ({error}); copy it again from the '
+            'original store.'
         ) from error
     starts = np.append(0, ends)
     for shard in shards:
@@ -88,7 +88,7 @@ def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:
 
 
 def convert_shard(store: Path, shard: Shard, manifest: Manifest) -> None:
-    """Write the columns of one file of rows, if its checksum is right, and remove it."""
+    """Convert a file of rows if its checksum is correct, and remove it."""
     old = shard.path(store).with_suffix('.bin')
     if shard.path(store).is_file() and not old.is_file():
         return
@@ -97,12 +97,12 @@ def convert_shard(store: Path, shard: Shard, manifest: Manifest) -> None:
             old.read_bytes(),
             json.loads(old.with_suffix('.json').read_text()),
         )
-        # As wide as the columns, without padding.
+        # The columns, without padding.
         rows = np.frombuffer(content, np.dtype(list(manifest.columns.items())))
         if len(rows) != shard.size:
             raise ValueError(f'{len(rows)} rows instead of {shard.size}')
         if hashlib.sha256(content).hexdigest() != facts['sha256']:
-            raise ValueError('another checksum than in the .json beside it')
+            raise ValueError('its checksum differs from the one in its .json file')
         losses = {
             name: float(facts[name])
             for name in ('mean_cosine_loss', 'worst_cosine_loss')

@@ -1,14 +1,14 @@
-"""List a part of ImageNet's training split as an ann_file of mmpretrain.
+"""List a subset of ImageNet's training split as an ann_file of mmpretrain.
 
-SimCLR's 1 % or 10 %, from its published list, checked by count and against the
-images on disk (the lists are in the folder imagenet_subsets of
+SimCLR's 1 % or 10 %, from its published list, checked by count and against the images
+on disk (the lists are in the folder imagenet_subsets of
 https://github.com/google-research/simclr):
 
     python tools/dataset_converters/imagenet_subset.py data/imagenet --percent 1 \
         --list 1percent.txt
 
-Without --list, a seeded choice of the same size, each class in proportion. With
---shots, the same number of images of every class:
+Without --list, a seeded random choice of the same size, stratified by class. With
+--shots, the same number of images for every class:
 
     python tools/dataset_converters/imagenet_subset.py data/imagenet --shots 16
 
@@ -43,17 +43,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'data_root', type=Path, help="ImageNet, with its folder 'train'"
+        'data_root', type=Path, help="folder of ImageNet, which contains 'train'"
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--percent', type=int, help='share of the images')
-    what.add_argument('--shots', type=int, help='images of each class')
-    parser.add_argument('--list', type=Path, help="SimCLR's list of --percent")
-    parser.add_argument('--seed', type=int, default=0, help='of a seeded choice')
+    what.add_argument('--shots', type=int, help='images per class')
+    parser.add_argument('--list', type=Path, help="SimCLR's list for --percent")
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random choice')
     parser.add_argument('--out', type=Path, help='file to write')
     args = parser.parse_args(argv)
     if args.list and args.percent is None:
-        parser.error('--list goes with --percent')
+        parser.error('--list requires --percent')
     return args
 
 

@@ -1,10 +1,10 @@
 """Write mmlgd's category names and prompt templates from their official sources.
 
-ImageNet's names and the templates come from open_clip (which name of a
-colliding pair gives way, from mmpretrain's WordNet names), Fashion-MNIST's and
-CIFAR-10's from mmpretrain, COCO's and LVIS's from mmdet, Cityscapes' and
-ADE20K's from mmseg. Caltech-256's are the folder names of the dataset; its file
-is written only when the folder is given. What is changed and why stands in
+ImageNet's names and the templates come from open_clip (for one name of each colliding
+pair, mmpretrain's WordNet name is used), Fashion-MNIST's and CIFAR-10's from
+mmpretrain, COCO's and LVIS's from mmdet, Cityscapes' and ADE20K's from mmseg.
+Caltech-256's are the folder names of the dataset; its file is written only if the
+folder is given. The changes and their reasons are listed in
 ``mmlgd/datasets/category_names.py``.
 
     python tools/dataset_converters/write_category_names.py \
@@ -20,8 +20,8 @@ from mmlgd.errors import DataError
 
 _DATASETS_DIR = Path(__file__).resolve().parents[2] / 'mmlgd' / 'datasets'
 
-# Folder names of Caltech-256 that read badly once hyphens are blanks: proper
-# names, plurals, and words whose first meaning is another than the picture's.
+# Folder names of Caltech-256 that need more than replacing hyphens by spaces: proper
+# names, plurals, and words whose most common meaning differs from the images.
 _CALTECH256_READABLE = {
     'airplanes': 'airplane',
     'ak47': 'AK-47',
@@ -66,7 +66,7 @@ _CALTECH256_READABLE = {
 
 
 def imagenet_names() -> list[str]:
-    """open_clip's names; of equal ones, mmpretrain's first WordNet word."""
+    """open_clip's names; for duplicates, mmpretrain's first WordNet word."""
     from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
     from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 
@@ -78,8 +78,8 @@ def imagenet_names() -> list[str]:
 
 
 def lvis_name(name: str) -> str:
-    """A readable LVIS name: one synonym, blanks for underscores."""
-    # Blanks occur only in 'monitor_(computer_equipment) computer_monitor'.
+    """A readable LVIS name: one synonym, with spaces instead of underscores."""
+    # Spaces occur only in 'monitor_(computer_equipment) computer_monitor'.
     return name.split(' ')[0].replace('_', ' ')
 
 
@@ -114,7 +114,7 @@ def category_sets() -> dict[str, list[str]]:
         'coco': list(CocoDataset.METAINFO['classes']),
         'lvis_v1': [lvis_name(name) for name in LVISV1Dataset.METAINFO['classes']],
         'cityscapes': list(CityscapesDataset.METAINFO['classes']),
-        # mmseg's 'bed ' ends in a blank.
+        # mmseg's 'bed ' ends with a space.
         'ade20k': [name.strip() for name in ADE20KDataset.METAINFO['classes']],
         'cifar10': list(CIFAR10_CATEGORIES),
         'fashion_mnist': [n.replace('/', ' or ') for n in FASHIONMNIST_CATEGORITES],

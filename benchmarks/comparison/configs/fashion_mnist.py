@@ -1,6 +1,6 @@
-# Full Fashion-MNIST at 64 x 64. Of the 60,000 training images the last 5,000 are kept
-# for validation: what is chosen is chosen on them. The 10,000 test images give the
-# final figures and nothing else.
+# Full Fashion-MNIST at 64 x 64. The last 5,000 of the 60,000 training images are held
+# out for validation; all settings are chosen on them. The 10,000 test images are used
+# for the final figures only.
 _base_ = './_base_/student.py'
 
 title = 'Methods on Fashion-MNIST'
@@ -9,7 +9,7 @@ prepare = dict(function='demo.fashion_mnist.prepare_full_data', out_dir=_data_ro
 _fashion = dict(type='mmpretrain.FashionMNIST', data_root=_data_root)
 train = dict(**_fashion, split='train', indices=55000)
 val = dict(**_fashion, split='train', indices=-5000)
-# Without test_mode, mmpretrain reads the training files, whatever the split says.
+# Without test_mode, mmpretrain reads the training files for any split.
 test = dict(**_fashion, split='test', test_mode=True)
 names = 'fashion_mnist'
 teacher = dict(
@@ -19,7 +19,7 @@ teacher = dict(
     pretrained='demo/teacher/fashion-clip.pt',
 )
 image_size = 64
-# The images are gray and centred: colour jitter and blur have nothing to teach.
+# The images are gray and centred, so colour jitter and blur are not used.
 train_pipeline = [
     dict(type='GrayToBGR'),
     dict(
@@ -49,7 +49,7 @@ methods = dict(
     supervised={},
     untrained={},
 )
-# Transfer takes minutes a run; it is made when asked for: `--evaluations transfer`.
+# Transfer takes minutes per run; it is run on request: `--evaluations transfer`.
 evaluations = ['zero_shot', 'probe', 'knn', 'transfer']
 on_request = ['transfer']
 settings = dict(
@@ -61,7 +61,7 @@ settings = dict(
             'train_dataloader.persistent_workers': False,
             'val_dataloader.num_workers': 0,
             'val_dataloader.persistent_workers': False,
-            # Two fifths of the demo's schedule: 27 backbones are compared.
+            # Two fifths of the demo's schedule, since 27 backbones are compared.
             'train_cfg.max_iters': 160,
             'train_cfg.val_interval': 160,
             'default_hooks.checkpoint.interval': 160,

@@ -1,6 +1,6 @@
-# At what BINGO costs: it takes three passes of the student a step, so the others get
-# three times its iterations. BINGO's runs are those of fashion_mnist.py, in whose
-# folder all runs lie.
+# Comparison at the cost of BINGO. BINGO needs three passes of the student per step, so
+# the others get three times its iterations. BINGO's runs are those of fashion_mnist.py,
+# whose folder contains all runs.
 _base_ = './fashion_mnist.py'
 
 title = 'Methods on Fashion-MNIST at one cost'

@@ -1,6 +1,6 @@
-# What it costs to learn from K stored views of an image instead of ever new ones. LGD on
-# 5,500 images: the iterations make ten passes over them instead of one, so that it
-# matters how many views of an image there are.
+# Effect of training with K stored views per image instead of new views in every epoch.
+# LGD on 5,500 images: the iterations are ten epochs instead of one, so the number of
+# views matters.
 _base_ = './fashion_mnist.py'
 
 title = 'Stored views on 5,500 images of Fashion-MNIST'

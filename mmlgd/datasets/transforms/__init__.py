@@ -1,4 +1,4 @@
-"""Transforms that mmpretrain and mmcv lack, or have in a slower form."""
+"""Transforms that are missing in mmpretrain and mmcv, or slower there."""
 
 from .formatting import GrayToBGR
 from .geometric import FastRandomFlip, FastRandomResizedCrop

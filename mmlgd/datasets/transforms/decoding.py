@@ -8,12 +8,13 @@ of floats, those with an alpha channel in TIFF, and those in Lab.
 import io
 import struct
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from mmengine.fileio import get_file_backend
 from PIL import Image, ImageFile, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from mmlgd.errors import ImageReadError
 from mmlgd.utils.printable import printable
@@ -210,10 +211,9 @@ def _check_values(image: Image.Image) -> bool:
     if image.mode in _EIGHT_BITS:
         return False
     known = image.mode.startswith('I;16')
-    if image.format == 'TIFF':
-        tags: Any = image.tag_v2  # type: ignore[attr-defined]  # of a TiffImageFile
-        known &= tags.get(_BITS_PER_SAMPLE) == (16,)
-        known &= tags.get(_PHOTOMETRIC) == _BLACK_IS_ZERO
+    if isinstance(image, TiffImageFile):
+        known &= image.tag_v2.get(_BITS_PER_SAMPLE) == (16,)
+        known &= image.tag_v2.get(_PHOTOMETRIC) == _BLACK_IS_ZERO
     # Pillow holds 16-bit PGMs in 32 bits, and before release 11 PNGs, too.
     if known or (image.mode == 'I' and image.format in ('PNG', 'PPM')):
         return True

@@ -20,7 +20,7 @@ from mmlgd.utils.checks import check_in_range
 
 from .decoding import REDUCTIONS, decode, jpeg_size, read_file
 
-#: A reduced crop keeps at least so many times the pixels of a side that are asked for.
+#: A reduced crop keeps at least this multiple of the requested side in pixels.
 #: libjpeg's filter is sharper than the resizing's; from 1.5 on, what is left of that is
 #: no more than between bilinear and bicubic resizing (PSNR 43 dB and more).
 MARGIN = 1.5
@@ -144,7 +144,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
         return results
 
     def _draw(self, size: tuple[int, int]) -> Box:
-        # mmpretrain asks for an image, of which it reads nothing but the shape.
+        # mmpretrain requires an image, but reads only its shape.
         return self.rand_crop_params(SimpleNamespace(shape=size))
 
     def _reduction(self, height: int, width: int) -> int:

@@ -1,70 +1,17 @@
 """Checkpoints that survive a full disk and a kill."""
 
 import os.path as osp
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import find_latest_checkpoint
 
+from mmlgd.engine.atomic_backend import ATOMIC_BACKEND, AtomicLocalBackend
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import HOOKS
-from mmlgd.utils.atomic import remove_leftovers, write_atomically
-
-_BACKEND = 'mmlgd_atomic'
-
-
-@register_backend(_BACKEND)
-class AtomicLocalBackend(LocalBackend):
-    """Local files that are written beside their place and then renamed into it."""
-
-    _removals: list[str] | None = None
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a whole file or nothing.
-
-        Args:
-            obj: The content.
-            filepath: The file to make or replace.
-
-        Raises:
-            CheckpointError: It cannot be written; says what was needed and free.
-        """
-        try:
-            write_atomically(filepath, obj)
-        except OSError as error:
-            needed = len(obj) / 2**20
-            raise CheckpointError(
-                f'{filepath} could not be saved ({error}): it needs {needed:.1f} MiB, '
-                f'and {_free_space(filepath)}.'
-            ) from error
-
-    def remove(self, filepath: str | Path) -> None:
-        """Remove a file, or note it while :meth:`removing_last` is active."""
-        if self._removals is None:
-            super().remove(filepath)
-        else:
-            self._removals.append(str(filepath))
-
-    @contextmanager
-    def removing_last(self) -> Iterator[list[str]]:
-        """Put removals off until the body succeeded; drop them if it raised.
-
-        Yields:
-            list[str]: The files to remove; the body may take some out.
-        """
-        removals: list[str] = []
-        self._removals = removals
-        try:
-            yield removals
-        finally:
-            self._removals = None
-        for path in removals:
-            self.remove(path)
+from mmlgd.utils.atomic import remove_leftovers
 
 
 @HOOKS.register_module()
@@ -107,7 +54,7 @@ class AtomicCheckpointHook(CheckpointHook):
         """Choose the backend that replaces files atomically."""
         folder = str(self.out_dir or runner.work_dir)
         if '://' not in folder and not (self.backend_args or self.file_client_args):
-            self.backend_args = dict(backend=_BACKEND)
+            self.backend_args = dict(backend=ATOMIC_BACKEND)
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
             leftovers = remove_leftovers(self.out_dir)
@@ -246,11 +193,3 @@ def _naming_previous(runner) -> Iterator[None]:
             f'{error} {state}; free some space (or lower max_keep_ckpts) and start '
             'again with --resume.'
         ) from error
-
-
-def _free_space(path: str | Path) -> str:
-    try:
-        free = shutil.disk_usage(osp.dirname(path) or '.').free / 2**20
-    except OSError:
-        return f'the folder {osp.dirname(path)!r} cannot be used'
-    return f'{free:.1f} MiB are free there'

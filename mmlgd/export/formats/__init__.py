@@ -1,1 +1,1 @@
-"""The formats, a module each: its name is the format's, its ``FORMAT`` the class."""
+"""Export formats: a module is named after its format and defines the class ``FORMAT``."""

@@ -1,6 +1,6 @@
-"""mmdet's own backbones."""
+"""Export to backbones of mmdet."""
 
-from mmlgd.export.key_names import Place, refuse
+from mmlgd.export.key_names import ParsedKey, refuse
 from mmlgd.export.library import (
     LibraryFormat,
     Target,
@@ -9,7 +9,7 @@ from mmlgd.export.library import (
 )
 from mmlgd.export.model import ExportModel
 
-#: Options that its model understands just as mmpretrain's does.
+#: Options with the same meaning in mmpretrain and in the other library.
 SHARED = {
     'ResNet': (
         *('depth', 'style', 'strides', 'dilations', 'norm_cfg', 'conv_cfg'),
@@ -18,7 +18,7 @@ SHARED = {
     'MobileNetV2': ('widen_factor', 'norm_cfg', 'act_cfg', 'conv_cfg'),
     'EfficientNet': ('arch', 'norm_cfg', 'act_cfg', 'conv_cfg'),
 }
-# It names its convolutions by what they do.
+# Names of mmdet's convolutions.
 _CONVS = dict(expand='expand_conv', depthwise='depthwise_conv', project='linear_conv')
 
 
@@ -31,7 +31,7 @@ class MMDetFormat(LibraryFormat):
     def target(self, model: ExportModel) -> Target:
         family = family_of(model, 'mmdet')
         if family == 'MobileNetV3':
-            refuse(family, 'mmdet', 'it has no such backbone')
+            refuse(family, 'mmdet', 'it has no MobileNetV3')
         last = dict(MobileNetV2=7, EfficientNet=6).get(family)
         return shared_options_target(
             model,
@@ -42,11 +42,11 @@ class MMDetFormat(LibraryFormat):
         )
 
 
-def _mobilenet_v2(place: Place) -> str:
-    if place.role in ('stem', 'last'):
-        return place.key
-    block = place.key.partition('.conv.')[0]
-    return f'{block}.{_CONVS[place.role]}.{place.kind}.{place.leaf}'
+def _mobilenet_v2(key: ParsedKey) -> str:
+    if key.role in ('stem', 'last'):
+        return key.name
+    block = key.name.partition('.conv.')[0]
+    return f'{block}.{_CONVS[key.role]}.{key.kind}.{key.leaf}'
 
 
 FORMAT = MMDetFormat

@@ -1,4 +1,4 @@
-"""mmpretrain: the same library, so any backbone, unchanged."""
+"""Export to mmpretrain: any backbone, with unchanged keys."""
 
 import inspect
 
@@ -10,7 +10,7 @@ from mmlgd.export.model import ExportModel
 class MMPretrainFormat(LibraryFormat):
     """See :class:`LibraryFormat`."""
 
-    description = "a backbone's weights for mmpretrain, with the config that loads them"
+    description = "a backbone's weights for mmpretrain, with its config"
     library = 'mmpretrain'
 
     def target(self, model: ExportModel) -> Target:
@@ -21,7 +21,9 @@ class MMPretrainFormat(LibraryFormat):
         if self.fuse:
             if 'deploy' not in inspect.signature(cls).parameters:
                 refuse(
-                    model.name, 'mmpretrain', 'it has no option deploy, so not fused'
+                    model.name,
+                    'mmpretrain',
+                    'it has no option deploy, so the branches cannot be merged',
                 )
             arguments['deploy'] = True
         return Target(name, arguments, prefix='backbone.', is_same=True)

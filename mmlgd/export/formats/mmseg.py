@@ -1,6 +1,6 @@
-"""mmseg's own backbones."""
+"""Export to backbones of mmseg."""
 
-from mmlgd.export.key_names import Place, refuse
+from mmlgd.export.key_names import ParsedKey, refuse
 from mmlgd.export.library import (
     LibraryFormat,
     Target,
@@ -24,11 +24,11 @@ class MMSegFormat(LibraryFormat):
             refuse(
                 family,
                 'mmseg',
-                'its own MobileNetV3 is another network: it pads the first convolution '
-                'unevenly and dilates the last stages instead of striding',
+                'the MobileNetV3 of mmseg is another network: it pads the first convolution '
+                'unevenly, and dilates the last stages instead of striding',
             )
         if family == 'EfficientNet':
-            refuse(family, 'mmseg', 'it has no such backbone')
+            refuse(family, 'mmseg', 'it has no EfficientNet')
         if family == 'MobileNetV2':
             kwargs = dict(namer=_without_last, last=6)
         else:
@@ -36,9 +36,9 @@ class MMSegFormat(LibraryFormat):
         return shared_options_target(model, 'mmseg', SHARED, **kwargs)
 
 
-def _without_last(place: Place) -> str | None:
-    """Its MobileNetV2 is mmpretrain's, without the last convolution."""
-    return None if place.role == 'last' else place.key
+def _without_last(key: ParsedKey) -> str | None:
+    """Keys of mmseg's MobileNetV2: those of mmpretrain without the last convolution."""
+    return None if key.role == 'last' else key.name
 
 
 FORMAT = MMSegFormat

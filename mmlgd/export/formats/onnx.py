@@ -1,4 +1,4 @@
-"""ONNX, for onnxruntime and what else reads it, on any supported torch."""
+"""Export to ONNX, with any supported torch."""
 
 import argparse
 import inspect
@@ -19,12 +19,12 @@ from mmlgd.export.model import ExportModel
 from mmlgd.export.parity import Run
 from mmlgd.export.registry import ExportFormat
 
-# onnxruntime promises nothing for older files.
+# onnxruntime does not guarantee support for older files.
 _FIRST_OPSET = 7
 
 
 class OnnxFormat(ExportFormat):
-    """A model of one input ``images``, whose batch size is left open.
+    """A model with the input ``images``, of variable batch size.
 
     Branches that only training needs (MobileOne, RepViT, ...) are merged.
 
@@ -36,9 +36,9 @@ class OnnxFormat(ExportFormat):
         DependencyError: onnx or onnxruntime is not installed.
     """
 
-    description = 'an ONNX file of a backbone or a zero-shot classifier'
+    description = 'an ONNX file of a backbone or of a zero-shot classifier'
     is_graph = True
-    # The graph is traced with 2 images; a batch size that got fixed shows in these.
+    # The graph is traced with 2 images; other sizes reveal a constant batch size.
     batches = (1, 3)
 
     def __init__(self, opset: int = 17) -> None:
@@ -61,7 +61,7 @@ class OnnxFormat(ExportFormat):
             module = merge_branches(model.module)
         except ConfigError as error:
             print_log(
-                f'{error} They are exported as they are.',
+                f'{error} They are exported unmerged.',
                 'current',
                 level=logging.WARNING,
             )
@@ -72,10 +72,10 @@ class OnnxFormat(ExportFormat):
             contents = self._onnx.load(str(path))
             self._onnx.helper.set_model_props(contents, model.metadata)
             self._onnx.checker.check_model(contents)
-        except Exception as error:  # torch has no common class for what it cannot write
+        except Exception as error:  # torch has no common base class of export errors
             reason = ' '.join(str(error).split())[:400]
             raise ConfigError(
-                f'{model.name} cannot be written as ONNX of opset {self.opset} '
+                f'{model.name} cannot be exported to ONNX with opset {self.opset} '
                 f'({type(error).__name__}: {reason}); try a higher opset.'
             ) from error
         self._onnx.save(contents, str(path))
@@ -92,20 +92,20 @@ class OnnxFormat(ExportFormat):
 
     def _session(self, source: str | bytes):
         options = self._runtime.SessionOptions()
-        options.log_severity_level = 3  # it prints hints on old operator sets
+        options.log_severity_level = 3  # no hints on old operator sets
         return self._runtime.InferenceSession(
             source, options, providers=['CPUExecutionProvider']
         )
 
     def _is_supported(self, opset: int) -> bool:
-        """Asks torch and onnxruntime themselves, with the smallest of models."""
+        """Whether torch and onnxruntime support an operator set, tried on an identity."""
         if type(opset) is not int or opset < _FIRST_OPSET:
             return False
         file = io.BytesIO()
         try:
             _write(nn.Identity(), torch.zeros(1), file, ['x', 'y'], opset)
             self._session(file.getvalue())
-        except Exception:  # RuntimeError, ValueError, or onnxruntime's own
+        except Exception:  # RuntimeError, ValueError, or one of onnxruntime
             return False
         return True
 
@@ -117,12 +117,12 @@ def _write(
     names: list[str],
     opset: int,
 ) -> None:
-    # The exporter that traces needs no further package, and is there in every
-    # supported torch; from 2.5 on, it must be chosen.
+    # The tracing exporter needs no other package and exists in every supported torch.
+    # From 2.5 on it is not the default.
     parameters = inspect.signature(torch.onnx.export).parameters
     tracing = dict(dynamo=False) if 'dynamo' in parameters else {}
     with warnings.catch_warnings():
-        # Shapes other than the batch size are constants on purpose.
+        # Shapes other than the batch size are constant on purpose.
         warnings.simplefilter('ignore')
         torch.onnx.export(
             module,
@@ -141,7 +141,7 @@ def _require(name: str) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise DependencyError(
-            f'The export to ONNX needs {name}, which is not installed; run `pip install '
+            f'The ONNX export needs {name}, which is not installed; run `pip install '
             'onnx onnxruntime`.'
         ) from error
 

@@ -1,4 +1,4 @@
-"""timm's models: those of mmpretrain that it has too, and its own in mmpretrain."""
+"""Export to models of timm, including timm models that a student wraps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import nn
 
 from mmlgd.export.key_names import (
     Namer,
-    Place,
+    ParsedKey,
     arguments_of,
     published_model,
     refuse,
@@ -17,7 +17,7 @@ from mmlgd.export.key_names import (
 from mmlgd.export.library import LibraryFormat, Target, family_of, load_lines
 from mmlgd.export.model import ExportModel
 
-#: Names of its models.
+#: Names of timm's models.
 _MODELS = dict(
     ResNet='resnet{}',
     MobileNetV2='mobilenetv2_100',
@@ -26,8 +26,11 @@ _MODELS = dict(
 )
 _FUSE = 'model = timm.utils.reparameterize_model(model)'
 _NO_CLASSIFIER = "model.reset_classifier(0, '')"
-# Of mmpretrain's wrapper: how it starts, and what it calls otherwise.
-_WRAPPER_OPTIONS = ('model_name', 'pretrained', 'checkpoint_path', 'in_channels')
+# Of the wrappers: how they start and train, and what they call otherwise.
+_WRAPPER_OPTIONS = (
+    *('model_name', 'pretrained', 'checkpoint_path', 'in_channels'),
+    *('pooled', 'frozen', 'norm_eval', 'sync_bn'),
+)
 
 
 class TimmFormat(LibraryFormat):
@@ -60,7 +63,7 @@ class TimmFormat(LibraryFormat):
         return module
 
     def features(self, module: nn.Module, images: torch.Tensor) -> object:
-        # One without classifier, or of features alone, is run as it is.
+        # A model without classifier, or a feature extractor, is called directly.
         has_classifier = getattr(module, 'num_classes', 0)
         return module.forward_features(images) if has_classifier else module(images)
 
@@ -73,20 +76,23 @@ class TimmFormat(LibraryFormat):
 
 
 def _own_model(model: ExportModel, steps: tuple[str, ...]) -> Target:
-    """The model of timm that mmpretrain's TIMMBackbone wraps."""
+    """The model of timm that a TIMMBackbone wraps, mmpretrain's or ours."""
     arguments = arguments_of(model.config)
     name = arguments['model_name']
     channels = arguments.get('in_channels', 3)
+    is_pooled = arguments.get('pooled', False)
     for option in _WRAPPER_OPTIONS:
         arguments.pop(option, None)
     if channels != 3:
         arguments['in_chans'] = channels
     if 'norm_layer' in arguments:
         refuse(name, 'timm', 'its norm_layer is a name in a registry of mmpretrain')
-    if not arguments.get('features_only'):
+    if is_pooled:
+        arguments['num_classes'] = 0
+    elif not arguments.get('features_only'):
         whole = {**arguments, 'num_classes': 0, 'global_pool': ''}
-        # Most models take their classifier off when they are built; some place their
-        # last norm by the pooling, and lose it only afterwards.
+        # Most models omit their classifier when they are built. The last norm of some
+        # depends on the pooling, so their classifier is removed afterwards.
         if _keys(name, whole) == set(model.module.timm_model.state_dict()):
             arguments = whole
         else:
@@ -95,23 +101,23 @@ def _own_model(model: ExportModel, steps: tuple[str, ...]) -> Target:
 
 
 def _keys(name: str, arguments: dict) -> set[str]:
-    """Keys of a model; none where it does not take these arguments."""
+    """Keys of a model; an empty set if it does not accept the arguments."""
     import timm
 
     try:
         with torch.device('meta'):
             return set(timm.create_model(name, **arguments).state_dict())
-    except Exception:  # whatever its constructor raises
+    except Exception:  # depends on the constructor
         return set()
 
 
 def _namer(stages: Sequence[int], last_is_block: bool) -> Namer:
-    """Names of MobileNets and EfficientNets.
+    """Return the key names of MobileNets and EfficientNets.
 
     Args:
         stages (Sequence[int]): Blocks in each stage.
-        last_is_block (bool): Whether the last convolution is a stage of its own, as
-            in MobileNetV3, where it is before the pooling.
+        last_is_block (bool): Whether the last convolution is a stage and precedes the
+            pooling, as in MobileNetV3.
     """
     last = f'blocks.{len(stages)}.0.' if last_is_block else ''
     outer = {
@@ -121,14 +127,14 @@ def _namer(stages: Sequence[int], last_is_block: bool) -> Namer:
         else dict(conv='conv_head', bn='bn2'),
     }
 
-    def name(place: Place) -> str:
-        if place.role in outer:
-            prefix = last if place.role == 'last' else ''
-            return f'{prefix}{outer[place.role][place.kind]}.{place.leaf}'
-        stage, index = split_into_stages(place.block, stages)
-        # Depthwise separable blocks, which do not expand, end with `conv_pw`.
+    def name(key: ParsedKey) -> str:
+        if key.role in outer:
+            prefix = last if key.role == 'last' else ''
+            return f'{prefix}{outer[key.role][key.kind]}.{key.leaf}'
+        stage, index = split_into_stages(key.block, stages)
+        # Depthwise separable blocks have no expansion and end with `conv_pw`.
         first, end = (
-            ('conv_pw', 'conv_pwl') if 'expand' in place.roles else ('', 'conv_pw')
+            ('conv_pw', 'conv_pwl') if 'expand' in key.roles else ('', 'conv_pw')
         )
         layer = dict(
             expand=first,
@@ -136,11 +142,11 @@ def _namer(stages: Sequence[int], last_is_block: bool) -> Namer:
             reduce='se.conv_reduce',
             excite='se.conv_expand',
             project=end,
-        )[place.role]
-        if place.kind == 'bn':
-            norms = [role for role in place.roles if role not in ('reduce', 'excite')]
-            layer = f'bn{norms.index(place.role) + 1}'
-        return f'blocks.{stage}.{index}.{layer}.{place.leaf}'
+        )[key.role]
+        if key.kind == 'bn':
+            norms = [role for role in key.roles if role not in ('reduce', 'excite')]
+            layer = f'bn{norms.index(key.role) + 1}'
+        return f'blocks.{stage}.{index}.{layer}.{key.leaf}'
 
     return name
 

@@ -1,4 +1,4 @@
-"""torchvision's models."""
+"""Export to models of torchvision."""
 
 import functools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import nn
 
 from mmlgd.export.key_names import (
     Namer,
-    Place,
+    ParsedKey,
     published_model,
     refuse,
     split_into_stages,
@@ -17,7 +17,7 @@ from mmlgd.export.key_names import (
 from mmlgd.export.library import LibraryFormat, Target, family_of, load_lines
 from mmlgd.export.model import ExportModel
 
-#: Names of its models.
+#: Names of torchvision's models.
 _MODELS = dict(
     ResNet='resnet{}',
     MobileNetV2='mobilenet_v2',
@@ -39,8 +39,8 @@ class TorchvisionFormat(LibraryFormat):
             refuse(
                 family,
                 'torchvision',
-                "torchvision's pads evenly, and this one as TensorFlow does, so the "
-                'features would differ; it fits timm, or must be trained with '
+                'torchvision pads evenly, but this backbone pads as TensorFlow does, so the '
+                'features would differ; export it to timm, or train with '
                 'backbone.conv_cfg=None',
             )
         name, eps = _MODELS[family].format(ours.variant), ours.eps
@@ -51,7 +51,7 @@ class TorchvisionFormat(LibraryFormat):
         }.get(family)
         if eps == (1e-3 if family == 'MobileNetV3' else 1e-5):
             return Target(name, namer=namer)
-        # An expression, not a text: it is for the code that builds the model.
+        # An expression rather than a string: it goes into the code that builds the model.
         layer = f'functools.partial(torch.nn.BatchNorm2d, eps={eps})'
         norm = functools.partial(nn.BatchNorm2d, eps=eps)
         return Target(name, dict(norm_layer=layer), namer, check=dict(norm_layer=norm))
@@ -73,39 +73,39 @@ class TorchvisionFormat(LibraryFormat):
         return load_lines(call, target, path)
 
 
-def _name_mobilenet_v2(place: Place) -> str:
-    part = dict(conv=0, bn=1)[place.kind]
-    if place.role in ('stem', 'last'):
-        return f'features.{place.block + 1}.{part}.{place.leaf}'
-    order = place.roles.index(place.role)
-    # The last convolution is not packed together with its BatchNorm.
-    layer = f'{order + part}' if place.role == 'project' else f'{order}.{part}'
-    return f'features.{place.block + 1}.conv.{layer}.{place.leaf}'
+def _name_mobilenet_v2(key: ParsedKey) -> str:
+    part = dict(conv=0, bn=1)[key.kind]
+    if key.role in ('stem', 'last'):
+        return f'features.{key.block + 1}.{part}.{key.leaf}'
+    order = key.roles.index(key.role)
+    # The last convolution and its BatchNorm are not in one module.
+    layer = f'{order + part}' if key.role == 'project' else f'{order}.{part}'
+    return f'features.{key.block + 1}.conv.{layer}.{key.leaf}'
 
 
 def _block_namer(stages: Sequence[int] | None) -> Namer:
-    """Names of MobileNetV3, and of EfficientNet.
+    """Return the key names of MobileNetV3 or EfficientNet.
 
     Args:
-        stages (Sequence[int] | None): Blocks in each stage; None where the blocks
-            are counted through, as in MobileNetV3.
+        stages (Sequence[int] | None): Blocks in each stage; None if the blocks are
+            numbered without stages, as in MobileNetV3.
     """
 
-    def name(place: Place) -> str:
-        part = dict(conv=0, bn=1)[place.kind]
-        if place.role in ('stem', 'last'):
-            number = len(stages) if stages and place.role == 'last' else place.block
-            return f'features.{number + 1}.{part}.{place.leaf}'
-        where = f'features.{place.block + 1}'
+    def name(key: ParsedKey) -> str:
+        part = dict(conv=0, bn=1)[key.kind]
+        if key.role in ('stem', 'last'):
+            number = len(stages) if stages and key.role == 'last' else key.block
+            return f'features.{number + 1}.{part}.{key.leaf}'
+        where = f'features.{key.block + 1}'
         if stages:
-            stage, index = split_into_stages(place.block, stages)
+            stage, index = split_into_stages(key.block, stages)
             where = f'features.{stage + 1}.{index}'
-        # Both convolutions of squeeze-and-excitation are in one module.
-        parts = [role for role in place.roles if role != 'excite']
-        if place.role in ('reduce', 'excite'):
-            layer = dict(reduce='fc1', excite='fc2')[place.role]
-            return f'{where}.block.{parts.index("reduce")}.{layer}.{place.leaf}'
-        return f'{where}.block.{parts.index(place.role)}.{part}.{place.leaf}'
+        # Both convolutions of squeeze-and-excitation belong to one module.
+        parts = [role for role in key.roles if role != 'excite']
+        if key.role in ('reduce', 'excite'):
+            layer = dict(reduce='fc1', excite='fc2')[key.role]
+            return f'{where}.block.{parts.index("reduce")}.{layer}.{key.leaf}'
+        return f'{where}.block.{parts.index(key.role)}.{part}.{key.leaf}'
 
     return name
 

@@ -1,16 +1,15 @@
-"""What a key of mmpretrain means, independent of any library's naming.
+"""Parsing of mmpretrain's keys, independent of the naming of other libraries.
 
-MobileNetV2, MobileNetV3 and EfficientNet are all a stem, a row of inverted
-residual blocks, and a last convolution. A key is split into where it stands
-(:class:`Place`) and which tensor of that convolution or BatchNorm it is; each format
-writes its library's names from that.
+MobileNetV2, MobileNetV3 and EfficientNet all consist of a stem, inverted residual blocks
+and a last convolution. A key is parsed into the layer and the tensor in this layer
+(:class:`ParsedKey`). Each format derives the key names of its library from these.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-#: Block as mmpretrain names it: MobileNetV3's ``layer3.``, MobileNetV2's
+#: Blocks as mmpretrain names them: MobileNetV3's ``layer3.``, MobileNetV2's
 #: ``layer3.1.conv.`` and EfficientNet's ``layers.3.1.``
 _BLOCKS = re.compile(
     r'(?P<block>layers?\.?\d+(?:\.\d+)?)\.(?:conv\.(?=\d+\.(?:conv|bn)\.))?'
@@ -27,33 +26,33 @@ _ROLES = {
 }
 
 
-class Place(NamedTuple):
-    """Where a tensor stands.
+class ParsedKey(NamedTuple):
+    """A key of a backbone's state dict.
 
     Attributes:
-        block (int): Index of the block; -1 for the stem; the number of blocks for
+        block (int): Index of the block; -1 for the stem, and the number of blocks for
             the last convolution.
-        role (str): 'stem', 'last', or within a block 'expand', 'depthwise',
-            'reduce', 'excite' (the two of squeeze-and-excitation) or 'project'.
+        role (str): 'stem', 'last', or in a block 'expand', 'depthwise', 'reduce' and
+            'excite' (of squeeze-and-excitation) or 'project'.
         kind (str): 'conv' or 'bn'.
-        leaf (str): E.g. 'weight', 'running_var'.
-        key (str): mmpretrain's name.
-        roles (tuple[str, ...]): The roles that the block has, in their order.
+        leaf (str): Name of the tensor, such as 'weight' or 'running_var'.
+        name (str): The key in mmpretrain.
+        roles (tuple[str, ...]): Roles in the block, in order.
     """
 
     block: int
     role: str
     kind: str
     leaf: str
-    key: str
+    name: str
     roles: tuple[str, ...] = ()
 
 
-#: Writes a library's name of a place; None for a tensor that it has no layer for.
-Namer = Callable[[Place], str | None]
+#: Returns a library's name of a key; None for a tensor without a layer in the library.
+Namer = Callable[[ParsedKey], str | None]
 
-#: Blocks in each stage as timm counts stages. EfficientNet's are the published
-#: ones of B0 and of its deeper relatives (depth factors 1.1, 1.1, 1.2, 1.4, 1.8).
+#: Blocks in each stage, with timm's definition of a stage. EfficientNet's are those of
+#: the published B0 to B4 (depth factors 1.0, 1.1, 1.2, 1.4, 1.8).
 STAGES = {
     'MobileNetV2': (1, 2, 3, 4, 3, 3, 1),
     'MobileNetV3-large': (1, 2, 3, 4, 2, 3),
@@ -66,14 +65,14 @@ STAGES = {
 }
 
 
-def places(keys: Iterable[str]) -> dict[str, Place]:
-    """The place of every key of a MobileNet or EfficientNet of mmpretrain.
+def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
+    """Parse the keys of a MobileNet or EfficientNet of mmpretrain.
 
     Args:
-        keys (Iterable[str]): Of the backbone's state dict, in its order.
+        keys (Iterable[str]): Keys of the backbone's state dict, in its order.
 
     Returns:
-        dict[str, Place]: The keys are the same, in the same order.
+        dict[str, ParsedKey]: Key to parsed key, in the same order.
     """
     found = {key: _BLOCKS.fullmatch(key) for key in keys}
     names = list(dict.fromkeys(m['block'] for m in found.values() if m))
@@ -89,17 +88,19 @@ def places(keys: Iterable[str]) -> dict[str, Place]:
             order = roles[match['block']]
             role = order[convs[match['block']].index(match['conv'])]
             block = names.index(match['block'])
-            result[key] = Place(block, role, match['kind'], match['leaf'], key, order)
+            result[key] = ParsedKey(
+                block, role, match['kind'], match['leaf'], key, order
+            )
         else:
             outer = _OUTER.fullmatch(key)
-            assert outer, key  # a backbone with other layers is refused before
+            assert outer, key  # other backbones are refused before
             where = (len(names), 'last') if seen_block else (-1, 'stem')
-            result[key] = Place(*where, outer['kind'], outer['leaf'], key)
+            result[key] = ParsedKey(*where, outer['kind'], outer['leaf'], key)
     return result
 
 
 def split_into_stages(block: int, sizes: Sequence[int]) -> tuple[int, int]:
-    """Stage and index in it of a block, both from 0, for stages of these sizes."""
+    """Stage, and index in the stage, of a block, both from 0."""
     for stage, size in enumerate(sizes):
         if block < size:
             return stage, block
@@ -110,5 +111,5 @@ def split_into_stages(block: int, sizes: Sequence[int]) -> tuple[int, int]:
 def _roles(convs: Sequence[str]) -> tuple[str, ...]:
     if convs[0] in _ROLES:
         return tuple(_ROLES[conv] for conv in convs)
-    # MobileNetV2 numbers them; the first block widens nothing.
+    # MobileNetV2 numbers its convolutions. Its first block has no expansion.
     return ('expand', 'depthwise', 'project')[-len(convs) :]

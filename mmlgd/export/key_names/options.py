@@ -1,4 +1,4 @@
-"""Options of a backbone that another library may not have."""
+"""Options of a backbone that another library may not support."""
 
 import inspect
 from collections.abc import Iterable
@@ -14,28 +14,28 @@ _VARIANTS = dict(
     EfficientNet=('b0', 'b1', 'b2', 'b3', 'b4'),
 )
 
-#: Options that change no feature of a trained backbone in eval mode.
+#: Options without influence on the features of a trained backbone in eval mode.
 _HARMLESS = frozenset(
     'out_indices frozen_stages norm_eval with_cp drop_path_rate zero_init_residual'.split()
 )
 
 
 def arguments_of(backbone: dict) -> dict:
-    """What a backbone is built with, by its config."""
+    """Constructor arguments in the config of a backbone."""
     return {
         k: v for k, v in backbone.items() if k not in ('type', '_scope_', 'init_cfg')
     }
 
 
 def changed_options(backbone: dict, cls: type) -> dict:
-    """Options that shape the features: those changed, and always a few.
+    """Options that determine the features and are not the default.
 
-    ``depth``, ``arch``, ``norm_cfg`` and EfficientNet's ``conv_cfg`` are named even
-    as defaults, since the other libraries' defaults differ.
+    ``depth``, ``arch``, ``norm_cfg`` and EfficientNet's ``conv_cfg`` are always included,
+    since their defaults differ between libraries.
 
     Args:
-        backbone (dict): Its config.
-        cls (type): Its class.
+        backbone (dict): Config of the backbone.
+        cls (type): Class of the backbone.
     """
     parameters = inspect.signature(cls).parameters
     defaults = {key: p.default for key, p in parameters.items()}
@@ -51,12 +51,12 @@ def changed_options(backbone: dict, cls: type) -> dict:
 
 
 def _plain(value: object) -> object:
-    """Configs write as lists what signatures write as tuples."""
+    """Convert lists of configs to the tuples of signatures."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def check_only(name: str, library: str, options: dict, known: Iterable[str]) -> None:
-    """Refuse options that the other library's model does not have.
+    """Refuse options that the model of the other library does not have.
 
     Raises:
         ConfigError: One of ``options`` is not among ``known``.
@@ -64,18 +64,18 @@ def check_only(name: str, library: str, options: dict, known: Iterable[str]) -> 
     unknown = sorted(set(options) - set(known))
     if unknown:
         listed = ', '.join(f'{key}={options[key]!r}' for key in unknown)
-        refuse(name, library, f'the option {listed} has no equal there')
+        refuse(name, library, f'the option {listed} has no equivalent there')
 
 
 class PublishedModel(NamedTuple):
-    """What tells the published models of a family apart.
+    """Options that distinguish the published models of a family.
 
     Attributes:
         variant (object): The depth of a ResNet, 'small' or 'large', 'b0' to 'b4'; None
-            where there is one only.
-        eps (float): Of the BatchNorms.
+            if the family has one model only.
+        eps (float): Epsilon of the BatchNorms.
         stages (tuple[int, ...] | None): Blocks in each stage; None for a ResNet.
-        pads_unevenly (bool): As TensorFlow does, where the stride is 2.
+        pads_unevenly (bool): Whether convolutions of stride 2 pad as in TensorFlow.
     """
 
     variant: object
@@ -85,27 +85,27 @@ class PublishedModel(NamedTuple):
 
 
 def published_model(backbone: dict, cls: type, library: str) -> PublishedModel:
-    """Find which published model a backbone is, as torchvision and timm have them.
+    """Identify the published model, as in torchvision and timm, that a backbone is.
 
     Args:
-        backbone (dict): Its config.
-        cls (type): Its class, one of the four families.
-        library (str): For messages.
+        backbone (dict): Config of the backbone.
+        cls (type): Class of the backbone, of one of the four families.
+        library (str): Name of the library, for messages.
 
     Raises:
-        ConfigError: It is none of them.
+        ConfigError: It is not a published model.
     """
     name, options = cls.__name__, changed_options(backbone, cls)
     norm = options.pop('norm_cfg')
     if norm['type'] not in ('BN', 'BN2d', 'SyncBN'):
-        refuse(name, library, f'its norm layer {norm["type"]} has no equal there')
+        refuse(name, library, f'its norm layer {norm["type"]} has no equivalent there')
     uneven = False
     if name == 'EfficientNet':
-        # What mmpretrain calls adaptive is TensorFlow's SAME: uneven for stride 2.
+        # mmpretrain's adaptive padding is TensorFlow's SAME: uneven for stride 2.
         conv = (options.pop('conv_cfg') or {}).get('type', 'Conv2d')
         uneven = conv == 'Conv2dAdaptivePadding'
         if not uneven and conv != 'Conv2d':
-            refuse(name, library, f'its convolution {conv} has no equal there')
+            refuse(name, library, f'its convolution {conv} has no equivalent there')
     variants = _VARIANTS.get(name)
     option = 'depth' if name == 'ResNet' else 'arch'
     check_only(name, library, options, (option,) if variants else ())
@@ -118,7 +118,7 @@ def published_model(backbone: dict, cls: type, library: str) -> PublishedModel:
 
 
 def refuse(name: str, library: str, reason: str) -> NoReturn:
-    """Raise the error that names the pair, the reason and another way.
+    """Raise an error with the model, the library, the reason and advice.
 
     Raises:
         ConfigError: Always.

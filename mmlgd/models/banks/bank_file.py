@@ -1,4 +1,4 @@
-"""The file of a textual semantics bank."""
+"""The file format of a textual semantics bank."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from mmlgd.utils.tensor_file import TensorFile, check_tensor
 
 @dataclass
 class BankFile(TensorFile):
-    """What a bank file holds.
+    """Contents of a bank file.
 
     Attributes:
         embeddings (torch.Tensor): T, (C, D) float32 unit rows.
         category_names (list[str]): The C names.
         templates (list[str]): The prompt templates.
-        text_identity (str): The text tower and its weights.
+        text_identity (str): Identity of the text tower and its weights.
     """
 
     KIND: ClassVar[str] = 'bank file'
@@ -40,7 +40,7 @@ class BankFile(TensorFile):
                 f'{len(self.embeddings)} rows for {len(self.category_names)} names'
             )
         lengths = self.embeddings.norm(dim=1)
-        # A comparison with NaN is false, too.
+        # The comparison is also false for NaN.
         if not ((lengths - 1).abs() < 1e-3).all():
             raise ValueError('embeddings are not rows of length 1')
 
@@ -52,7 +52,7 @@ class BankFile(TensorFile):
         embed_dims: int,
         text_identity: str | None,
     ) -> None:
-        """Refuse a file that belongs to another bank.
+        """Check that the file belongs to this bank.
 
         Raises:
             BankError: Names, templates, width or encoder differ.
@@ -69,18 +69,18 @@ class BankFile(TensorFile):
             self.text_identity, text_identity
         ):
             raise BankError(
-                f'{place} was made by {self.text_identity}, but the teacher is '
+                f'{place} was built with {self.text_identity}, but the teacher is '
                 f'{text_identity}; build it with this teacher.'
                 + explain_difference(self.text_identity, text_identity)
             )
 
 
 def check_same_names(wanted: Sequence[str], found: Sequence[str], place: str) -> None:
-    """Refuse category names that differ in number, order or spelling.
+    """Check that category names agree in number, order and spelling.
 
     Args:
         wanted (Sequence[str]): Names of the config.
-        found (Sequence[str]): Names stored beside the embeddings.
+        found (Sequence[str]): Names stored with the embeddings.
         place (str): Where they were stored, for the message.
 
     Raises:
@@ -97,19 +97,19 @@ def check_same_names(wanted: Sequence[str], found: Sequence[str], place: str) ->
             f'{wanted[first]!r} in the config'
         )
     raise BankError(
-        f'{message}. Set textual_bank.categories to the stored names, or start from a '
-        'checkpoint and a bank of these names.'
+        f'{message}. Set textual_bank.categories to the stored names, or use a checkpoint '
+        'and a bank with the names of the config.'
     )
 
 
 def check_same_templates(
     wanted: Sequence[str], found: Sequence[str], place: str
 ) -> None:
-    """Refuse prompt templates that differ in number, order or wording.
+    """Check that prompt templates agree in number, order and wording.
 
     Args:
         wanted (Sequence[str]): Templates of the config.
-        found (Sequence[str]): Templates stored beside the embeddings.
+        found (Sequence[str]): Templates stored with the embeddings.
         place (str): Where they were stored, for the message.
 
     Raises:
@@ -118,8 +118,8 @@ def check_same_templates(
     if list(wanted) == list(found):
         return
     raise BankError(
-        f"{place} was made with {len(found)} other templates than the config's "
-        f'{len(wanted)}. Set textual_bank.templates to the same ones; to predict with '
-        "others, give model.zero_shot_bank=dict(type='TextualSemanticsBank', "
+        f'{place} was built with other templates ({len(found)}) than those of the config '
+        f'({len(wanted)}). Set textual_bank.templates to the same ones; to predict with '
+        "others, set model.zero_shot_bank=dict(type='TextualSemanticsBank', "
         'categories=..., templates=...); or build the bank again.'
     )

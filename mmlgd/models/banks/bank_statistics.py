@@ -1,4 +1,4 @@
-"""Running statistics of how the banks are used."""
+"""Running statistics of the use of the banks."""
 
 import torch
 from mmengine.dist import all_reduce
@@ -6,9 +6,9 @@ from torch import nn
 
 
 class BankStatistics(nn.Module):
-    """Counts assignments and agreement on the device, between two log lines.
+    """Counts assignments and agreements on the device, between two log lines.
 
-    Nothing here is saved: it describes the last interval, not the model.
+    The counts are not saved: they describe the last interval, not the model.
 
     Args:
         num_categories (int): C.
@@ -26,9 +26,9 @@ class BankStatistics(nn.Module):
         """Count one batch.
 
         Args:
-            assignment (torch.Tensor): Category of each image by the teacher,
+            assignment (torch.Tensor): Category that the teacher assigns to each image,
                 (B,) int64.
-            student_assignment (torch.Tensor): The same by the student.
+            student_assignment (torch.Tensor): The same for the student.
         """
         ones = torch.ones_like(assignment, dtype=self.counts.dtype)
         self.counts.index_add_(0, assignment, ones)
@@ -41,9 +41,9 @@ class BankStatistics(nn.Module):
         Returns:
             dict[str, float]: ``assignment_entropy`` in nats, of the distribution
             of images over categories (at most log C), and
-            ``teacher_student_agreement``, the share of images to which both give
-            the same category (top-1 over the textual bank). Empty where nothing
-            was counted.
+            ``teacher_student_agreement``, the share of images to which both assign
+            the same category (top-1 over the textual bank). Empty if nothing was
+            counted.
         """
         packed = torch.cat([self.counts, self.agreements[None]])
         all_reduce(packed)
@@ -59,6 +59,6 @@ class BankStatistics(nn.Module):
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Forget everything counted so far."""
+        """Set all counts to zero."""
         self.counts.zero_()
         self.agreements.zero_()

@@ -11,10 +11,10 @@ from mmlgd.utils.gather import gather_rows
 
 @MODELS.register_module()
 class EmbeddingQueue(nn.Module):
-    """The latest teacher embeddings of all ranks, the same on each of them.
+    """The latest teacher embeddings of all ranks, identical on every rank.
 
-    Rows start as unit-length Gaussian noise. They and the position are saved
-    with the checkpoint and resumed.
+    Rows are initialised with unit-length Gaussian noise. Rows and position are saved
+    in the checkpoint and restored on resume.
 
     Args:
         size (int): K, the number of rows kept, at least 1.
@@ -22,13 +22,13 @@ class EmbeddingQueue(nn.Module):
 
     Attributes:
         embeddings (torch.Tensor): Q, (K, D) float32. :meth:`update` writes in
-            place, so a loss whose backward pass comes after the update takes a
+            place, so a loss whose backward pass follows the update needs a
             ``clone()``.
-        position (torch.Tensor): Scalar int64, the row written next, which is
-            the oldest.
+        position (torch.Tensor): Scalar int64, index of the row written next, which
+            is the oldest.
 
     Raises:
-        ConfigError: The size is no whole number above 0.
+        ConfigError: The size is not an integer above 0.
 
     Source: arXiv 2101.04731 (SEED), after MoCo's dictionary, arXiv 1911.05722.
     """
@@ -42,24 +42,25 @@ class EmbeddingQueue(nn.Module):
 
     @torch.no_grad()
     def update(self, embeddings: torch.Tensor) -> None:
-        """Put a batch of all ranks in the place of the oldest rows.
+        """Replace the oldest rows by a batch gathered from all ranks.
 
-        The queue is a ring: a batch that reaches its end goes on at its start,
-        so the size need not be a multiple of the batch. Of a batch with more
-        rows than the queue, the last ones stay. In the place of a row that is not
-        finite the old one stays: it would make every later loss NaN. Nothing waits
-        for the device.
+        The queue is a ring buffer: a batch that reaches its end continues at its start,
+        so the size need not be a multiple of the batch size. Of a batch with more rows
+        than the queue, the last ones are kept. A row that is not finite does not replace
+        the old one, since it would turn every later loss into NaN. There is no host
+        synchronisation.
 
         Args:
-            embeddings (torch.Tensor): (B, D) rows of this rank; every rank must
-                bring the same B. The order is by rank, then by row.
+            embeddings (torch.Tensor): (B, D) rows of this rank; B must be the same on
+                every rank. The order is by rank, then by row.
         """
         rows = gather_rows(embeddings.detach().float())
         kept = rows[-self.size :]
-        # Where the kept rows would stand, had the others been written before.
+        # The position after writing the rows that are not kept.
         first = self.position + (len(rows) - len(kept))
         offsets = torch.arange(len(kept), device=rows.device)
-        places = (first + offsets) % self.size
-        is_sound = kept.isfinite().all(dim=1, keepdim=True)
-        self.embeddings[places] = torch.where(is_sound, kept, self.embeddings[places])
+        indices = (first + offsets) % self.size
+        is_finite = kept.isfinite().all(dim=1, keepdim=True)
+        old = self.embeddings[indices]
+        self.embeddings[indices] = torch.where(is_finite, kept, old)
         self.position.add_(len(rows)).remainder_(self.size)

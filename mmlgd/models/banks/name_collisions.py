@@ -1,4 +1,4 @@
-"""Names that a text encoder cannot tell apart, or does not see whole."""
+"""Checks for names that a text encoder cannot distinguish or truncates."""
 
 import html
 import logging
@@ -14,20 +14,22 @@ from torch import nn
 from mmlgd.errors import BankError
 
 _MAX_LISTED = 10
-# 1 - cosine of two rows that are one text's, encoded in two batches.
+# 1 - cosine below which two rows are equal; one text in two batches stays below it.
 _SAME_ROW = 1e-6
 _ROWS_AT_ONCE = 4096
-_STRAIGHT = str.maketrans('‘’‚‛“”„‟', '\'\'\'\'""""')
-# What every tokenizer of open_clip evens out before it reads a text.
-_CLEANINGS = {
-    'they differ in case and blanks only': lambda t: ' '.join(t.lower().split()),
+_STRAIGHT_QUOTES = str.maketrans('‘’‚‛“”„‟', '\'\'\'\'""""')
+# Normalisations of a text that tokenizers of open_clip apply.
+_NORMALISATIONS = {
+    'they differ in case and whitespace only': lambda t: ' '.join(t.lower().split()),
     'one has an HTML entity, which the tokenizer decodes': lambda t: html.unescape(
         html.unescape(t)
     ),
     'they differ in composed and decomposed accents only': lambda t: (
         unicodedata.normalize('NFC', t)
     ),
-    'they differ in straight and curly quotes only': lambda t: t.translate(_STRAIGHT),
+    'they differ in straight and curly quotes only': lambda t: t.translate(
+        _STRAIGHT_QUOTES
+    ),
     'they differ in the width or form of characters only': lambda t: (
         unicodedata.normalize('NFKC', t).lower()
     ),
@@ -37,120 +39,125 @@ _CLEANINGS = {
 def check_tokens(
     tower: nn.Module, names: Sequence[str], templates: Sequence[str]
 ) -> None:
-    """Refuse names that are the same tokens under every template.
+    """Check that no two names have the same tokens under every template.
 
-    Names whose prompts are longer than the encoder's context are cut off; where
-    what is left still differs from all others, they are only warned about.
+    Prompts longer than the encoder's context are truncated. Names that still differ
+    from all others after truncation only cause a warning.
 
     Args:
-        tower (TextTower): Gives ``tokenize`` and ``find_cut``.
+        tower (TextTower): Provides ``tokenize`` and ``find_cut``.
         names (Sequence[str]): C names.
         templates (Sequence[str]): The templates.
 
     Raises:
         BankError: Two names share all token rows.
-        TeacherError: The tokenizer cannot be had.
+        TeacherError: The tokenizer is not available.
     """
-    cut = _cut_names(tower, names, templates)
+    truncated = _truncated_names(tower, names, templates)
     groups = [list(range(len(names)))]
-    # The first template tells almost all names apart, so the others are cheap.
+    # The first template distinguishes almost all names, so the others are cheap.
     for template in templates:
         groups = [
             part
             for group in groups
-            for part in _alike(tower, [template.format(names[i]) for i in group], group)
+            for part in _group_by_tokens(
+                tower, [template.format(names[i]) for i in group], group
+            )
         ]
     if groups:
-        _refuse([group[:2] for group in groups], names, cut)
-    if cut:
+        _raise_collisions([group[:2] for group in groups], names, truncated)
+    if truncated:
         print_log(
-            f'{len(cut)} of {len(names)} names, in their templates, are longer than the '
-            f'text encoder reads and are cut off: {_listed(cut, names)}. Shorten them.',
+            f'{len(truncated)} of {len(names)} names, in their templates, exceed the '
+            'context length of the text encoder and are truncated: '
+            f'{_listed(truncated, names)}. Shorten them.',
             'current',
             level=logging.WARNING,
         )
 
 
 def check_rows(rows: torch.Tensor, names: Sequence[str], source: str) -> None:
-    """Refuse embeddings of which two are the same, or that are not finite.
+    """Check that embeddings are finite and pairwise different.
 
     Args:
-        rows (torch.Tensor): (C, D) float, of any length.
+        rows (torch.Tensor): (C, D) float, of any norm.
         names (Sequence[str]): The C names.
         source (str): Where the rows come from, for the message.
 
     Raises:
-        BankError: Names the pairs.
+        BankError: They are not; the message lists the names.
     """
     broken = (~rows.isfinite()).any(dim=1).nonzero().flatten().tolist()
     if broken:
         raise BankError(
             f'The textual bank from {source} has rows that are not finite: '
             f'{_listed(broken, names)}. Build it again, with a text encoder whose '
-            'weights are whole.'
+            'weights are intact.'
         )
     pairs = list(_same_rows(rows))
     if pairs:
-        _refuse(pairs, names, (), source)
+        _raise_collisions(pairs, names, (), source)
 
 
-def _alike(tower: nn.Module, texts: list[str], places: list[int]) -> list[list[int]]:
-    """Places of texts that are the same tokens, in groups of two and more."""
+def _group_by_tokens(
+    tower: nn.Module, texts: list[str], indices: list[int]
+) -> list[list[int]]:
+    """Indices of texts with the same tokens, in groups of two or more."""
     groups = defaultdict(list)
-    for place, row in zip(places, tower.tokenize(texts).cpu().numpy()):
-        groups[row.tobytes()].append(place)
+    for index, row in zip(indices, tower.tokenize(texts).cpu().numpy()):
+        groups[row.tobytes()].append(index)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _cut_names(
+def _truncated_names(
     tower: nn.Module, names: Sequence[str], templates: Sequence[str]
 ) -> list[int]:
-    """Indices of the names that are cut off under at least one template."""
-    cut: set[int] = set()
+    """Indices of the names that are truncated under at least one template."""
+    truncated: set[int] = set()
     for template in templates:
-        cut.update(tower.find_cut([template.format(name) for name in names]))
-    return sorted(cut)
+        truncated.update(tower.find_cut([template.format(name) for name in names]))
+    return sorted(truncated)
 
 
 def _same_rows(rows: torch.Tensor) -> Iterator[tuple[int, int]]:
-    """Pairs of rows, each with the first one that it equals."""
-    # On the CPU: products in reduced precision (TF32) would make rows the same.
+    """Index pairs of equal rows: the first such row, and the later one."""
+    # On the CPU: products in reduced precision (TF32) would make rows equal.
     rows = F.normalize(rows.detach().cpu().float(), dim=1)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]
-        # A row against all before it.
-        alike = (part @ rows[: start + len(part)].T > 1 - _SAME_ROW).tril(start - 1)
-        for index in alike.any(dim=1).nonzero().flatten().tolist():
-            yield int(alike[index].int().argmax()), start + index
+        # Each row against all rows before it.
+        equal = (part @ rows[: start + len(part)].T > 1 - _SAME_ROW).tril(start - 1)
+        for index in equal.any(dim=1).nonzero().flatten().tolist():
+            yield int(equal[index].int().argmax()), start + index
 
 
-def _refuse(
+def _raise_collisions(
     pairs: Sequence[Sequence[int]],
     names: Sequence[str],
-    cut: Sequence[int],
+    truncated: Sequence[int],
     source: str = "the teacher's text tower",
 ) -> None:
     listed = [
         f'{_listed([first], names)} and {_listed([second], names)}: '
-        f'{_reason(names[first], names[second], {first, second} <= set(cut))}'
+        f'{_reason(names[first], names[second], {first, second} <= set(truncated))}'
         for first, second in pairs[:_MAX_LISTED]
     ]
     if len(pairs) > _MAX_LISTED:
         listed.append(f'and {len(pairs) - _MAX_LISTED} more')
     raise BankError(
-        f'Category names have the same embedding in the bank from {source}, so that they '
-        f'would share one text anchor: {"; ".join(listed)}. Rename them so that they '
-        'differ, or drop one of them.'
+        f'Category names have the same embedding in the bank from {source}, so they '
+        f'would share one text anchor: {"; ".join(listed)}. Rename or remove one of each '
+        'pair.'
     )
 
 
-def _reason(first: str, second: str, is_cut: bool) -> str:
-    for reason, clean in _CLEANINGS.items():
-        if clean(first) == clean(second):
+def _reason(first: str, second: str, is_truncated: bool) -> str:
+    for reason, normalise in _NORMALISATIONS.items():
+        if normalise(first) == normalise(second):
             return reason
-    if is_cut:
-        return 'they differ only after the last token that the encoder reads'
-    return 'the encoder reads both alike'
+    if is_truncated:
+        return "they differ only after the encoder's context length"
+    return 'the encoder does not distinguish them'
 
 
 def _listed(indices: Sequence[int], names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from .bank_file import BankFile, check_same_names, check_same_templates
 from .name_collisions import check_rows, check_tokens
 
 Names = str | Path | Sequence[str] | Mapping
-# Prompts between two lines of progress: many full batches of the text tower.
+# Prompts per progress line: many full batches of the text tower.
 _PROMPTS_AT_ONCE = 4096
 
 
@@ -28,29 +28,28 @@ _PROMPTS_AT_ONCE = 4096
 class TextualSemanticsBank(nn.Module):
     """Text embeddings of the category names, averaged over prompt templates.
 
-    The rows are computed once, by :meth:`build` or :meth:`load`, and constant
-    after. They are saved with the checkpoint together with names and templates; a
-    state of others is refused on load.
+    The rows are set once, by :meth:`build` or :meth:`load`, and constant afterwards.
+    They are saved in the checkpoint with the names and templates. A state with other
+    names or templates is refused on load.
 
     Args:
-        categories (str | Path | Sequence[str] | Mapping): Two or more names, as
-            :func:`~mmlgd.datasets.load_category_names` takes them.
+        categories (str | Path | Sequence[str] | Mapping): Two or more names, in a form
+            that :func:`~mmlgd.datasets.load_category_names` accepts.
         embed_dims (int): D.
         templates (str | Path | Sequence[str]): A built-in template set, a text
             file, or the templates. Defaults to 'imagenet' (80 templates).
-        persistent (bool): Whether the bank goes into checkpoints. Defaults to
-            True.
+        persistent (bool): Whether the bank is saved in checkpoints. Defaults to True.
 
     Attributes:
         embeddings (torch.Tensor): T, (C, D) float32 unit rows; zeros until
             :attr:`built`.
         category_names (list[str]): The C names.
         templates (list[str]): The templates.
-        built (bool): Whether the rows are there.
+        built (bool): Whether the rows are set.
 
     Raises:
         ConfigError: Names or templates are unknown, blank or colliding, or there is
-            one name only.
+            only one name.
 
     Source: arXiv 2406.11689, textual semantics bank.
     """
@@ -67,8 +66,8 @@ class TextualSemanticsBank(nn.Module):
         if len(self.category_names) < 2:
             raise ConfigError(
                 f'{self.category_names[0]!r} is the only category name, and every image '
-                'would be assigned to it: nothing could be learned or predicted. Give '
-                'two names or more, one a line in a text file.'
+                'would be assigned to it: nothing could be learned or predicted. Set two '
+                'or more names, one per line in a text file.'
             )
         self.templates = load_templates(templates)
         self.built = False
@@ -82,17 +81,17 @@ class TextualSemanticsBank(nn.Module):
 
     @torch.no_grad()
     def build(self, teacher: nn.Module, cache_dir: str | Path | None = None) -> None:
-        """Compute the rows with the teacher's text tower, or take them from a cache.
+        """Compute the rows with the teacher's text tower, or load them from a cache.
 
         Args:
-            teacher (BaseTeacher): Gives ``encode_text`` and ``text_identity``.
-            cache_dir (str | Path, optional): Folder with one file for each
-                (text encoder and its weights, names, templates). Defaults to
-                None: nothing is cached.
+            teacher (BaseTeacher): Provides ``encode_text`` and ``text_identity``.
+            cache_dir (str | Path, optional): Folder with one file for each combination
+                of text encoder and weights, names, and templates. Defaults to None:
+                nothing is cached.
 
         Raises:
-            BankError: The text tower's width is not D, or it cannot tell two names
-                apart.
+            BankError: The text tower's width is not D, or it cannot distinguish two
+                names.
             TeacherError: The teacher has no text tower.
         """
         cached = self._cache_file(teacher, cache_dir) if cache_dir else None
@@ -102,10 +101,10 @@ class TextualSemanticsBank(nn.Module):
             except BankError as error:
                 print_log(f'{error} It is computed again.', 'current', level=30)
             else:
-                print_log(f'Textual semantics bank taken from {cached}.', 'current')
+                print_log(f'Textual semantics bank loaded from {cached}.', 'current')
                 return
-        # Before the prompts are encoded, which takes long. A teacher that loads its
-        # tower at the first text, and one of another kind, are checked by their rows.
+        # Checked before the prompts are encoded, which takes long. Towers that are loaded
+        # at the first text, or have no tokenize, are checked by their rows only.
         if hasattr(teacher.text, 'tokenize'):
             check_tokens(teacher.text, self.category_names, self.templates)
         self._set_rows(self._encode(teacher), source="the teacher's text tower")
@@ -116,7 +115,7 @@ class TextualSemanticsBank(nn.Module):
         """Write the bank to a file that :meth:`load` reads without a text tower.
 
         Raises:
-            BankError: The bank was not built yet.
+            BankError: The bank is not built.
         """
         if not self.built:
             raise BankError(
@@ -134,12 +133,12 @@ class TextualSemanticsBank(nn.Module):
 
         Args:
             path (str | Path): The bank file.
-            teacher (BaseTeacher, optional): Where it has a text tower, the file
-                must come from the same one. Defaults to None.
+            teacher (BaseTeacher, optional): If it has a text tower, the file must have
+                been built with the same one. Defaults to None.
 
         Raises:
-            BankError: The file is absent or broken, or holds other names,
-                templates, another encoder or another width.
+            BankError: The file is missing or broken, or its names, templates, encoder
+                or width differ.
         """
         contents = BankFile.read(path)
         has_tower = teacher is not None and teacher.has_text_tower
@@ -153,7 +152,7 @@ class TextualSemanticsBank(nn.Module):
         self._set_rows(contents.embeddings, source=str(path))
 
     def _encode(self, teacher: nn.Module) -> torch.Tensor:
-        """Rows (C, D) of all names, many prompts at a time."""
+        """Rows (C, D) of all names, computed in chunks of prompts."""
         names, rows = self.category_names, []
         step = max(1, _PROMPTS_AT_ONCE // len(self.templates))
         for start in range(0, len(names), step):
@@ -202,14 +201,14 @@ class TextualSemanticsBank(nn.Module):
             place = 'the loaded state'
             check_same_names(self.category_names, _decode_texts(names), place)
             if templates is None:
-                # An older state; its templates are taken to be the config's.
+                # An older state without templates: the config's are assumed.
                 state_dict = {
                     **state_dict,
                     prefix + 'encoded_templates': self.encoded_templates,
                 }
             else:
                 check_same_templates(self.templates, _decode_texts(templates), place)
-            # One that was saved before it was built has zeros.
+            # A bank that was saved before it was built has zeros.
             self.built = rows is not None and bool(rows.any())
             if rows is not None and self.built and rows.shape == self.embeddings.shape:
                 check_rows(rows, self.category_names, place)
@@ -217,7 +216,7 @@ class TextualSemanticsBank(nn.Module):
 
 
 def _encode_texts(texts: list[str]) -> torch.Tensor:
-    """Texts as a tensor: many tools expect nothing else in a state dict."""
+    """Encode texts as a tensor: many tools expect only tensors in a state dict."""
     return torch.tensor(list(json.dumps(texts).encode()), dtype=torch.uint8)
 
 
@@ -227,6 +226,6 @@ def _decode_texts(encoded: torch.Tensor) -> list[str]:
     except (TypeError, ValueError, RecursionError) as error:
         raise BankError(
             'The names or templates of a textual bank in the loaded state cannot be read '
-            f'({error}): the file is broken, or its bank is of another kind.'
+            f'({error}): the file is broken, or holds a bank of another type.'
         ) from error
     return texts if isinstance(texts, list) else [texts]

@@ -14,24 +14,25 @@ from mmlgd.utils.gather import gather_rows
 class VisualSemanticsBank(nn.Module):
     """One visual anchor for each category, averaged from teacher embeddings.
 
-    Rows start as unit-length Gaussian noise and count as unseen until an image
-    of their category turns up. They are saved with the checkpoint and resumed.
+    Rows are initialised with unit-length Gaussian noise and count as unseen until the
+    first image of their category. They are saved in the checkpoint and restored on
+    resume.
 
     Args:
         num_categories (int): C.
         embed_dims (int): D.
         momentum (float): Weight m of the old row, in [0, 1). Defaults to 0.999.
-        normalize (bool): Whether rows get unit length again after an update, an
-            ablation. Defaults to False, as published.
-        soft_temperature (float, optional): Above 0; shares every image out among
-            the categories by softmax(t . T_c / temperature), an ablation. A
-            category counts as hit where the batch brings it half an image or
-            more, and z_c is the weighted mean. Defaults to None: an image belongs
-            to the most similar category alone, as published.
+        normalize (bool): Ablation: whether to normalise rows to unit length after an
+            update. Defaults to False, as published.
+        soft_temperature (float, optional): Ablation, above 0: assign every image to all
+            categories, weighted by softmax(t . T_c / temperature). A category is hit if
+            its weights in the batch sum to 0.5 or more, and z_c is the weighted mean.
+            Defaults to None: each image is assigned to the most similar category only,
+            as published.
 
     Attributes:
         embeddings (torch.Tensor): V, (C, D) float32.
-        seen (torch.Tensor): (C,) bool, whether a row was ever hit.
+        seen (torch.Tensor): (C,) bool, whether a category was ever hit.
 
     Raises:
         ConfigError: The momentum or the temperature is out of range.
@@ -69,26 +70,25 @@ class VisualSemanticsBank(nn.Module):
     ) -> None:
         """Aggregate a batch of teacher embeddings of all ranks into the bank.
 
-        Language decides: each row belongs to the category whose text anchor it
-        is most similar to. For each category hit, z_c is the plain mean of its
-        rows; an unseen row becomes z_c, a seen one m V_c + (1 - m) z_c.
+        Each embedding is assigned to the category with the most similar text anchor.
+        For each category hit, z_c is the mean of its embeddings. An unseen row becomes
+        z_c, a seen one m V_c + (1 - m) z_c.
 
-        One collective gathers embeddings and assignments together, so its size
-        does not grow with C. There is no loop over categories, nothing that waits
-        for the device, and no sum whose order could differ between ranks: sorted by
-        category, the rows are reduced segment by segment.
+        One collective gathers embeddings and assignments, so its size does not grow
+        with C. There is no loop over categories and no host synchronisation. The rows
+        are sorted by category and reduced by segment, so the order of summation is the
+        same on all ranks.
 
-        A batch with a value that is not finite leaves the bank as it was: its own
-        loss is lost, as is that of one that overflows in half precision, but not
-        those of all later batches.
+        A batch with a value that is not finite leaves the bank unchanged. It spoils its
+        own loss, but not those of later batches.
 
         Args:
-            embeddings (torch.Tensor): t, (B, D) unit rows of this rank; every
-                rank must bring the same B.
+            embeddings (torch.Tensor): t, (B, D) unit rows of this rank; B must be the
+                same on every rank.
             text_anchors (torch.Tensor): T, (C, D).
-            assignment (torch.Tensor, optional): argmax_c t . T_c, (B,) int64,
-                where the caller has it already; not used under a
-                ``soft_temperature``. Defaults to None.
+            assignment (torch.Tensor, optional): argmax_c t . T_c, (B,) int64, if the
+                caller has computed it; not used with ``soft_temperature``. Defaults to
+                None.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             rows = embeddings.detach().float()
@@ -96,7 +96,7 @@ class VisualSemanticsBank(nn.Module):
                 assignment = (rows @ text_anchors.float().T).argmax(dim=1)
             rows, assignment = _gather(rows, assignment)
             if self.soft_temperature is None:
-                # A category hit k times is written k times, with the same bits.
+                # A category hit k times is written k times, with identical values.
                 category, means = _category_means(rows, assignment)
                 is_hit = torch.ones_like(category, dtype=torch.bool)
             else:
@@ -121,10 +121,10 @@ class VisualSemanticsBank(nn.Module):
 def _gather(
     rows: torch.Tensor, assignment: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows (N, D) and assignments (N,) of all ranks, through one collective."""
+    """Gather rows (N, D) and assignments (N,) of all ranks with one collective."""
     if get_world_size() == 1:
         return rows, assignment
-    # float32 holds every integer below 2^24 exactly: far more than categories.
+    # float32 represents integers below 2^24 exactly, far more than categories.
     packed = gather_rows(torch.cat([rows, assignment[:, None].to(rows.dtype)], dim=1))
     return packed[:, :-1], packed[:, -1].long()
 
@@ -132,12 +132,12 @@ def _gather(
 def _category_means(
     rows: torch.Tensor, assignment: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sorted categories (N,) and, beside each, the mean of its rows (N, D)."""
+    """Sorted categories (N,) and, for each entry, the mean of its category (N, D)."""
     category, order = assignment.sort(stable=True)
     is_first = torch.ones_like(category, dtype=torch.bool)
     is_first[1:] = category[1:] != category[:-1]
     segment = is_first.cumsum(0) - 1
-    # N segments, the last ones empty: their true number is not known on the host.
+    # N segments, the last ones empty: the host does not know their true number.
     lengths = torch.zeros_like(segment).scatter_add_(
         0, segment, torch.ones_like(segment)
     )
@@ -148,9 +148,9 @@ def _category_means(
 def _weighted_means(
     rows: torch.Tensor, text_anchors: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whether each category has half an image or more (C,), and its mean (C, D)."""
+    """Whether the weights of each category sum to 0.5 (C,), and its mean (C, D)."""
     weights = (rows @ text_anchors.T / temperature).softmax(dim=1)
-    mass = weights.sum(dim=0)
-    is_hit = mass >= 0.5
-    # Where a category has next to nothing, its mean is not used.
-    return is_hit, (weights.T @ rows) / mass.clamp(min=0.5)[:, None]
+    total = weights.sum(dim=0)
+    is_hit = total >= 0.5
+    # The clamp avoids divisions by zero; means of categories not hit are not used.
+    return is_hit, (weights.T @ rows) / total.clamp(min=0.5)[:, None]

@@ -1,4 +1,4 @@
-"""Distillation methods: one teacher, one student, one method a file."""
+"""Distillation methods: one teacher, one student, one method per file."""
 
 from .base import BaseDistiller
 from .bingo import BINGO

@@ -1,7 +1,8 @@
-"""What all distillers share: one frozen teacher beside one student."""
+"""Base class of the distillers: one frozen teacher and one student."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,9 @@ from torch import nn
 from mmlgd.errors import ConfigError
 from mmlgd.models.data_preprocessor import normalise_like
 from mmlgd.models.student import GLOBAL_AVERAGE_POOLING, Student
+from mmlgd.models.teachers import learned_temperature
 from mmlgd.registry import MODELS
-from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.checks import check_count, check_in_range
 from mmlgd.version import __version__
 
 from .zero_shot_prediction import ZeroShotPrediction
@@ -20,43 +22,50 @@ from .zero_shot_prediction import ZeroShotPrediction
 class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     """A student that learns from one frozen teacher.
 
-    The student's parts stand at the root of the state dict as ``backbone.*``,
+    The student's parts are at the root of the state dict as ``backbone.*``,
     ``neck.*`` and ``projector.*``, so a training checkpoint loads downstream
-    with ``prefix='backbone.'``. The teacher is not a registered submodule: it is in
-    no state dict, optimizer, DDP bucket or EMA copy, and ``train()`` and
-    ``init_weights()`` do not reach it. It follows the model across devices.
+    with ``prefix='backbone.'``. The teacher is not a registered submodule: state dict,
+    optimizer, DDP and EMA do not contain it, and ``train()`` and ``init_weights()``
+    do not affect it. It moves across devices with the model.
 
-    Student and teacher share one embedding space, so every method classifies
-    zero-shot as soon as ``zero_shot_bank`` names the categories.
+    Student and teacher share one embedding space, so every method can classify
+    zero-shot with the category names of a ``zero_shot_bank``.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher, or one.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone.
         neck (dict, optional): See :class:`~mmlgd.models.Student`.
         projector (dict, optional): See :class:`~mmlgd.models.Student`.
         student_temperature (float): Of the student's softmax, above 0. Defaults
             to 0.2.
-        teacher_temperature (float): Of the teacher's softmax, above 0. Defaults
-            to 0.01.
+        teacher_temperature (float | str): Of the teacher's softmax, above 0; or
+            'auto', the temperature that a CLIP has learned, see
+            :func:`~mmlgd.models.teachers.learned_temperature`. Defaults to 0.01.
         zero_shot_bank (dict, optional): Config of a ``TextualSemanticsBank`` with
             the names to predict; it is not saved. Defaults to None: the method's
             own bank where it has one, else no prediction.
         predict_teacher (bool): Whether predictions carry the teacher's scores
             too, at the cost of its forward pass; a ``StoredTeacher`` has none.
             Defaults to True.
+        student_size (int, optional): Side of the images that the student sees, in
+            pixels, where the teacher's are larger: both see one crop, made in the
+            teacher's size, and the student sees it resized. Images of other sizes than
+            the teacher's are left as they are. Defaults to None: the teacher's.
         data_preprocessor (dict | nn.Module, optional): Normalises the one crop
             that both models see. Its mean and std are the teacher's; others are
             refused. Defaults to ``DistillDataPreprocessor``.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Attributes:
-        learns_from_store (bool): Whether embeddings of whole views are all that the
-            method asks of its teacher, so that stored ones will do.
+        learns_from_store (bool): Whether the method needs only embeddings of whole
+            views from its teacher, so that stored ones suffice.
         takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
-        ConfigError: A temperature is out of range, the preprocessor's mean or std are
-            not the teacher's, or a stored teacher cannot give what the method needs.
+        ConfigError: A temperature is out of range, or 'auto' where the teacher has
+            learned none; the student's images would be larger than the crop; the
+            preprocessor's mean or std are not the teacher's; or a stored teacher cannot
+            give what the method needs.
     """
 
     learns_from_store = False
@@ -69,23 +78,30 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         neck: dict | None = GLOBAL_AVERAGE_POOLING,
         projector: dict | None = None,
         student_temperature: float = 0.2,
-        teacher_temperature: float = 0.01,
+        teacher_temperature: float | str = 0.01,
         zero_shot_bank: dict | None = None,
         predict_teacher: bool = True,
+        student_size: int | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
-        for name, value in (
-            ('student_temperature', student_temperature),
-            ('teacher_temperature', teacher_temperature),
-        ):
-            place = f'{type(self).__name__}.{name}'
-            check_in_range(place, value, 0, float('inf'), low_open=True)
+        method = type(self).__name__
+        temperatures: dict[str, Any] = dict(student_temperature=student_temperature)
+        if teacher_temperature != 'auto':
+            temperatures['teacher_temperature'] = teacher_temperature
+        for name, value in temperatures.items():
+            check_in_range(f'{method}.{name}', value, 0, float('inf'), low_open=True)
         if not isinstance(teacher, nn.Module):
             teacher = MODELS.build(teacher)
         if not teacher.has_image_tower:
             self.check_learns_from_store()
+        elif student_size is not None:
+            _check_student_size(method, student_size, teacher.image_size)
+        if teacher_temperature == 'auto':
+            teacher_temperature = learned_temperature(
+                teacher, f'{method}.teacher_temperature'
+            )
         if not isinstance(data_preprocessor, nn.Module):
             data_preprocessor = normalise_like(teacher, data_preprocessor or {})
         super().__init__(
@@ -94,13 +110,14 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             neck=neck,
             projector=projector,
             image_size=teacher.image_size,
+            student_size=student_size,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        # Past nn.Module.__setattr__, which would register it.
+        # nn.Module.__setattr__ would register it as a submodule.
         object.__setattr__(self, 'teacher', teacher)
         self.student_temperature = student_temperature
-        self.teacher_temperature = teacher_temperature
+        self.teacher_temperature = float(teacher_temperature)
         self.predict_teacher = predict_teacher
         self.zero_shot_bank = None
         if zero_shot_bank is not None:
@@ -111,7 +128,9 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
     @property
     def checkpoint_meta(self) -> dict:
         """What a checkpoint records of itself: plain values for its ``meta``."""
+        size = {} if self.student_size is None else dict(student_size=self.student_size)
         return dict(
+            **size,
             mmlgd_version=__version__,
             teacher=self.teacher.identity,
             image_mean=list(self.teacher.image_mean),
@@ -127,16 +146,16 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         mode: str = 'tensor',
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict | list | torch.Tensor:
-        """Losses, predictions or embeddings, by ``mode``.
+        """Compute losses, predictions or embeddings, depending on ``mode``.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): mmpretrain's samples; labels are
                 never used by ``loss``. Defaults to None.
             mode (str): ``loss``, ``predict`` or ``tensor``.
-            teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) that
-                :class:`~mmlgd.stores.StoredViews` has kept of these very
-                pixels; the teacher is not asked then. Defaults to None.
+            teacher_embeddings (torch.Tensor, optional): Unit rows (B, D) of these
+                views from :class:`~mmlgd.stores.StoredViews`; the teacher is then not
+                run. Defaults to None.
 
         Returns:
             dict | list | torch.Tensor: A dict of scalar losses whose sum is
@@ -144,8 +163,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             embeddings (B, D).
 
         Raises:
-            ConfigError: Another mode is asked for, the method needs more of the
-                teacher than stored embeddings, or takes one view of each image only.
+            ConfigError: The mode is unknown, or the method needs more than stored
+                embeddings or accepts only one view of each image.
         """
         if mode == 'loss':
             self._check_single_view(inputs)
@@ -164,21 +183,20 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """Losses of one batch, by name, already weighted.
+        """Compute the weighted losses of one batch, by name.
 
-        A method for which ``learns_from_store`` does not hold leaves
-        ``teacher_embeddings`` out.
+        Methods without ``learns_from_store`` omit ``teacher_embeddings``.
         """
 
     def targets(
         self, inputs: torch.Tensor, teacher_embeddings: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the student learns from: stored rows, or else the teacher's.
+        """The teacher's embeddings: stored ones if given, otherwise computed.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            teacher_embeddings (torch.Tensor, optional): (B, D) of any float
-                type; what was lost in storing them makes them no unit rows.
+            teacher_embeddings (torch.Tensor, optional): (B, D) of any float type;
+                normalised again, since stored rows are rounded.
 
         Returns:
             torch.Tensor: t, (B, D) float32 unit rows.
@@ -188,7 +206,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         return F.normalize(teacher_embeddings.float(), dim=1)
 
     def check_learns_from_store(self) -> None:
-        """Refuse stored embeddings where they are not enough.
+        """Check that stored embeddings suffice for the method.
 
         Raises:
             ConfigError: The method needs the teacher itself.
@@ -198,7 +216,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 f'{type(self).__name__} needs the teacher itself (for mixed images, '
                 'patches or maps), not only the embeddings of StoredViews and a '
                 'StoredTeacher; use its online config: SeededViews in '
-                'train_dataloader.dataset, and the teacher that made the store as '
+                'train_dataloader.dataset, and the teacher that built the store as '
                 'model.teacher.'
             )
 
@@ -207,17 +225,27 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             return
         raise ConfigError(
             f'{type(self).__name__} learns from one view of each image, but the batch has '
-            f'{len(inputs)}; take BagPairs out of train_dataloader.dataset and MultiView '
-            'out of its pipeline.'
+            f'{len(inputs)}; remove BagPairs from train_dataloader.dataset and MultiView '
+            'from its pipeline.'
         )
 
     def statistics(self) -> dict[str, float]:
-        """What is worth logging of the steps since the last call, over all ranks."""
+        """Values to log, over the steps since the last call and all ranks."""
         return {}
 
     def _apply(self, fn: Callable, *args, **kwargs) -> nn.Module:
-        # Called once from nn.Module.__init__'s descendants through ``to``, when
-        # the teacher is there; a half-built model has none yet.
+        # The model may be moved before __init__ has set the teacher.
         if 'teacher' in self.__dict__:
             self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
+
+
+def _check_student_size(method: str, student_size: int, image_size: int) -> None:
+    check_count(f'{method}.student_size', student_size, 1)
+    if student_size > image_size:
+        raise ConfigError(
+            f'{method}.student_size is {student_size}, but the crop is made in the '
+            f"teacher's {image_size} pixels, and a larger copy of it shows no more. Set "
+            f'student_size to at most {image_size}, or choose a teacher, or an image_size '
+            'of it, with larger images; views of a store may be larger.'
+        )

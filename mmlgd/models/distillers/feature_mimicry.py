@@ -1,4 +1,4 @@
-"""Feature mimicry: the student's embedding shall be the teacher's."""
+"""Feature mimicry: regression of the teacher's embeddings."""
 
 import torch
 
@@ -13,14 +13,13 @@ from .base import BaseDistiller
 class FeatureMimicry(BaseDistiller):
     """Distillation by the squared error between unit embeddings.
 
-    The simplest method, and a strong one: no bank, no queue, nothing between
-    ranks.
+    A simple and strong baseline, without bank, queue or communication between ranks.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher, or one.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone, the student.
-        loss_weight (float): Of the squared error averaged over all B D elements,
-            above 0. Summed over D and averaged over the batch, it is
+        loss_weight (float): Weight of the squared error averaged over all B D elements,
+            above 0. Summed over D and averaged over the batch, the loss is
             ``loss_weight / D`` times ``|s - t|^2``, or ``2 loss_weight / D`` times
             ``1 - cos(s, t)``: about 3.9 for D = 1024. Defaults to 2000.
         **kwargs: The other options of :class:`BaseDistiller`.
@@ -49,11 +48,11 @@ class FeatureMimicry(BaseDistiller):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """The loss of one batch.
+        """Compute the loss of a batch.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list, optional): Not used: no label takes part.
+            data_samples (list, optional): Not used: training needs no labels.
             teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:

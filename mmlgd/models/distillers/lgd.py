@@ -15,26 +15,25 @@ from .base import BaseDistiller
 class LGD(BaseDistiller):
     """Language-guided distillation on unlabeled images.
 
-    The student's similarities to the anchors of a textual and a visual
-    semantics bank are drawn to the teacher's; then the teacher's embeddings are
-    aggregated into the visual bank, each in the category that language gives it.
+    The student learns to match the teacher's similarities to the anchors of a textual
+    and a visual semantics bank. Then each teacher embedding is aggregated into the
+    visual bank, in the category with the most similar text anchor.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone, the student.
         textual_bank (dict): Config of a ``TextualSemanticsBank``; its width is
             filled in.
         visual_bank (dict): Config of a ``VisualSemanticsBank``; its shape is
             filled in.
-        alpha (float): Weight of the visual loss against the textual one, in
-            [0, 1]: with 0 only the textual bank teaches, with 1 only the visual
-            one. Defaults to 0.5.
-        self_logit (bool): Whether the own teacher embedding is an anchor of the
-            visual loss. Defaults to True.
+        alpha (float): Weight of the visual loss, in [0, 1]; that of the textual loss is
+            1 - alpha. Defaults to 0.5.
+        self_logit (bool): Whether the image's own teacher embedding is an additional
+            anchor of the visual loss. Defaults to True.
         half_similarities (bool): Whether similarities are float16 products, as in the
             authors' code; see :func:`~mmlgd.models.losses.lgd_loss`. Defaults to False.
-        **kwargs: The other options of :class:`BaseDistiller`. ``zero_shot_bank``
-            has names to predict other than those of ``textual_bank``.
+        **kwargs: The other options of :class:`BaseDistiller`. With ``zero_shot_bank``,
+            names other than those of ``textual_bank`` are predicted.
 
     Raises:
         ConfigError: Alpha is out of range; see also :class:`BaseDistiller`.
@@ -88,11 +87,11 @@ class LGD(BaseDistiller):
         return self.zero_shot_bank or self.textual_bank
 
     def statistics(self) -> dict[str, float]:
-        """How the banks were used since the last call.
+        """Statistics of the banks since the last call.
 
         Returns:
             dict[str, float]: See :meth:`BankStatistics.compute`; and
-            ``categories_hit``, the visual anchors that were ever hit.
+            ``categories_hit``, the number of categories ever hit.
         """
         found = self.bank_statistics.compute()
         self.bank_statistics.reset()
@@ -104,23 +103,23 @@ class LGD(BaseDistiller):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """Both losses of one batch, weighted; then the visual bank is updated.
+        """Compute both weighted losses of a batch, then update the visual bank.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list, optional): Not used: no label takes part.
+            data_samples (list, optional): Not used: training needs no labels.
             teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_textual`` = (1 - alpha) L_TEX and
             ``loss_visual`` = alpha L_VIS, scalars.
         """
-        # The teacher first: its features are gone before the student's are kept.
+        # The teacher first: its features are freed before the student's are kept.
         teacher = self.targets(inputs, teacher_embeddings)
         return self.guide(self.embed(inputs), teacher)
 
     def guide(self, student: torch.Tensor, teacher: torch.Tensor) -> dict:
-        """The losses of embeddings that are there already; then the bank's update.
+        """Compute the losses of given embeddings, then update the visual bank.
 
         Args:
             student (torch.Tensor): s, unit rows (B, D), with gradient.

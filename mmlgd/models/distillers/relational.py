@@ -1,4 +1,4 @@
-"""Relational distillation: images shall relate as they do for the teacher."""
+"""Relational distillation: similarities between images, as for the teacher."""
 
 import torch
 
@@ -15,22 +15,22 @@ from .base import BaseDistiller
 class RelationalKD(BaseDistiller):
     """Distillation of the similarities between the images of a batch.
 
-    The batch is that of all ranks, so the loss is the same on each of them and
+    The batch is gathered from all ranks, so the loss is the same on every rank and
     does not depend on how the batch is split.
 
-    Similarities say nothing of where in the teacher's space the embeddings lie:
-    any rotation keeps them. Zero-shot accuracy is therefore at chance unless
-    ``mimicry_weight`` holds the student to the teacher's space.
+    Similarities are invariant to rotations of the embedding space. Zero-shot accuracy
+    is therefore at chance level unless ``mimicry_weight`` aligns the student with the
+    teacher's space.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher, or one.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone, the student.
-        temperature (float): Of both softmaxes over similarities, above 0. In
-            CLIP-KD, where each model learns its own over image-text pairs, it
-            starts from the default. Defaults to 0.07.
-        loss_weight (float): Of the relational loss, above 0. Defaults to 1.
-        mimicry_weight (float): Of the squared error between embeddings, see
-            :class:`FeatureMimicry`; 2000 in CLIP-KD. Defaults to 0: left out.
+        temperature (float): Temperature of both softmaxes, above 0. In CLIP-KD, each
+            model learns its own over image-text pairs, starting from the default.
+            Defaults to 0.07.
+        loss_weight (float): Weight of the relational loss, above 0. Defaults to 1.
+        mimicry_weight (float): Weight of the squared error between embeddings, see
+            :class:`FeatureMimicry`; 2000 in CLIP-KD. Defaults to 0: not used.
         **kwargs: The other options of :class:`BaseDistiller`.
 
     Raises:
@@ -67,31 +67,31 @@ class RelationalKD(BaseDistiller):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """The loss of one batch of all ranks.
+        """Compute the loss of a batch gathered from all ranks.
 
         Args:
-            inputs (torch.Tensor): Normalised images (B, 3, H, W); every rank must
-                bring the same B.
-            data_samples (list, optional): Not used: no label takes part.
+            inputs (torch.Tensor): Normalised images (B, 3, H, W); B must be the same
+                on every rank.
+            data_samples (list, optional): Not used: training needs no labels.
             teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_relational`` and, where it has a
-            weight, ``loss_mimicry``, weighted scalars.
+            dict[str, torch.Tensor]: ``loss_relational`` and, with a
+            ``mimicry_weight``, ``loss_mimicry``, weighted scalars.
 
         Raises:
             ConfigError: Fewer than three images over all ranks.
         """
         teacher = self.targets(inputs, teacher_embeddings)
         student = self.embed(inputs)
-        # Both through one collective.
+        # One collective for both.
         rows = gather_rows(torch.cat([student, teacher], dim=1))
         if len(rows) < 3:
             raise ConfigError(
                 f'A batch of {len(rows)} images over all ranks has no relations to '
                 'compare: each image needs two others. Set train_dataloader.batch_size '
-                'to 3 or more, and train_dataloader.drop_last=True where the last batch '
-                'of an epoch may be smaller.'
+                'to 3 or more, and train_dataloader.drop_last=True if the last batch of '
+                'an epoch may be smaller.'
             )
         all_student, all_teacher = rows.split([student.shape[1], teacher.shape[1]], 1)
         loss = relational_loss(all_student, all_teacher, self.temperature)

@@ -18,30 +18,29 @@ from .base import BaseDistiller
 class SEED(BaseDistiller):
     """Distillation of the similarities to a queue of teacher embeddings.
 
-    The student's similarities to the image's own teacher embedding and to the
-    queue are drawn to the teacher's; then the batch enters the queue.
+    The student learns to match the teacher's similarities to the image's own teacher
+    embedding and to the queue. Then the batch is added to the queue.
 
-    With ``num_patches`` above 0 the pipeline gives each image as a full view and
-    that many small patches (``MultiView``). The patches have a loss of their own,
-    which is added, over a queue of their own, which only the first patch of each
-    image enters.
+    With ``num_patches`` above 0, the pipeline returns a full view and that many small
+    patches of each image (``MultiView``). The patches have a separate loss, which is
+    added, and a separate queue, to which only the first patch of each image is added.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher, or one.
+        teacher (dict | nn.Module): Teacher, or its config.
         backbone (dict): Config of an mmpretrain backbone, the student.
         queue_size (int): K, the rows of each queue. Defaults to 65536.
         num_patches (int): Small patches of each image. Defaults to 0.
         teacher_patch_size (int, optional): Side to which patches are resized for
-            the teacher, in pixels; the student takes them as they come. Defaults
-            to None: the teacher's ``image_size``, since many teachers take no
-            other. The published teachers took patches as they come (96).
+            the teacher, in pixels; the student's patches are not resized. Defaults
+            to None: the teacher's ``image_size``, since many teachers accept no
+            other. The published teachers used the original size (96).
         **kwargs: The other options of :class:`BaseDistiller`.
 
     Raises:
         ConfigError: An option is out of range; see also :class:`BaseDistiller`.
 
     Source: arXiv 2101.04731; the patches and their queue as in the authors'
-    training code, save for the resizing.
+    training code, except for the resizing.
     """
 
     takes_many_views = True
@@ -60,7 +59,7 @@ class SEED(BaseDistiller):
         check_count('SEED.num_patches', num_patches, 0)
         if teacher_patch_size is not None:
             check_count('SEED.teacher_patch_size', teacher_patch_size, 1)
-        # The base class asks for it when it meets the teacher.
+        # The base class reads it when it builds the teacher.
         self.learns_from_store = num_patches == 0
         super().__init__(teacher, backbone, **kwargs)
         self.num_patches = num_patches
@@ -76,13 +75,13 @@ class SEED(BaseDistiller):
         data_samples: list | None = None,
         teacher_embeddings: torch.Tensor | None = None,
     ) -> dict:
-        """The losses of one batch; then the queues are updated.
+        """Compute the losses of a batch, then update the queues.
 
         Args:
             inputs (torch.Tensor | Sequence[torch.Tensor]): Normalised images
-                (B, 3, H, W); with patches a list, the images first, then each
-                patch of all images (B, 3, h, w).
-            data_samples (list, optional): Not used: no label takes part.
+                (B, 3, H, W); with patches a list, the images first, then one batch
+                (B, 3, h, w) for each patch.
+            data_samples (list, optional): Not used: training needs no labels.
             teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 
         Returns:
@@ -90,16 +89,16 @@ class SEED(BaseDistiller):
             ``loss_patch_similarity``, scalars.
 
         Raises:
-            ConfigError: Not as many views as ``num_patches`` says.
+            ConfigError: The number of views does not match ``num_patches``.
         """
         images, *patches = self._check_views(inputs)
-        # The teacher first: its features are gone before the student's are kept.
+        # The teacher first: its features are freed before the student's are kept.
         teacher = self.targets(images, teacher_embeddings)
         losses = dict(
             loss_similarity=self._distil(self.queue, self.embed(images), teacher)
         )
         if patches:
-            # One patch after the other: N times the batch may not fit.
+            # One patch at a time: N times the batch may not fit in memory.
             teacher = [
                 self.teacher.encode_image(self._resize(each)) for each in patches
             ]
@@ -119,7 +118,7 @@ class SEED(BaseDistiller):
         teacher: torch.Tensor,
         num_queued: int | None = None,
     ) -> torch.Tensor:
-        """Loss over a queue, which then takes the first rows of the teacher."""
+        """Compute the loss over a queue, then add the teacher's first rows to it."""
         loss = seed_loss(
             student,
             teacher,
@@ -132,7 +131,7 @@ class SEED(BaseDistiller):
         return loss
 
     def _resize(self, patches: torch.Tensor) -> torch.Tensor:
-        """Patches (B, 3, h, w) at the size that the teacher sees them."""
+        """Resize patches (B, 3, h, w) for the teacher."""
         size = (self.teacher_patch_size, self.teacher_patch_size)
         if patches.shape[-2:] == size:
             return patches
@@ -149,5 +148,5 @@ class SEED(BaseDistiller):
             f'{1 + self.num_patches} tensor(s) of four dimensions, but it has the shapes '
             f'{[tuple(view.shape) for view in views]}; set num_patches to the number of '
             "small patches in the pipeline (MultiView's num_views=[1, num_patches]; 0 "
-            'without MultiView) and leave data_preprocessor.type out.'
+            'without MultiView) and omit data_preprocessor.type.'
         )

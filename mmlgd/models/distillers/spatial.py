@@ -1,4 +1,4 @@
-"""Spatial mimicry: the student's feature map shall be, or relate as, the teacher's."""
+"""Spatial mimicry: distillation of the teacher's feature map."""
 
 from typing import Any
 
@@ -25,42 +25,42 @@ _DEFAULT_WEIGHTS = {'queue': 1.0, 'mimicry': 2000.0, None: 1.0}
 
 @MODELS.register_module()
 class SpatialMimicry(BaseDistiller):
-    """Distillation of what the teacher sees where, for detection and segmentation.
+    """Distillation of the teacher's feature map, for detection and segmentation.
 
-    A map of the student goes through a 1 x 1 convolution, ``spatial_projector``,
-    to the channels of the teacher's last feature map, and is resized to its grid.
-    Beside this spatial term there may be a global one, which trains neck and
-    projector; without it they are frozen, and nothing can be classified zero-shot.
+    A 1 x 1 convolution, ``spatial_projector``, projects a feature map of the student to
+    the channels of the teacher's last map; the result is resized to the teacher's grid.
+    An optional global term trains neck and projector. Without it they are frozen, and
+    zero-shot classification is not possible.
 
     LightlyTrain's v3 is the default; its v2 is ``form='mse', global_term=None``.
 
     Args:
-        teacher (dict | nn.Module): Config of a teacher with a feature map, or one.
+        teacher (dict | nn.Module): Teacher with a feature map, or its config.
         backbone (dict): Config of an mmpretrain backbone, the student.
-        form (str): The spatial term: 'relations', the divergence between the
-            similarities of each image's places, or 'mse', the squared error
-            between un-normalised maps. Defaults to 'relations'.
-        global_term (str, optional): 'queue', the divergence between the
-            similarities to a queue of teacher embeddings, which the batch enters
+        form (str): The spatial term: 'relations', the KL divergence between the
+            similarities of each image's locations, or 'mse', the squared error
+            between unnormalised maps. Defaults to 'relations'.
+        global_term (str, optional): 'queue', the KL divergence between the
+            similarities to a queue of teacher embeddings, to which the batch is added
             before its loss; 'mimicry', see :class:`FeatureMimicry`; or None.
             Defaults to 'queue'.
         spatial_weight (float): Above 0. The squared error grows with the square
             of the teacher's features. Defaults to 1.
         global_weight (float, optional): Above 0. Defaults to None: 1 for 'queue',
             2000 for 'mimicry'.
-        temperature (float): Of all softmaxes, above 0. Defaults to 0.07.
+        temperature (float): Temperature of all softmaxes, above 0. Defaults to 0.07.
         queue_size (int): Rows of the queue. Defaults to 8192.
-        student_stage (int): Which of the backbone's maps. Defaults to -1: the
+        student_stage (int): Index of the backbone's feature map. Defaults to -1: the
             last.
         **kwargs: The other options of :class:`BaseDistiller`.
 
     Raises:
-        ConfigError: An option is out of range, or options contradict one another;
+        ConfigError: An option is out of range, or options contradict each other;
             see also :class:`BaseDistiller`.
         TeacherError: The teacher has no feature map.
 
-    Source: LightlyTrain, distillation v2 and v3; here of one block of the teacher,
-    and with one queue for all ranks, random instead of zero at the start.
+    Source: LightlyTrain, distillation v2 and v3; here with one block of the teacher and
+    one queue for all ranks, which is initialised randomly instead of with zeros.
     """
 
     def __init__(
@@ -102,21 +102,21 @@ class SpatialMimicry(BaseDistiller):
     def loss(  # type: ignore[override]  # no stored embeddings: see BaseDistiller.loss
         self, inputs: torch.Tensor, data_samples: list | None = None
     ) -> dict:
-        """The losses of one batch.
+        """Compute the losses of a batch.
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list, optional): Not used: no label takes part.
+            data_samples (list, optional): Not used: training needs no labels.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_spatial`` and, with a global term,
             ``loss_queue`` or ``loss_mimicry``, weighted scalars.
 
         Raises:
-            ConfigError: The teacher's map has one place, which has no relations.
+            ConfigError: The teacher's map has one location, so there are no relations.
         """
         teacher = self.teacher.encode_spatial(inputs)
-        outputs = self.backbone(inputs)
+        outputs = self.run_backbone(inputs)
         student_map = self.spatial_projector(as_maps(outputs)[self.student_stage])
         loss = self._spatial_loss(student_map, teacher.feature_map)
         losses = dict(loss_spatial=self.spatial_weight * loss)
@@ -134,8 +134,8 @@ class SpatialMimicry(BaseDistiller):
         if teacher_map.shape[-2:].numel() == 1:
             raise ConfigError(
                 "SpatialMimicry.form is 'relations', but the teacher's feature map of "
-                f'images of {self.teacher.image_size} pixels is a single place, which '
-                "has no relations; set form='mse', or a teacher with larger images."
+                f'images of {self.teacher.image_size} pixels has a single location and '
+                "thus no relations; set form='mse', or use a teacher with larger images."
             )
         return spatial_relations_loss(student_map, teacher_map, self.temperature)
 
@@ -155,7 +155,7 @@ class SpatialMimicry(BaseDistiller):
         self.check_gives_maps()
         if not isinstance(stage, int) or not -len(dims) <= stage < len(dims):
             raise ConfigError(
-                f'SpatialMimicry.student_stage is {stage!r}, but the student gives '
+                f'SpatialMimicry.student_stage is {stage!r}, but the student returns '
                 f'{len(dims)} feature maps (channels {dims}); set it to one of '
                 f'{-len(dims)}..{len(dims) - 1}, or out_indices of model.backbone.'
             )
@@ -168,12 +168,12 @@ class SpatialMimicry(BaseDistiller):
         return dims[stage]
 
     def _freeze_projector(self) -> None:
-        """Takes out of training what no loss reaches."""
+        """Freeze neck and projector, which no loss trains."""
         if self.zero_shot_bank is not None:
             raise ConfigError(
                 'SpatialMimicry.global_term is None, so the projector is not trained '
                 "and zero_shot_bank would predict at random; set global_term='queue' or "
-                "'mimicry', or leave zero_shot_bank and validation out."
+                "'mimicry', or omit zero_shot_bank and validation."
             )
         for module in (self.neck, self.projector):
             if module is not None:

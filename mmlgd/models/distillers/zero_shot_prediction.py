@@ -1,4 +1,4 @@
-"""Zero-shot prediction: how every distiller chooses among names."""
+"""Zero-shot prediction of the distillers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from mmlgd.errors import ConfigError
 
 
 class ZeroShotPrediction:
-    """What a distiller can do once it has names; mixed into ``BaseDistiller``.
+    """Mixin of ``BaseDistiller`` for zero-shot prediction.
 
-    It relies on the student's ``embed``, on ``teacher``, both temperatures,
+    It uses ``embed`` of the student, ``teacher``, both temperatures,
     ``zero_shot_bank`` and ``predict_teacher``.
     """
 
@@ -26,7 +26,7 @@ class ZeroShotPrediction:
 
     @property
     def text_banks(self) -> list[nn.Module]:
-        """The textual banks to fill before training, those of the method first."""
+        """The textual banks to build before training, those of the method first."""
         return [] if self.zero_shot_bank is None else [self.zero_shot_bank]
 
     @property
@@ -35,7 +35,7 @@ class ZeroShotPrediction:
         return self.zero_shot_bank
 
     def build_text_banks(self, cache_dir: str | None = None) -> None:
-        """Build every textual bank that is still empty, see its ``build``."""
+        """Build every textual bank that is not built; see its ``build``."""
         for bank in self.text_banks:
             if not bank.built:
                 bank.build(self.teacher, cache_dir)
@@ -46,28 +46,28 @@ class ZeroShotPrediction:
 
         Args:
             inputs (torch.Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Take the predictions, and
-                keep what they hold. Defaults to None.
+            data_samples (list[DataSample], optional): Samples to which the predictions
+                are added. Defaults to None: new samples.
 
         Returns:
             list[DataSample]: With ``pred_score`` (C,), the softmax over s . T_c
-            at the student's temperature, and ``pred_label`` (1,); where
-            ``predict_teacher`` is set, ``teacher_pred_score`` (C,) at the
-            teacher's.
+            at the student's temperature, and ``pred_label`` (1,); with
+            ``predict_teacher`` also ``teacher_pred_score`` (C,), at the teacher's
+            temperature.
 
         Raises:
-            ConfigError: There are no names to choose from.
+            ConfigError: There is no textual bank.
         """
         if self.prediction_bank is None:
             raise ConfigError(
                 f'{type(self).__name__} has no names to predict; set '
                 "model.zero_shot_bank=dict(type='TextualSemanticsBank', categories=...), "
-                'or leave validation out (--no-validate).'
+                'or skip validation (--no-validate).'
             )
         self.build_text_banks()
         data_samples = data_samples or [DataSample() for _ in range(len(inputs))]
         scores = self._name_scores(self.embed(inputs), self.student_temperature)
-        # Labels (B, 1): of a scalar, set_pred_label would wait for the device.
+        # Labels (B, 1): for a scalar, set_pred_label would synchronise with the device.
         labels = scores.argmax(dim=1, keepdim=True)
         for sample, score, label in zip(data_samples, scores, labels):
             sample.set_pred_score(score).set_pred_label(label)

@@ -8,7 +8,7 @@ from .mimicry_loss import mimicry_loss
 from .relational_loss import relational_loss
 from .seed_loss import seed_loss
 from .soft_cross_entropy import soft_cross_entropy
-from .spatial_loss import on_grid, spatial_mse_loss, spatial_relations_loss
+from .spatial_loss import resize_to_grid, spatial_mse_loss, spatial_relations_loss
 
 __all__ = [
     'BINGOLoss',
@@ -18,7 +18,7 @@ __all__ = [
     'kl_divergence',
     'lgd_loss',
     'mimicry_loss',
-    'on_grid',
+    'resize_to_grid',
     'relational_loss',
     'seed_loss',
     'soft_cross_entropy',

@@ -8,7 +8,7 @@ from .info_nce import info_nce
 
 
 class BINGOLoss(NamedTuple):
-    """What one step of BINGO computes; the loss is the mean of the three.
+    """The loss terms of BINGO; the total loss is their mean.
 
     Attributes:
         anchor (torch.Tensor): L_a, scalar.
@@ -26,15 +26,15 @@ def bingo_loss(
     positive: torch.Tensor,
     mixed: torch.Tensor,
     anchor_target: torch.Tensor,
-    mate_target: torch.Tensor,
+    positive_target: torch.Tensor,
     queue: torch.Tensor,
     mixing: float,
     temperature: float = 0.2,
     intra_only: bool = False,
 ) -> BINGOLoss:
-    """Contrast anchor, positive and their mixture with the teacher of both images.
+    """Contrast anchor, positive and their mixture with the targets of both images.
 
-    With N of :func:`info_nce` against the queue, in the mean over the batch::
+    N is :func:`info_nce` against the queue, averaged over the batch::
 
         L_a   = 1/2 N(a, t_a) + 1/2 N(a, t_b)     intra only: N(a, t_a)
         L_b   = 1/2 N(b, t_b) + 1/2 N(b, t_a)     intra only: N(b, t_b)
@@ -43,24 +43,24 @@ def bingo_loss(
     Args:
         anchor (torch.Tensor): a, the student's unit rows (B, D).
         positive (torch.Tensor): b, (B, D), of images from the anchors' bags.
-        mixed (torch.Tensor): m, (B, D), of both images in one.
+        mixed (torch.Tensor): m, (B, D), of the mixed images.
         anchor_target (torch.Tensor): t_a, the teacher's unit rows (B, D).
-        mate_target (torch.Tensor): t_b, (B, D).
-        queue (torch.Tensor): Q, (K, D), earlier targets of anchors.
+        positive_target (torch.Tensor): t_b, (B, D).
+        queue (torch.Tensor): Q, (K, D), targets of earlier anchors.
         mixing (float): Share of the anchor in the mixture, in [0, 1].
         temperature (float): Defaults to 0.2.
         intra_only (bool): Whether anchor and positive learn from their own target
-            alone, as at the start of training. Defaults to False.
+            only, as during warm-up. Defaults to False.
 
     Returns:
-        BINGOLoss: The three, not yet weighted.
+        BINGOLoss: The three terms, unweighted.
 
-    Source: arXiv 2107.01691, section 3.3; CutMix and the start with one's own
-    target as in the authors' training code.
+    Source: arXiv 2107.01691, section 3.3; CutMix and the warm-up as in the authors'
+    training code.
     """
-    # One product with the queue for all.
+    # One matrix product with the queue for all three.
     students = torch.cat([anchor, positive, mixed])
-    targets = torch.stack([anchor_target.repeat(3, 1), mate_target.repeat(3, 1)])
+    targets = torch.stack([anchor_target.repeat(3, 1), positive_target.repeat(3, 1)])
     losses = info_nce(students, targets, queue, temperature)
     to_anchor, to_positive = losses.view(2, 3, len(anchor)).mean(dim=2)
     own = 1.0 if intra_only else 0.5

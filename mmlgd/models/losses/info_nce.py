@@ -1,4 +1,4 @@
-"""Contrast of embeddings with targets, against negatives."""
+"""The InfoNCE loss."""
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +10,14 @@ def info_nce(
     negatives: torch.Tensor,
     temperature: float = 0.2,
 ) -> torch.Tensor:
-    r"""How badly each embedding picks its target out of the negatives.
+    r"""InfoNCE loss of each embedding, with its target as the positive.
 
     .. math::
         N(x, y) = -\log \frac{\exp(x \cdot y / \tau)}
             {\exp(x \cdot y / \tau) + \sum_k \exp(x \cdot q_k / \tau)}
 
-    With several targets for each embedding, every one is contrasted for itself,
-    and the sum over the negatives is computed once. Always float32, also under
-    autocast.
+    Several targets of one embedding are contrasted separately; the sum over the
+    negatives is computed once. Computed in float32, also under autocast.
 
     Args:
         embeddings (torch.Tensor): x, (B, D) unit rows, with gradient.
@@ -36,5 +35,5 @@ def info_nce(
         embeddings, targets = embeddings.float(), targets.float()
         positive = (embeddings * targets).sum(dim=-1) / temperature
         negative = embeddings @ negatives.float().T / temperature
-        # Not a difference of two logarithms, which loses the digits of a small loss.
+        # More precise for small losses than a difference of two logarithms.
         return F.softplus(negative.logsumexp(dim=1) - positive)

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 
 
 class LGDLoss(NamedTuple):
-    """What one step of LGD computes from the embeddings and the anchors.
+    """The loss terms of LGD and the textual logits.
 
     Attributes:
-        textual (torch.Tensor): L_TEX, scalar, not yet weighted.
-        visual (torch.Tensor): L_VIS, scalar, not yet weighted.
+        textual (torch.Tensor): L_TEX, scalar, unweighted.
+        visual (torch.Tensor): L_VIS, scalar, unweighted.
         student_text_logits (torch.Tensor): s T^T, (B, C), float32.
         teacher_text_logits (torch.Tensor): t T^T, (B, C), float32.
     """
@@ -32,33 +32,33 @@ def lgd_loss(
     self_logit: bool = True,
     half_similarities: bool = False,
 ) -> LGDLoss:
-    """Cross-entropies over the textual and over the visual semantics bank.
+    """Soft cross-entropies over the textual and the visual semantics bank.
 
-    The visual logits are preceded by the similarity with the image's own
-    teacher embedding, which makes them C + 1. float32 by default, also under
-    autocast: at a temperature of 0.01 half precision is coarse.
+    The similarity to the image's own teacher embedding precedes the visual logits,
+    which makes them C + 1. Computed in float32 by default, also under autocast: at a
+    temperature of 0.01 half precision is too coarse.
 
-    The gradient with respect to the student is found at once, so the anchors may
-    be changed in place before the backward pass, and no copy of them is made.
+    The gradient with respect to the student is computed in the forward pass. The
+    anchors may thus be changed in place before the backward pass, without a copy.
 
     Args:
         student (torch.Tensor): Unit rows (B, D), with gradient.
         teacher (torch.Tensor): Unit rows (B, D), without gradient.
         text_anchors (torch.Tensor): T, (C, D), unit rows.
-        visual_anchors (torch.Tensor): V, (C, D), as they stand.
+        visual_anchors (torch.Tensor): V, (C, D), used without normalisation.
         student_temperature (float): Defaults to 0.2.
         teacher_temperature (float): Defaults to 0.01.
-        self_logit (bool): Whether the visual logits are preceded by the similarity
-            with the own teacher embedding. Defaults to True.
-        half_similarities (bool): Whether similarities are products in float16, as in
-            the authors' code, which computes them under autocast; near ties, another
-            name can win than in float32. Defaults to False.
+        self_logit (bool): Whether the similarity to the own teacher embedding precedes
+            the visual logits. Defaults to True.
+        half_similarities (bool): Whether similarities are float16 products, as in the
+            authors' code, which uses autocast. Near ties, the most similar name can
+            differ from that in float32. Defaults to False.
 
     Returns:
-        LGDLoss: Both losses and the textual logits they came from.
+        LGDLoss: Both losses and the textual logits.
 
-    Source: arXiv 2406.11689, section III; the own-similarity logit and the
-    temperatures as in the authors' training code.
+    Source: arXiv 2406.11689, section III; the self logit and the temperatures as in
+    the authors' training code.
     """
     with torch.autocast(student.device.type, enabled=False):
         student, teacher = student.float(), teacher.float()
@@ -66,7 +66,7 @@ def lgd_loss(
         compute = _half_cross_entropy if half_similarities else _anchored_cross_entropy
         textual, logits = compute(student, teacher, text_anchors.float(), *temperatures)
         visual, _ = compute(
-            student, teacher, visual_anchors.float(), *temperatures, own=self_logit
+            student, teacher, visual_anchors.float(), *temperatures, self_logit
         )
         return LGDLoss(textual, visual, *logits.chunk(2))
 
@@ -77,31 +77,31 @@ def _anchored_cross_entropy(
     anchors: torch.Tensor,
     student_temperature: float,
     teacher_temperature: float,
-    own: bool = False,
+    self_logit: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Soft cross-entropy over similarities, and these: (2 B, C), the student's first.
+    r"""Soft cross-entropy over similarities, and the similarities (2 B, C), student first.
 
-    With q and p, the softmaxes of student and teacher, its gradient is
-    :math:`(q - p) A / (B \tau_s)`, A being the anchors, with the own teacher
-    embedding before them where ``own`` asks for it.
+    With the softmaxes q of the student and p of the teacher, the gradient is
+    :math:`(q - p) A / (B \tau_s)`, where A are the anchors. With ``self_logit``, the
+    own teacher embedding is the first anchor.
     """
     with torch.no_grad():
-        # One pass over the anchors for both: with few rows, reading them is the cost.
+        # One pass over the anchors for both: with few rows, reading them dominates.
         rows = torch.cat([student, teacher])
         logits = rows @ anchors.T
-        if own:
+        if self_logit:
             similarity = (rows * teacher.repeat(2, 1)).sum(dim=1, keepdim=True)
             logits = torch.cat([similarity, logits], dim=1)
         student_logits, teacher_logits = logits.chunk(2)
         target = F.softmax(teacher_logits / teacher_temperature, dim=1)
-        log_found = F.log_softmax(student_logits / student_temperature, dim=1)
-        loss = -(target * log_found).sum(dim=1).mean()
-        pull = (log_found.exp() - target) / (len(student) * student_temperature)
-        if own:
-            gradient = pull[:, 1:] @ anchors + pull[:, :1] * teacher
+        log_probs = F.log_softmax(student_logits / student_temperature, dim=1)
+        loss = -(target * log_probs).sum(dim=1).mean()
+        grad = (log_probs.exp() - target) / (len(student) * student_temperature)
+        if self_logit:
+            gradient = grad[:, 1:] @ anchors + grad[:, :1] * teacher
         else:
-            gradient = pull @ anchors
-    # Adds nothing but the gradient: the difference is zero.
+            gradient = grad @ anchors
+    # The added term is zero; it only attaches the gradient.
     return loss + ((student - student.detach()) * gradient).sum(), logits
 
 
@@ -111,19 +111,19 @@ def _half_cross_entropy(
     anchors: torch.Tensor,
     student_temperature: float,
     teacher_temperature: float,
-    own: bool = False,
+    self_logit: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same with float16 products, as autocast makes them: no fused gradient.
+    """The same with float16 products, as under autocast, without fused gradient.
 
-    The cast copies the anchors, so these may change before the backward pass.
+    The cast copies the anchors, so they may change before the backward pass.
     """
     student, teacher, anchors = student.half(), teacher.half(), anchors.half()
     student_logits, teacher_logits = student @ anchors.T, teacher @ anchors.T
-    if own:
-        own_logits = (torch.linalg.vecdot(rows, teacher) for rows in (student, teacher))
+    if self_logit:
+        own = (torch.linalg.vecdot(rows, teacher) for rows in (student, teacher))
         student_logits, teacher_logits = (
             torch.cat([first[:, None], others], dim=1)
-            for first, others in zip(own_logits, (student_logits, teacher_logits))
+            for first, others in zip(own, (student_logits, teacher_logits))
         )
     # The division stays in float16; both softmaxes are float32 under autocast.
     target = F.softmax((teacher_logits / teacher_temperature).float(), dim=1)

@@ -1,4 +1,4 @@
-"""The loss of feature mimicry: the teacher's embedding itself."""
+"""The loss of feature mimicry."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ def mimicry_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         \frac{1}{B D} \sum_b \lVert s_b - t_b \rVert^2
             = \frac{2}{D} \left(1 - \frac{1}{B} \sum_b s_b \cdot t_b\right)
 
-    Always float32, also under autocast.
+    Computed in float32, also under autocast.
 
     Args:
         student (torch.Tensor): s, unit rows (B, D), with gradient.

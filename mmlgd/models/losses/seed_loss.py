@@ -1,4 +1,4 @@
-"""The loss of SEED: alike similarities to a queue of teacher embeddings."""
+"""The loss of SEED."""
 
 import torch
 
@@ -12,14 +12,14 @@ def seed_loss(
     student_temperature: float = 0.2,
     teacher_temperature: float = 0.01,
 ) -> torch.Tensor:
-    r"""Cross-entropy between the similarities to the own embedding and the queue.
+    r"""Soft cross-entropy over similarities to the own teacher embedding and a queue.
 
     .. math::
         l^s_b = (s_b \cdot t_b,\; s_b \cdot Q_1, \dots, s_b \cdot Q_K), \quad
         l^t_b = (t_b \cdot t_b,\; t_b \cdot Q_1, \dots, t_b \cdot Q_K)
 
-    and the soft cross-entropy of the two. Always float32, also under autocast:
-    at a temperature of 0.01 half precision is too coarse.
+    The loss is the soft cross-entropy of the two. Computed in float32, also under
+    autocast: at a temperature of 0.01 half precision is too coarse.
 
     Args:
         student (torch.Tensor): s, unit rows (B, D), with gradient.

@@ -10,13 +10,13 @@ def soft_cross_entropy(
     student_temperature: float,
     teacher_temperature: float,
 ) -> torch.Tensor:
-    r"""Cross-entropy of the student's against the teacher's distribution.
+    r"""Cross-entropy of the student's distribution with the teacher's as the target.
 
     .. math::
         H = -\frac{1}{B} \sum_b \sum_k \mathrm{softmax}(l^t_b / \tau_t)_k
             \log \mathrm{softmax}(l^s_b / \tau_s)_k
 
-    It equals the teacher's entropy, not zero, where both distributions agree.
+    If both distributions agree, it equals the teacher's entropy, not zero.
 
     Args:
         student_logits (torch.Tensor): Similarities (B, K), float32.
@@ -28,5 +28,5 @@ def soft_cross_entropy(
         torch.Tensor: The mean over the batch, a float32 scalar.
     """
     target = F.softmax(teacher_logits / teacher_temperature, dim=1)
-    # cross_entropy takes probabilities as targets; its fused backward is q - p.
+    # cross_entropy accepts probabilities as targets; its fused backward is q - p.
     return F.cross_entropy(student_logits / student_temperature, target)

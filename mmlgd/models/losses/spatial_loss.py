@@ -1,4 +1,4 @@
-"""The losses of spatial mimicry: features of places, and how they relate."""
+"""The losses of spatial mimicry."""
 
 import torch
 import torch.nn.functional as F
@@ -9,10 +9,10 @@ from .kl_divergence import kl_divergence
 def spatial_mse_loss(
     student_map: torch.Tensor, teacher_map: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared error between feature maps as they are, over all elements.
+    """Mean squared error between unnormalised feature maps, over all elements.
 
-    Nothing is normalised, so its size is that of the teacher's features squared.
-    Always float32, also under autocast.
+    It scales with the square of the teacher's features. Computed in float32, also
+    under autocast.
 
     Args:
         student_map (torch.Tensor): (B, C, h', w'), with gradient; resized
@@ -25,17 +25,17 @@ def spatial_mse_loss(
     Source: LightlyTrain, distillation v2.
     """
     with torch.autocast(student_map.device.type, enabled=False):
-        return F.mse_loss(on_grid(student_map, teacher_map), teacher_map.float())
+        return F.mse_loss(resize_to_grid(student_map, teacher_map), teacher_map.float())
 
 
 def spatial_relations_loss(
     student_map: torch.Tensor, teacher_map: torch.Tensor, temperature: float = 0.07
 ) -> torch.Tensor:
-    """Divergence between the similarities of the places within each image.
+    """KL divergence between the similarities of the locations within each image.
 
-    For each image, the features of its N = h w places are made unit vectors and
-    compared with each other, themselves included, which gives N rows of N
-    similarities. Always float32, also under autocast.
+    For each image, the features of its N = h w locations are normalised to unit length
+    and compared with each other, themselves included, which gives N rows of N
+    similarities. Computed in float32, also under autocast.
 
     Args:
         student_map (torch.Tensor): (B, C', h', w'), with gradient; resized
@@ -51,14 +51,16 @@ def spatial_relations_loss(
     """
     with torch.autocast(student_map.device.type, enabled=False):
         return kl_divergence(
-            _similarities(on_grid(student_map, teacher_map)),
+            _similarities(resize_to_grid(student_map, teacher_map)),
             _similarities(teacher_map.float()),
             temperature,
         )
 
 
-def on_grid(student_map: torch.Tensor, teacher_map: torch.Tensor) -> torch.Tensor:
-    """A student's map, float32, resized bilinearly to the teacher's h and w."""
+def resize_to_grid(
+    student_map: torch.Tensor, teacher_map: torch.Tensor
+) -> torch.Tensor:
+    """Resize a student's map bilinearly to the teacher's h and w, in float32."""
     grid = teacher_map.shape[-2:]
     if student_map.shape[-2:] == grid:
         return student_map.float()
@@ -66,6 +68,6 @@ def on_grid(student_map: torch.Tensor, teacher_map: torch.Tensor) -> torch.Tenso
 
 
 def _similarities(feature_map: torch.Tensor) -> torch.Tensor:
-    """Cosines (B N, N) between the N places of each image."""
-    places = F.normalize(feature_map.flatten(2), dim=1)
-    return (places.transpose(1, 2) @ places).flatten(0, 1)
+    """Cosine similarities (B N, N) between the N locations of each image."""
+    features = F.normalize(feature_map.flatten(2), dim=1)
+    return (features.transpose(1, 2) @ features).flatten(0, 1)

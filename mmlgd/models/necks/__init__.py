@@ -1,4 +1,4 @@
-"""Necks: from student features to the teacher's embedding space."""
+"""Necks: pooling and projection of backbone features."""
 
 from .linear_projection import LinearProjection
 from .projector import Projector

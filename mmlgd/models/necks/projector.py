@@ -10,10 +10,10 @@ from mmlgd.utils.checks import check_in_range
 
 @MODELS.register_module()
 class Projector(BaseModule):
-    """Two-layer perceptron from student features to the teacher's space.
+    """Two-layer perceptron from student features to the teacher's embedding space.
 
-    It belongs to pre-training, and to zero-shot use of the student; downstream
-    tasks take the backbone alone. A distiller fills in both widths.
+    It is used in pre-training and for zero-shot prediction; downstream tasks use the
+    backbone only. A distiller fills in both widths.
 
     Args:
         in_channels (int): Width h of the student's pooled features.
@@ -22,15 +22,15 @@ class Projector(BaseModule):
             to None, which means ``in_channels``.
         dropout (float): Probability in [0, 1) that a feature is set to zero before the
             first layer, while training. Defaults to 0.
-        last_std (float, optional): The last layer starts from weights of this standard
-            deviation and biases of zero. Defaults to None: torch's own start.
+        last_std (float, optional): Standard deviation of the initial weights of the last
+            layer; its biases start at zero. Defaults to None: torch's initialisation.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Raises:
-        ConfigError: ``dropout`` or ``last_std`` is out of its range.
+        ConfigError: ``dropout`` or ``last_std`` is out of range.
 
-    Source: arXiv 2406.11689; Linear(h, h), ReLU, Linear(h, D). Its MobileNetV2 has
-    dropout 0.2 before it, and a last layer of standard deviation 0.01.
+    Source: arXiv 2406.11689; Linear(h, h), ReLU, Linear(h, D). For MobileNetV2 it has
+    dropout 0.2 and a last layer with standard deviation 0.01.
     """
 
     def __init__(

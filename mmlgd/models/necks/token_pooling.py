@@ -1,4 +1,4 @@
-"""Pooling where channels are the last axis."""
+"""Pooling of tokens and of channels-last maps."""
 
 from torch import Tensor, nn
 
@@ -12,16 +12,16 @@ _POOLS = ('mean', 'cls')
 
 @MODELS.register_module()
 class TokenPooling(nn.Module):
-    """Pools the tokens of a ViT, or maps that have their channels last (timm's Swin).
+    """Pools the tokens of a ViT or channels-last maps (timm's Swin).
 
     Args:
-        pool (str): 'mean' over all places, or 'cls', the first token. Take what the
-            backbone was trained with. Defaults to 'mean'.
-        num_prefix_tokens (int): Tokens before the patches (class, registers), which
-            the mean leaves out. Defaults to 0.
+        pool (str): 'mean' over all locations, or 'cls', the first token. Use the one
+            that the backbone was trained with. Defaults to 'mean'.
+        num_prefix_tokens (int): Tokens before the patches (class, registers), which are
+            excluded from the mean. Defaults to 0.
 
     Raises:
-        ConfigError: Another ``pool``, or a negative number.
+        ConfigError: ``pool`` is unknown, or ``num_prefix_tokens`` is negative.
     """
 
     def __init__(self, pool: str = 'mean', num_prefix_tokens: int = 0) -> None:
@@ -39,7 +39,8 @@ class TokenPooling(nn.Module):
         """Pool the last output of a backbone.
 
         Args:
-            inputs (Tensor | tuple | list): (B, N, C) or (B, h, w, C), or several.
+            inputs (Tensor | tuple | list): (B, N, C) or (B, h, w, C), or a sequence of
+                these, of which the last is pooled.
 
         Returns:
             Tensor: (B, C).

@@ -38,6 +38,8 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         image_mean (list[float]): Mean of R, G and B, 0 to 255.
         image_std (list[float]): Standard deviation of R, G and B, 0 to 255.
         image_size (int): Side of the square input, in pixels.
+        logit_scale (float | None): Logarithm of the scale by which a CLIP has learned to
+            multiply similarities of image and text; None where none was learned.
 
     Raises:
         ConfigError: ``precision`` is none of the four.
@@ -47,6 +49,8 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
     image_mean: list[float]
     image_std: list[float]
     image_size: int
+    # A number and not a buffer: identities are of weights, and stay as they were.
+    logit_scale: float | None = None
 
     def __init__(self, precision: str = 'auto') -> None:
         super().__init__()
@@ -215,7 +219,7 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
                 f'{self._name} has no text tower (any more), so it cannot encode '
                 'text. Build the textual bank before release_text_tower(), load a '
                 'bank file (tools/build_text_bank.py writes one), or, for an '
-                'MMPretrainTeacher, set text_encoder.'
+                'MMPretrainTeacher or a TIMMTeacher, set text_encoder.'
             )
         return self.text(texts)
 

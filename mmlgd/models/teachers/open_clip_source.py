@@ -36,6 +36,7 @@ class OpenCLIPSource:
         pretrained: str | None,
         model_config: str | None,
         force_quick_gelu: bool | None,
+        tokenizer: str | None = None,
     ) -> None:
         self.model_name = model_name
         self.own_weights = model_name.startswith(('hf-hub:', 'local-dir:'))
@@ -49,6 +50,7 @@ class OpenCLIPSource:
             config = Path(expand_user(model_config, 'the config of the model'))
             _register_config(config.absolute(), model_name)
         self._config = self._find_config()
+        self._tokenizer_folder = tokenizer and self._find_tokenizer(tokenizer)
         self.embed_dims: int = self._config['embed_dim']
         self._tags = self._published_tags()
         self._tag_cfg: dict = {}
@@ -88,6 +90,22 @@ class OpenCLIPSource:
             f'{", ".join(close) or "none"}; open_clip.list_models() lists all. A model '
             'of your own needs model_config, the path of its JSON.'
         )
+
+    def _find_tokenizer(self, tokenizer: str) -> Path:
+        folder = Path(expand_user(tokenizer, 'the tokenizer')).absolute()
+        if not self._config['text_cfg'].get('hf_tokenizer_name'):
+            raise ConfigError(
+                f'{self.model_name} has the tokenizer that comes with open_clip, so '
+                f'tokenizer={tokenizer!r} would be ignored. Leave it out.'
+            )
+        if not (folder / 'tokenizer_config.json').is_file():
+            raise TeacherError(
+                f'tokenizer {tokenizer!r} is not the folder of a tokenizer: there is no '
+                f'{folder / "tokenizer_config.json"}. Download '
+                f'{self._config["text_cfg"]["hf_tokenizer_name"]} where there is a '
+                'network, and copy tokenizer_config.json and tokenizer.json here.'
+            )
+        return folder
 
     def _published_tags(self) -> dict[str, dict]:
         import open_clip
@@ -149,9 +167,9 @@ class OpenCLIPSource:
             raise TeacherError(self._explain(error)) from error
 
     def _published_preprocessing(self) -> dict | None:
-        """Mean and std of a weight file: those of its published siblings."""
+        """Mean and std where no tag says them: those of the model's tags, if one pair."""
         pairs = {(cfg['mean'], cfg['std']) for cfg in self._tags.values()}
-        if self._file is None or len(pairs) != 1:
+        if self._tag_cfg or len(pairs) != 1:
             return None
         return dict(zip(('mean', 'std'), pairs.pop()))
 
@@ -181,10 +199,34 @@ class OpenCLIPSource:
         return open_clip.get_model_preprocess_cfg(model)
 
     def tokenizer(self) -> Callable:
-        """The model's tokenizer: texts to token ids (N, context length), int64."""
+        """The model's tokenizer: texts to token ids (N, context length), int64.
+
+        Raises:
+            TeacherError: The tokenizer in the folder has more tokens than the model.
+        """
         import open_clip
 
-        return open_clip.get_tokenizer(self.model_name)
+        if self._tokenizer_folder is None:
+            return open_clip.get_tokenizer(self.model_name)
+        from open_clip.tokenizer import HFTokenizer
+
+        config = self._config['text_cfg']
+        tokenizer = HFTokenizer(
+            str(self._tokenizer_folder),
+            context_length=config.get('context_length', 77),
+            tokenizer_mode=config.get('tokenizer_mode'),
+            # Nothing of the folder is executed, and nothing is fetched for it.
+            trust_remote_code=False,
+            local_files_only=True,
+            **config.get('tokenizer_kwargs', {}),
+        )
+        found, most = len(tokenizer.tokenizer), config.get('vocab_size')
+        if most and found > most:
+            raise TeacherError(
+                f'it has {found} tokens, but {self.model_name} has embeddings of {most}. '
+                f'Give the folder of {config["hf_tokenizer_name"]}'
+            )
+        return tokenizer
 
 
 def cast_products(module: nn.Module, dtype: torch.dtype) -> None:

@@ -22,8 +22,9 @@ class OpenCLIPTeacher(BaseTeacher):
     QuickGELU); for any other weight file, the tags of that model name where all
     say QuickGELU, with a warning; else GELU.
 
-    Mean and standard deviation come from the tag or the folder; for a weight file,
-    from the tags of that model name where they agree; else they are OpenAI's.
+    Mean and standard deviation come from the tag or the folder; for a weight file and
+    for random weights, from the tags of that model name where they agree; else they are
+    OpenAI's.
 
     Args:
         model_name (str): An open_clip model, 'hf-hub:org/repo', 'local-dir:path',
@@ -42,10 +43,14 @@ class OpenCLIPTeacher(BaseTeacher):
             None: found as said above.
         image_size (int, optional): Overrides the model's input size, in pixels.
             Defaults to None.
+        tokenizer (str, optional): Local folder of the tokenizer, for a model whose
+            tokenizer a hub has (SigLIP). Defaults to None: it is fetched at the first
+            text.
 
     Raises:
         ConfigError: Unknown model, tag or config, or options that contradict.
-        TeacherError: Weights that cannot be had, read, or fitted to the model.
+        TeacherError: Weights that cannot be had, read, or fitted to the model, or a
+            folder without a tokenizer.
     """
 
     def __init__(
@@ -56,14 +61,18 @@ class OpenCLIPTeacher(BaseTeacher):
         precision: str = 'auto',
         force_quick_gelu: bool | None = None,
         image_size: int | None = None,
+        tokenizer: str | None = None,
     ) -> None:
         super().__init__(precision)
-        source = OpenCLIPSource(model_name, pretrained, model_config, force_quick_gelu)
+        source = OpenCLIPSource(
+            model_name, pretrained, model_config, force_quick_gelu, tokenizer
+        )
         model = source.create_model(image_size)
         self.embed_dims = source.embed_dims
         self._set_preprocessing(source.preprocessing(model))
         self._name = f'open_clip/{source.name}/{source.label}'
         self.visual = model.visual
+        self.logit_scale = model.logit_scale.item()
         self.text = TextTower(
             model, source.tokenizer, self.embed_dims, f'open_clip/{source.name}/text'
         )

@@ -1,4 +1,4 @@
-"""The projection of an MMPretrainTeacher, and the pair of models it was fitted for."""
+"""The projection of a teacher without text, and the pair of models it was fitted for."""
 
 import logging
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def build_projection(projection: dict | str, width: int) -> tuple[nn.Module, dic
     """Builds a projection for features of a width, and loads its weights.
 
     Args:
-        projection (dict | str): See :class:`MMPretrainTeacher`.
+        projection (dict | str): See :class:`ProjectedTeacher`.
         width (int): Width C of the features.
 
     Returns:
@@ -39,7 +39,7 @@ def build_projection(projection: dict | str, width: int) -> tuple[nn.Module, dic
         )
     checkpoint = cfg.pop('checkpoint', None)
     if checkpoint is None:
-        warn_random('The projection of MMPretrainTeacher')
+        warn_random('The projection of the teacher')
         return MODELS.build(cfg), {}
     weights, meta = read_weights_and_meta(checkpoint)
     weights = {key.removeprefix('projection.'): value for key, value in weights.items()}
@@ -65,7 +65,7 @@ def check_teacher(meta: Mapping, teacher: nn.Module) -> None:
 
     Args:
         meta (Mapping): Of the projection's file; a foreign one tells nothing.
-        teacher (MMPretrainTeacher): Its weights and its normalisation count, not
+        teacher (ProjectedTeacher): Its weights and its normalisation count, not
             the name of its checkpoint file.
 
     Raises:
@@ -75,21 +75,22 @@ def check_teacher(meta: Mapping, teacher: nn.Module) -> None:
     fitted = meta.get('aligned_teacher')
     if fitted is None:
         return
-    found = teacher.feature_identity
-    if not same_identity(fitted, found):
-        raise TeacherError(
-            f'The projection was fitted for the features of {fitted}, but the backbone '
-            f'of this MMPretrainTeacher is {found}. Give that backbone and checkpoint, '
-            'or fit a projection for this one with tools/align_teacher.py.'
-        )
+    # First, since another size changes the position embeddings of a ViT too.
     for name, value in normalisation_of(teacher).items():
         wanted = torch.tensor(meta[name], dtype=torch.float32)
         if not torch.allclose(wanted, torch.tensor(value, dtype=torch.float32)):
             raise TeacherError(
                 f'The projection was fitted with {name}={meta[name]}, but this '
-                f'MMPretrainTeacher has {value}. Set {name} of the teacher to the '
+                f'teacher has {value}. Set {name} of the teacher to the '
                 'former, or fit it again with tools/align_teacher.py.'
             )
+    found = teacher.feature_identity
+    if not same_identity(fitted, found):
+        raise TeacherError(
+            f'The projection was fitted for the features of {fitted}, but the backbone '
+            f'of this teacher is {found}. Give that backbone and its weights, or fit a '
+            'projection for this one with tools/align_teacher.py.'
+        )
 
 
 def check_target(meta: Mapping, text_encoder: nn.Module) -> None:

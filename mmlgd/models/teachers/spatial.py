@@ -43,8 +43,8 @@ class SpatialEncoder:
         """Features (B, D), not yet unit rows, and the feature map (B, C, h, w)."""
         raise TeacherError(
             f'{self._name} has no feature map. Spatial methods need a teacher that '
-            'has one: an OpenCLIPTeacher, or an MMPretrainTeacher whose backbone '
-            'gives maps.'
+            'has one: an OpenCLIPTeacher, a TIMMTeacher, or an MMPretrainTeacher whose '
+            'backbone gives maps.'
         )
 
     def dense_features(self, feature_map: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
 
+from .weight_files import first_lines
+
 # What a CLIP has beside its text modules. A CoCa's decoder writes captions.
 _NOT_TEXT = ('visual', 'logit_scale', 'logit_bias', 'text_decoder')
 
@@ -101,9 +103,11 @@ class TextTower(nn.Module):
                 self._tokenizer = self._get_tokenizer()
             except Exception as error:
                 raise TeacherError(
-                    f'The tokenizer of {self.name} cannot be loaded: {error}. Install '
-                    'the package it names; without network, copy the hub cache here '
-                    'and export HF_HUB_OFFLINE=1; or load a bank file that '
-                    'tools/build_text_bank.py wrote elsewhere.'
+                    f'The tokenizer of {self.name} cannot be loaded: '
+                    f'{first_lines(error)}\nInstall the package that it names '
+                    '("transformers<5", for the tokenizers of a hub: mmpretrain fails '
+                    'beside later ones). Without network, copy the tokenizer here and '
+                    'set tokenizer of OpenCLIPTeacher to its folder; or load a bank file '
+                    'that tools/build_text_bank.py wrote elsewhere.'
                 ) from error
         return self._tokenizer

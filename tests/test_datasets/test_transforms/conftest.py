@@ -1,4 +1,4 @@
-"""Pictures to transform."""
+"""Images to transform."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a header tells, and what decoding makes of it."""
+"""Image headers, and the decoded images."""
 
 import io
 
@@ -77,11 +77,11 @@ def test_other_formats_have_no_jpegs_size(kind):
         b'\xff\xd8' + 64 * b'\xff\xe1',
     ],
 )
-def test_nor_has_what_is_no_image(data):
+def test_non_images_have_no_size(data):
     assert jpeg_size(data) is None
 
 
-def test_damaged_exif_is_no_reason_to_fail():
+def test_damaged_exif_is_ignored():
     data = encode(Image.new('RGB', (30, 20)), exif=b'Exif\x00\x00damaged')
 
     assert jpeg_size(data) == (20, 30)

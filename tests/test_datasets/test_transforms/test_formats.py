@@ -179,7 +179,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize('kind', REFUSED)
-def test_what_has_no_certain_pixels_is_refused(rgb, kind):
+def test_files_with_ambiguous_pixels_are_refused(rgb, kind):
     with pytest.raises(ImageReadError, match=r'odd\.tif does not decode'):
         decode(REFUSED[kind](rgb), 'odd.tif')
 
@@ -201,12 +201,12 @@ def huge_jpeg(width, height):
     'data', [png_header(100_000, 100_000), huge_jpeg(60000, 60000)]
 )
 @pytest.mark.parametrize('reduction', [1, 8])
-def test_huge_dimensions_are_refused_before_memory_is_taken(data, reduction):
+def test_huge_dimensions_are_refused_before_allocation(data, reduction):
     with pytest.raises(ImageReadError, match='pixels'):
         decode(data, 'bomb.png', reduction)
 
 
-def test_cut_off_files_are_refused_even_if_others_allow_them(rgb, monkeypatch):
+def test_truncated_files_are_refused_even_if_pillow_allows_them(rgb, monkeypatch):
     # Libraries set this switch of Pillow's for the whole process.
     monkeypatch.setattr(ImageFile, 'LOAD_TRUNCATED_IMAGES', True)
     for kind in ('PNG', 'TIFF', 'BMP', 'WEBP'):
@@ -224,7 +224,7 @@ def test_thumbnail_does_not_stand_for_the_end_of_a_jpeg(picture):
         decode(cut, 'cut.jpg')
 
 
-def test_what_follows_a_jpegs_end_does_not_matter(picture):
+def test_data_after_the_end_of_a_jpeg_is_ignored(picture):
     # Cameras append videos and further pictures.
     data = encode(picture, 'JPEG')
     whole = decode(data, 'here')

@@ -19,7 +19,7 @@ SEEDS = range(8)
 
 
 @pytest.mark.parametrize('scale', [(32, 32), (48, 200), (300, 20)])
-def test_pixels_are_those_of_the_slower_namesake(picture, tmp_path, scale):
+def test_pixels_are_those_of_the_original_transform(picture, tmp_path, scale):
     # Too large a result to decode at half the size.
     path = save(picture, tmp_path, quality=90)
     scale = tuple(4 * side for side in scale)
@@ -112,7 +112,7 @@ def test_box_moves_by_a_third_of_a_pixel_at_most(tmp_path, seed):
     assert np.abs(moved).max() <= 1 / 3 + 0.05
 
 
-def test_header_that_is_read_otherwise_costs_only_time(picture, tmp_path, monkeypatch):
+def test_a_misread_header_only_costs_time(picture, tmp_path, monkeypatch):
     path = save(picture, tmp_path)
     monkeypatch.setattr(geometric, 'jpeg_size', lambda data: (320, 240))
 
@@ -140,7 +140,7 @@ def test_loaded_image_is_not_read_again_nor_shared(picture):
     assert pixels.any()
 
 
-def test_what_the_packing_tells(picture, tmp_path):
+def test_packed_meta_describes_the_crop(picture, tmp_path):
     path = save(picture, tmp_path)
     pack = TRANSFORMS.build(dict(type='mmpretrain.PackInputs'))
 
@@ -210,6 +210,6 @@ def test_flips_are_mmcvs_and_half_of_all(bgr):
 
 
 @pytest.mark.parametrize('prob', [-0.1, 1.5, 'often'])
-def test_flip_refuses_what_is_no_probability(prob):
+def test_flip_refuses_invalid_probabilities(prob):
     with pytest.raises(ConfigError, match='FastRandomFlip.prob'):
         TRANSFORMS.build(dict(type='FastRandomFlip', prob=prob))

@@ -21,7 +21,7 @@ def test_every_channel_is_the_gray_image(shape):
     assert all((image[..., channel] == plane).all() for channel in range(3))
 
 
-def test_result_does_not_share_memory_with_the_data_set():
+def test_result_does_not_share_memory_with_the_dataset():
     plane = np.zeros((2, 2), np.uint8)
 
     gray_to_bgr(plane)[:] = 9
@@ -29,7 +29,7 @@ def test_result_does_not_share_memory_with_the_data_set():
     assert plane.max() == 0
 
 
-def test_width_of_three_is_no_channel_axis():
+def test_width_of_three_is_not_a_channel_axis():
     assert gray_to_bgr(np.zeros((5, 3), np.uint8)).shape == (5, 3, 3)
 
 

@@ -61,7 +61,7 @@ def test_factors_are_torchvisions_on_pillow_images(picture, bgr, ours, theirs, f
 @pytest.mark.parametrize(
     'adjust', [adjust_brightness, adjust_contrast, adjust_saturation]
 )
-def test_gray_stays_what_it_is_under_a_factor_of_one(adjust):
+def test_a_factor_of_one_keeps_gray_values(adjust):
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
 
     np.testing.assert_array_equal(adjust(ramp, 1.0), ramp)
@@ -120,7 +120,7 @@ def test_blur_continues_the_outermost_pixels():
 
 
 @pytest.mark.parametrize('fast, slow', list(zip(FAST, SLOW)))
-def test_a_seed_gives_what_it_gives_the_slower_namesake(bgr, fast, slow):
+def test_a_seed_gives_the_same_as_in_the_original_transform(bgr, fast, slow):
     fast, slow = TRANSFORMS.build(fast), TRANSFORMS.build(slow)
     changed = 0
     for seed in range(12):
@@ -146,7 +146,7 @@ def test_gray_has_pillows_luma_in_three_channels(picture, bgr):
 
 
 @pytest.mark.parametrize('cfg', FAST, ids=lambda cfg: cfg['type'])
-def test_the_given_image_is_left_alone(bgr, cfg):
+def test_the_input_image_is_not_modified(bgr, cfg):
     before = bgr.copy()
     transform = TRANSFORMS.build(cfg)
     for seed in range(4):

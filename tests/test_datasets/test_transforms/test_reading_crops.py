@@ -18,7 +18,7 @@ def oriented(tag):
 
 @pytest.mark.parametrize('tag', range(1, 9))
 @pytest.mark.parametrize('scale', [16, 200])
-def test_orientation_is_heeded(picture, tmp_path, tag, scale):
+def test_orientation_is_applied(picture, tmp_path, tag, scale):
     # Large and small scale: in full, and reduced.
     path = save(picture, tmp_path, quality=95, **oriented(tag))
 
@@ -83,7 +83,7 @@ def test_truncated_file_is_refused(picture, tmp_path, scale, share, padding):
 
 
 @pytest.mark.parametrize('content', [b'no image', b'\xff\xd8\xff\xe0only a start'])
-def test_what_is_no_image_is_refused_by_name(tmp_path, content):
+def test_non_images_are_refused_with_their_name(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
 

@@ -51,7 +51,7 @@ def test_scene_depends_on_seed_and_number_not_on_the_count(
         assert digests(fewer)[name] == digests(scenes)[name] != digests(other)[name]
 
 
-def test_made_once_then_left_alone_then_replaced(tmp_path):
+def test_scenes_are_created_once_then_kept_then_replaced(tmp_path):
     source = write_source(tmp_path / 'source')
     out_dir = tmp_path / 'scenes'
     prepare_fashion_scenes(out_dir, SceneSettings(3, 1, 32), source)

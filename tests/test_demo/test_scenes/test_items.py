@@ -31,7 +31,7 @@ def test_small_hole_is_part_of_the_item():
     assert silhouette(image)[6:22, 6:22].all()
 
 
-def test_specks_are_not():
+def test_specks_are_not_part_of_the_item():
     image = framed()
     image[2, 2] = image[24, 10:14] = 90
     image[6:22, 24] = 5

@@ -9,7 +9,7 @@ import torch
 from mmengine.fileio import LocalBackend
 from mmengine.runner import find_latest_checkpoint
 
-from mmlgd.engine.hooks import atomic_checkpoint_hook
+from mmlgd.engine import atomic_backend
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.atomic import replace_file
 from tests.tiny_runner import OneWeight, tiny_runner
@@ -44,7 +44,7 @@ def checkpoints(folder):
 
 def fill_disk(monkeypatch, name):
     """Make writing files of this name fail after some bytes."""
-    write = atomic_checkpoint_hook.write_atomically
+    write = atomic_backend.write_atomically
 
     def write_until_full(path, data):
         if Path(path).name != name:
@@ -54,7 +54,7 @@ def fill_disk(monkeypatch, name):
             part.write_bytes(data[: len(data) // 2])
             raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr(atomic_checkpoint_hook, 'write_atomically', write_until_full)
+    monkeypatch.setattr(atomic_backend, 'write_atomically', write_until_full)
 
 
 def test_saves_keeps_and_resumes_as_the_stock_hook(tmp_path):

@@ -1,4 +1,4 @@
-"""A downstream run starts from the backbone it names, or does not start."""
+"""A downstream run either starts from the given backbone or does not start."""
 
 from pathlib import Path
 
@@ -168,7 +168,9 @@ def test_a_backbone_without_its_last_stage_matches(tmp_path, checkpoint, monkeyp
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, checkpoint, backbone, prefix, message):
+def test_mismatched_checkpoints_are_refused(
+    tmp_path, checkpoint, backbone, prefix, message
+):
     runner = Runner.from_cfg(config(tmp_path, pretrained(checkpoint, prefix), backbone))
     with pytest.raises(CheckpointError, match=message):
         runner.train()
@@ -202,7 +204,7 @@ def test_weights_that_change_after_loading_are_found(tmp_path, checkpoint, monke
     assert runner.iter == 0
 
 
-def test_min_share_allows_for_layers_of_ones_own(tmp_path, checkpoint, monkeypatch):
+def test_min_share_allows_for_additional_layers(tmp_path, checkpoint, monkeypatch):
     deeper = dict(SMALL, depth=34)
     hook = dict(min_share=0.3)
     runner = start(config(tmp_path, pretrained(checkpoint), deeper, hook), monkeypatch)
@@ -289,7 +291,7 @@ def test_take_normalises_alike_in_training_test_and_the_saved_config(
     (dumped,) = (tmp_path / 'run').glob('*.py')
     assert Config.fromfile(dumped).data_preprocessor.mean == told.mean
 
-    checkpoint.unlink()  # A test needs the finished checkpoint alone.
+    checkpoint.unlink()  # A test only needs the finished checkpoint.
     cfg.load_from = str(saved)
     tester = Runner.from_cfg(cfg)
     assert tester.model.data_preprocessor.mean[0].item() == pytest.approx(123.675)
@@ -299,7 +301,7 @@ def test_take_normalises_alike_in_training_test_and_the_saved_config(
     )
 
 
-def test_take_refuses_to_test_what_tells_nothing(tmp_path, checkpoint):
+def test_take_refuses_to_test_checkpoints_without_normalisation(tmp_path, checkpoint):
     cfg = config(tmp_path, pretrained(checkpoint), hook=dict(preprocessing='take'))
     contents = torch.load(checkpoint)
     contents['meta'] = {}
@@ -379,7 +381,7 @@ def test_preprocessors_of_mmdet_and_mmseg_take_a_normalisation(build, turned):
     clip.give_to(module)
     clip.write_to(config, module)
     assert clip.equals(Preprocessing.from_module(module))
-    # What the saved config says builds the same.
+    # The saved config builds the same.
     assert set(config) == {'mean', 'std', 'bgr_to_rgb'}
     image = torch.randint(0, 255, (3, 8, 8), dtype=torch.uint8)
     told = build(**config)

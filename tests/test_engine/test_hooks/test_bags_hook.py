@@ -64,7 +64,7 @@ def test_bags_of_another_teacher_stop_the_run(tmp_path):
         Runner.from_cfg(cfg).train()
 
 
-def test_data_without_bags_are_left_alone():
+def test_data_without_bags_are_ignored():
     loader = SimpleNamespace(dataset=SimpleNamespace(dataset=[1, 2]))
     BagsHook().before_train(SimpleNamespace(train_dataloader=loader, model=Listener()))
 

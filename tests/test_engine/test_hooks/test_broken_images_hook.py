@@ -67,7 +67,7 @@ def test_ranks_together_may_be_too_many(runner, tmp_path, monkeypatch):
     assert listed(tmp_path) == ['0.png', '1.png', '4.png']
 
 
-def test_other_data_sets_are_left_alone(runner):
+def test_other_datasets_are_ignored(runner):
     runner.train_dataloader.dataset = [1, 2]
     BrokenImagesHook().after_train_epoch(runner)
     assert runner.warnings == []

@@ -130,7 +130,7 @@ def test_two_ranks_train_as_without_it(tmp_path):
             assert fast['converted'] and not plain['converted']
             # Buckets laid out for other strides copy each gradient, and say so.
             assert fast['warnings'] == []
-            # Another wrapper left alive would reduce each gradient again.
+            # A second wrapper that still exists would reduce each gradient again.
             assert fast['wrappers'] == plain['wrappers'] == 1
             torch.testing.assert_close(
                 fast['losses'], plain['losses'], rtol=1e-5, atol=1e-5

@@ -1,4 +1,4 @@
-"""The backbone alone is compiled, once, whatever the learning rate does."""
+"""Only the backbone is compiled, once, for any change of the learning rate."""
 
 import shutil
 

@@ -54,7 +54,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_what_belongs_together_passes(root):
+def test_matching_datasets_and_heads_pass(root):
     check(coco(root))
     check(torch.utils.data.Subset(coco(root), [0, 1]))
 
@@ -66,7 +66,7 @@ def test_names_that_the_file_has_not_are_named(root):
         check(coco(root, ['a', 'b', 'wolf']))
 
 
-def test_data_set_without_a_usable_image_is_refused(root):
+def test_dataset_without_a_usable_image_is_refused(root):
     with pytest.raises(DataError, match='holds no image .*instances_train2017.json'):
         check(EmptyView(coco(root)))
 
@@ -88,7 +88,9 @@ def test_categories_in_another_order_than_the_file_are_refused(root):
 
 def test_every_part_of_a_concatenation_is_checked(root):
     parts = torch.utils.data.ConcatDataset([coco(root), coco(root, ['a', 'b', 'wolf'])])
-    with pytest.raises(ConfigError, match='joins datasets of different classes'):
+    with pytest.raises(
+        ConfigError, match='concatenates datasets with different classes'
+    ):
         check(parts)
 
 

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
-from mmlgd.engine.hooks import atomic_checkpoint_hook
+from mmlgd.engine import atomic_backend
 from mmlgd.errors import CheckpointError
 from tests.tiny_runner import tiny_runner
 
@@ -76,14 +76,14 @@ def test_under_the_stock_hook_the_newest_is_there(tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_saved_exports_nothing(tmp_path, monkeypatch):
-    write = atomic_checkpoint_hook.write_atomically
+    write = atomic_backend.write_atomically
 
     def fail_at_the_second(path, data):
         if str(path).endswith('iter_2.pth'):
             raise OSError(28, 'No space left on device')
         write(path, data)
 
-    monkeypatch.setattr(atomic_checkpoint_hook, 'write_atomically', fail_at_the_second)
+    monkeypatch.setattr(atomic_backend, 'write_atomically', fail_at_the_second)
     with pytest.raises(CheckpointError, match='iter_2.pth could not be saved'):
         run(tmp_path, 3, interval=1)
     assert backbones(tmp_path) == {'backbone.pth': 1, 'backbone_iter_1.pth': 1}

@@ -1,4 +1,4 @@
-"""lvis gets the name it misses; numpy keeps to itself."""
+"""lvis gets the missing name; numpy itself is not changed."""
 
 import importlib
 

@@ -18,7 +18,7 @@ NAN, INF = math.nan, math.inf
 
 
 class Steady(OneWeight):
-    """A model whose weight no fault can reach, as under AMP's loss scaler."""
+    """A model whose weight stays finite, as with AMP's loss scaler."""
 
     def train_step(self, data, optim_wrapper):
         data = self.data_preprocessor(data, True)
@@ -51,12 +51,12 @@ def test_third_bad_step_in_a_row_stops(tmp_path, fault):
     assert 'None was saved before' in message
 
 
-def test_good_step_in_between_starts_anew(tmp_path):
+def test_a_good_step_resets_the_count(tmp_path):
     runner = run(tmp_path, Steady({0: NAN, 1: NAN, 3: NAN, 4: NAN, 6: INF}))
     assert runner.iter == 8
 
 
-def test_gradient_norm_is_no_loss(tmp_path):
+def test_gradient_norm_is_not_a_loss(tmp_path):
     assert run(tmp_path, Steady()).iter == 8
 
 
@@ -64,14 +64,14 @@ def saved(folder):
     return sorted(path.name for path in folder.glob('*.pth'))
 
 
-def test_a_bad_step_at_a_checkpoint_puts_it_off_to_the_next_good_one(tmp_path):
+def test_a_checkpoint_after_a_bad_step_is_postponed_to_the_next_good_one(tmp_path):
     runner = run(tmp_path, Steady({3: NAN, 4: NAN}), interval=4)
     assert runner.iter == 8
     # Steps 4 and 5 are bad; the checkpoint of step 4 is made up after step 6.
     assert saved(tmp_path) == ['iter_6.pth', 'iter_8.pth']
 
 
-def test_a_checkpoint_that_is_put_off_replaces_none(tmp_path):
+def test_a_postponed_checkpoint_replaces_no_other(tmp_path):
     bad = Steady(dict.fromkeys((3, 4, 5), NAN))
     with pytest.raises(MMLGDError, match='3 steps.*iteration 6.*iter_2.pth'):
         run(tmp_path, bad, interval=2, max_keep_ckpts=1)
@@ -190,7 +190,7 @@ def runner_at(iteration):
     )
 
 
-def test_every_loss_is_looked_at():
+def test_every_loss_is_checked():
     hook = NonFiniteLossHook(patience=1, interval=1)
     hook.after_train_iter(runner_at(0), 0, outputs=dict(loss=0.0, accuracy=NAN))
     hook.after_train_iter(runner_at(1), 0, outputs=None)
@@ -199,11 +199,11 @@ def test_every_loss_is_looked_at():
         hook.after_train_iter(runner_at(2), 0, outputs=outputs)
 
 
-def test_nothing_is_read_between_two_looks():
+def test_nothing_is_read_between_two_checks():
     hook = NonFiniteLossHook(patience=3, interval=5)
     bad, good = dict(loss=torch.tensor(NAN)), dict(loss=torch.tensor(1.0))
     with device_reads() as found:
-        # A streak that is over when the hook looks was one all the same.
+        # A streak that has ended before the check still counts.
         for iteration, outputs in enumerate([bad, bad, bad, good]):
             hook.after_train_iter(runner_at(iteration), 0, outputs=outputs)
     assert found == []
@@ -214,7 +214,7 @@ def test_nothing_is_read_between_two_looks():
 def test_later_hooks_find_tensors():
     outputs = dict(loss=torch.tensor(2.0, dtype=torch.float64), loss_a=0.5)
     NonFiniteLossHook().after_train_iter(runner_at(0), 0, outputs=outputs)
-    # As mmdet's CheckInvalidLossHook asks.
+    # As expected by mmdet's CheckInvalidLossHook.
     assert torch.isfinite(outputs['loss']) and outputs['loss'].item() == 2
     assert outputs['loss_a'] == 0.5
 

@@ -1,4 +1,4 @@
-"""A resumed run follows the config that it is given, and says what that changes."""
+"""A resumed run follows the given config and reports the changes."""
 
 import math
 import uuid
@@ -35,7 +35,7 @@ class ResumedWeight(OneWeight):
 
 
 class LearningRates(Hook):
-    """Notes the rate that each iteration trains with, by its number."""
+    """Records the learning rate of each iteration."""
 
     def __init__(self) -> None:
         self.lrs = {}

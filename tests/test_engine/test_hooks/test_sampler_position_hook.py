@@ -53,7 +53,8 @@ class Run:
             self.loops.append(Loop(sampler, batch_size, skips))
 
     def train(self, start, count, meta):
-        """Iterations ``start`` to ``start + count``: the images, the last meta."""
+        """Iterations ``start`` to ``start + count``: returns the images and the last
+        meta."""
         drawn, saved = [], None
         for loop in self.loops:
             runner = SimpleNamespace(
@@ -112,7 +113,7 @@ def test_damaged_records_are_refused(value):
 
 
 class Recorder(OneWeight):
-    """Notes the images that it is given."""
+    """Records its input images."""
 
     def __init__(self):
         super().__init__()
@@ -144,7 +145,7 @@ def train(folder, batch_size, iterations, sampler='ViewSampler', **kwargs):
     return model.images
 
 
-def test_mmengines_loop_goes_on_where_it_stopped(tmp_path):
+def test_mmengines_loop_resumes_where_it_stopped(tmp_path):
     first = train(tmp_path, 2, 5)
     rest = train(tmp_path, 4, 9, resume=True)
     order = list(

@@ -1,4 +1,4 @@
-"""Which checkpoints and which crops a teacher is refused for."""
+"""Checkpoints and crop sizes that do not match a teacher are refused."""
 
 from types import SimpleNamespace
 
@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_teacher_is_refused(meta, message):
 
 
 def small_lgd(**overrides):
-    """An LGD whose teacher takes 64 pixels and nothing else."""
+    """An LGD whose teacher only accepts 64 pixels."""
     return MODELS.build(toy_lgd_cfg(teacher=tiny_teacher(), **overrides))
 
 
@@ -73,7 +73,7 @@ def test_crops_that_a_clip_cannot_take_are_refused():
         check_image_size(model, crops((64, 48)), 'train_dataloader')
 
 
-def test_what_the_teacher_takes_or_does_not_see_is_not_refused():
+def test_inputs_that_fit_the_teacher_are_accepted():
     # A teacher of any size.
     check_image_size(toy_lgd(), crops((32, 20)), 'train_dataloader')
     model = small_lgd()

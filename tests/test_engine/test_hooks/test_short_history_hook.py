@@ -39,6 +39,6 @@ def test_a_long_history_of_a_checkpoint_is_cut(tmp_path):
 
 
 @pytest.mark.parametrize('length', [0, 2.5, torch.inf])
-def test_a_length_that_is_none_is_refused(length):
+def test_an_invalid_length_is_refused(length):
     with pytest.raises(ConfigError, match='ShortHistoryHook.length'):
         ShortHistoryHook(length)

@@ -8,7 +8,7 @@ from tests.tiny_runner import tiny_runner
 
 
 class Time:
-    """Clocks that stand still unless somebody works."""
+    """Clocks that only advance during work."""
 
     now = 100.0
 
@@ -57,7 +57,7 @@ def test_preparation_and_steps_count(tmp_path):
     (logged,) = tmp_path.glob('*/vis_data/scalars.json')
     steps = [json.loads(line) for line in logged.read_text().splitlines()]
     assert [step['cpu_seconds'] for step in steps] == [9, 11, 13, 15]
-    # The summand of an accuracy or a loss it must not be.
+    # It must not be counted as a loss or an accuracy.
     assert all(step['loss'] < 100 for step in steps)
 
 

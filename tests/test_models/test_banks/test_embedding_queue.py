@@ -7,7 +7,7 @@ from tests.two_ranks import run_on_two_ranks
 
 
 def numbered(start, count):
-    """Rows that tell their number: (number, -number)."""
+    """Rows that contain their number: (number, -number)."""
     numbers = torch.arange(start, start + count).float()
     return torch.stack([numbers, -numbers], dim=1)
 
@@ -19,7 +19,7 @@ def fill(queue, batches):
 
 
 def ring(queue, size, batches):
-    """What a queue of ``size`` rows holds, pushed row by row into a plain list."""
+    """Content of a queue of ``size`` rows, pushed row by row into a list."""
     rows, position = [row.tolist() for row in queue], 0
     for batch in batches:
         for row in batch.tolist():
@@ -98,7 +98,7 @@ def test_two_ranks_with_half_the_batch_equal_one(tmp_path):
             assert torch.equal(half[key], value), key
 
 
-def test_resumed_queue_goes_on_identically():
+def test_resumed_queue_continues_identically():
     batches = [numbered(3 * i, 3) for i in range(6)]
     torch.manual_seed(0)
     straight = fill(EmbeddingQueue(7, 2), batches)
@@ -113,7 +113,7 @@ def test_resumed_queue_goes_on_identically():
 
 
 @pytest.mark.parametrize('size', [0, -1, 2.0, True, '8'])
-def test_size_that_is_no_count_is_refused(size):
+def test_invalid_sizes_are_refused(size):
     with pytest.raises(ConfigError, match='EmbeddingQueue.size'):
         EmbeddingQueue(size, 4)
 

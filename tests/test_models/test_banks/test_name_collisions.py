@@ -1,4 +1,4 @@
-"""Names that the encoder reads alike, or does not read to their end."""
+"""Names with the same tokens, and names that are truncated."""
 
 import pytest
 import torch
@@ -39,8 +39,8 @@ def bank_of(names, templates=('a photo of a {}.', '{}')):
         ('\ufb01g tree', 'fig tree', 'width or form'),
         ('\uff23at', 'cat', 'width or form'),
         # UTF-8 that was once decoded as Latin-1.
-        ('sch\u00c3\u00b6n', 'sch\u00f6n', 'reads both alike'),
-        (f'{LONG} dog', f'{LONG} cow', 'after the last token'),
+        ('sch\u00c3\u00b6n', 'sch\u00f6n', 'does not distinguish them'),
+        (f'{LONG} dog', f'{LONG} cow', 'after the encoder.s context length'),
     ],
 )
 def test_two_names_of_the_same_tokens_are_refused(teacher, first, second, reason):
@@ -56,7 +56,7 @@ def test_two_names_of_the_same_tokens_are_refused(teacher, first, second, reason
 
 
 def test_names_that_only_one_template_cuts_off_are_told_apart(teacher, said):
-    # 74 tokens of the name fit alone, but not after 'a photo of a'.
+    # 74 tokens of the name fit, but not after 'a photo of a'.
     names = ['cat ' * 73 + 'dog', 'cat ' * 73 + 'cow']
     bank = bank_of(names, ['a photo of a {}', '{}'])
     bank.build(teacher)
@@ -179,7 +179,9 @@ def test_names_of_a_state_that_cannot_be_read_are_refused():
 
 
 def test_one_name_alone_is_refused():
-    with pytest.raises(ConfigError, match="'cat' is the only category name.*two names"):
+    with pytest.raises(
+        ConfigError, match="'cat' is the only category name.*two or more names"
+    ):
         bank_of(['cat'])
 
 

@@ -31,7 +31,7 @@ def step(model, inputs, seed=11):
 
 
 def expected(model, inputs, queue, intra_only=False, seed=11):
-    """A third of the three losses, of what the model would see."""
+    """A third of each of the three losses, for the model's inputs."""
     torch.manual_seed(seed)
     mixed, mixing = cutmix(*inputs[:2])
     students = [model(images).detach() for images in (*inputs[:2], mixed)]
@@ -56,21 +56,21 @@ def test_losses_and_queue_match_float64_over_several_steps():
         inputs = views(seed=number)
         wanted = expected(model, inputs, queue, seed=number)
         assert_same_losses(step(model, inputs, seed=number), wanted)
-        # The anchors' targets enter after the loss, the mates' never.
+        # The targets of anchors are enqueued after the loss, those of positives never.
         for row in model.teacher.encode_image(inputs[0]).numpy():
             queue[place % 7], place = row, place + 1
         np.testing.assert_allclose(model.queue.embeddings, queue, atol=1e-6)
 
 
 @pytest.mark.parametrize('epoch, intra_only', [(0, True), (1, True), (2, False)])
-def test_first_epochs_leave_the_mate_out(epoch, intra_only):
+def test_first_epochs_omit_the_positive_loss(epoch, intra_only):
     model = toy_bingo(warmup_epochs=2)
     model.set_epoch(epoch)
     wanted = expected(model, views(), model.queue.embeddings.clone(), intra_only)
     assert_same_losses(step(model, views()), wanted)
 
 
-def test_epoch_must_be_told_where_it_matters():
+def test_epoch_must_be_set_if_it_matters():
     with pytest.raises(ConfigError, match='BagsHook'):
         step(MODELS.build(toy_bingo_cfg()), views())
     model = MODELS.build(toy_bingo_cfg(warmup_epochs=0))
@@ -89,7 +89,7 @@ def test_the_published_warm_up_is_the_default():
     assert warming_up == [True] * 11 + [False] * 2
 
 
-def test_a_compiled_step_is_not_compiled_anew_for_each_epoch():
+def test_a_compiled_step_is_not_recompiled_in_each_epoch():
     model, compiled = toy_bingo(warmup_epochs=20), CompileCounter()
     loss = torch.compile(model.loss, backend=compiled)
     counts = []
@@ -102,7 +102,7 @@ def test_a_compiled_step_is_not_compiled_anew_for_each_epoch():
     assert counts[0] > 0 and counts == counts[:1] * 4
 
 
-def test_teacher_may_have_views_of_its_own():
+def test_teacher_may_have_its_own_views():
     model, inputs = toy_bingo(), views(4)
     wanted = expected(model, inputs, model.queue.embeddings.clone())
     assert_same_losses(step(model, inputs), wanted)
@@ -154,7 +154,7 @@ def test_prediction_takes_one_view():
     [(views()[0], 'one'), (views(3), '3'), (views(1), '1')],
     ids=['tensor', 'three', 'single'],
 )
-def test_what_is_no_pair_is_refused(inputs, found):
+def test_inputs_that_are_not_pairs_are_refused(inputs, found):
     with pytest.raises(ConfigError, match=f'the batch has {found}; wrap .*BagPairs'):
         step(toy_bingo(), inputs)
 
@@ -168,6 +168,6 @@ def test_what_is_no_pair_is_refused(inputs, found):
         (dict(data_preprocessor=dict(mean=[1, 2, 3])), 'data_preprocessor.mean'),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         toy_bingo(**options)

@@ -13,7 +13,7 @@ from tests.toys import NAMES, D, ToyTeacher, order_of_passes, toy_lgd, toy_lgd_c
 
 
 class MapTeacher(ToyTeacher):
-    """The toy with its 8 x 8 thumbnail as feature map, each place embedded."""
+    """The toy with its 8 x 8 thumbnail as feature map, every location embedded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def double(tensor: torch.Tensor) -> np.ndarray:
 
 
 def dense_reference(student_map, places, text, tau_s=0.2, tau_t=0.01):
-    """Mean cross-entropy over images and places, one at a time."""
+    """Mean cross-entropy over images and locations, one at a time."""
     losses = []
     for b in range(len(student_map)):
         for y in range(student_map.shape[2]):
@@ -91,7 +91,7 @@ def test_the_teacher_is_done_before_the_student_begins():
     assert order == ['teacher', 'student']
 
 
-def test_it_needs_the_teacher_itself():
+def test_stored_embeddings_are_refused():
     with pytest.raises(ConfigError, match='DenseLGD needs the teacher itself'):
         build()(images(), mode='loss', teacher_embeddings=torch.randn(5, D))
 
@@ -116,12 +116,12 @@ def test_every_parameter_learns():
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-def test_the_dense_term_needs_a_teacher_with_places():
+def test_the_dense_term_needs_a_teacher_with_dense_embeddings():
     with pytest.raises(TeacherError, match='no feature map'):
         build(ToyTeacher())
 
 
-def test_the_dense_term_needs_a_student_with_places():
+def test_the_dense_term_needs_a_student_with_a_feature_map():
     backbone = dict(
         type='mmpretrain.VisionTransformer',
         arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16),
@@ -129,7 +129,7 @@ def test_the_dense_term_needs_a_student_with_places():
         patch_size=8,
         out_type='cls_token',
     )
-    with pytest.raises(ConfigError, match='gives vectors, but DenseLGD .* out_type'):
+    with pytest.raises(ConfigError, match='returns vectors, but DenseLGD .* out_type'):
         build(backbone=backbone, neck=None)
 
 

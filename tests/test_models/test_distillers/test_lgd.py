@@ -97,7 +97,7 @@ def test_feature_width_is_found():
         (dict(type='mmpretrain.MobileNetV3', arch='small'), 576),
     ],
 )
-def test_probing_leaves_no_trace(backbone, width):
+def test_probing_has_no_side_effects(backbone, width):
     torch.manual_seed(3)
     model = MODELS.build(toy_lgd_cfg(backbone=backbone))
     assert model.feature_dims == width
@@ -153,7 +153,7 @@ def test_prediction_under_other_names():
         ),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         toy_lgd(**options)
 

@@ -54,10 +54,10 @@ def step(model, inputs, rate=0.5):
     return losses
 
 
-def test_steps_match_float64_queue_included():
+def test_steps_and_queue_match_float64():
     model = toy_seed(student_temperature=0.3, teacher_temperature=0.05)
     queue = QueueReference(model.queue.embeddings)
-    for number in range(6):  # 30 rows through 12 places.
+    for number in range(6):  # 30 rows through a queue of 12.
         inputs = images(seed=number)
         student, teacher = model(inputs), model.teacher.encode_image(inputs)
         wanted, wanted_grad = seed_reference(
@@ -139,7 +139,7 @@ def test_state_holds_the_queues_that_are_used():
     assert not torch.equal(model.queue.embeddings, model.patch_queue.embeddings)
 
 
-def test_evaluation_leaves_the_queue_alone_and_names_images():
+def test_evaluation_does_not_change_the_queue_and_classifies_images():
     bank = dict(type='TextualSemanticsBank', categories=NAMES, templates=['{}'])
     model = toy_seed(zero_shot_bank=bank, num_patches=PATCHES)
     before = model.queue.embeddings.clone()
@@ -183,7 +183,7 @@ def test_every_view_is_normalised_as_the_teacher_was_trained(num_patches):
         ),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         toy_seed(**options)
 

@@ -55,7 +55,7 @@ def reference_losses(model, inputs, stage, tau):
         mimicry=reference.mimicry(student, teacher),
     )
     if model.queue is not None:
-        # The batch takes the first places before its own loss.
+        # The batch is enqueued at the start before its own loss.
         queue = arrays(model.queue.embeddings)[0].copy()
         queue[: len(teacher)] = teacher
         wanted['queue'] = reference.queue_term(student, teacher, queue, tau)
@@ -222,10 +222,12 @@ def test_no_prediction_by_an_untrained_projector():
         spatial(global_term=None, zero_shot_bank=BANK)
 
 
-def test_one_place_has_no_relations():
+def test_a_single_location_has_no_relations():
     model = spatial(teacher=dict(type='MapTeacher', stride=16))
 
-    with pytest.raises(ConfigError, match="16 pixels is a single place.*form='mse'"):
+    with pytest.raises(
+        ConfigError, match="16 pixels has a single location.*form='mse'"
+    ):
         model(images(), mode='loss')
     one_place = spatial(teacher=dict(type='MapTeacher', stride=16), form='mse')
     assert one_place(images(), mode='loss')['loss_spatial'] > 0
@@ -243,7 +245,7 @@ def test_student_without_a_map():
         img_size=16,
         patch_size=8,
     )
-    with pytest.raises(ConfigError, match='student gives vectors.*out_type'):
+    with pytest.raises(ConfigError, match='student returns vectors.*out_type'):
         spatial(backbone=vit, neck=None)
 
 
@@ -256,7 +258,7 @@ def test_student_without_a_map():
         (dict(global_weight=0.0), 'SpatialMimicry.global_weight'),
         (dict(temperature=-1), 'SpatialMimicry.temperature'),
         (dict(queue_size=0), 'SpatialMimicry.queue_size'),
-        (dict(student_stage=2), r'gives 2 feature maps \(channels \[8, 10\]\)'),
+        (dict(student_stage=2), r'returns 2 feature maps \(channels \[8, 10\]\)'),
         (dict(student_stage=-3), r'student_stage is -3.*one of -2..1'),
         (dict(student_stage='last'), "student_stage is 'last'"),
         (dict(student_stage=0, global_term=None), 'later stages.*untrained'),

@@ -1,4 +1,4 @@
-"""Each side's features take much memory, and both need not be there at a time."""
+"""Activations of teacher and student take much memory and need not coexist."""
 
 import pytest
 import torch

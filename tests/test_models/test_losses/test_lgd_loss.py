@@ -17,7 +17,7 @@ def unit_rows(n, d, seed):
 @pytest.mark.parametrize('num_categories', [2, 10, 1203])
 def test_losses_and_gradients_match_float64(num_categories, self_logit):
     s, t = unit_rows(6, 32, 1).requires_grad_(), unit_rows(6, 32, 2)
-    # Rows of a used bank are no unit rows.
+    # Rows of an updated bank are not unit rows.
     text, visual = (
         unit_rows(num_categories, 32, 3),
         0.7 * unit_rows(num_categories, 32, 4),

@@ -59,7 +59,7 @@ def test_solution_is_that_of_augmented_least_squares(strength):
     np.testing.assert_allclose(found.bias, bias, rtol=1e-8, atol=1e-10)
 
 
-def test_a_stream_is_the_whole():
+def test_a_stream_equals_the_whole_data():
     features, targets = pairs()
     parts = streamed(features, targets, 20, 20, 9, 1)
 
@@ -141,7 +141,7 @@ def test_fewer_images_than_features_need_a_strength():
     'strengths, fault',
     [([], 'at least one number'), ([-1], r'\[0, inf'), ('1', 'list'), (0.1, 'list')],
 )
-def test_strengths_that_cannot_work(strengths, fault):
+def test_invalid_strengths_are_refused(strengths, fault):
     with pytest.raises(ConfigError, match=fault):
         streamed(*pairs(), N).solve(strengths)
 

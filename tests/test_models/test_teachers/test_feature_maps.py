@@ -1,4 +1,4 @@
-"""Feature maps and the embeddings of places, against numpy and by hand."""
+"""Feature maps and dense embeddings, against numpy and by hand."""
 
 import json
 
@@ -27,7 +27,7 @@ def mmpretrain_teacher(**overrides):
 
 
 def clip_teacher(tmp_path, vision, **overrides):
-    """A CLIP with an image tower of one's own."""
+    """A CLIP with a custom image tower."""
     file = tmp_path / f'{tmp_path.name}.json'
     config = dict(embed_dim=24, vision_cfg=vision, text_cfg=TEXT, **overrides)
     file.write_text(json.dumps(config))
@@ -88,7 +88,7 @@ def test_one_pass_gives_the_embeddings_too(resnet):
     assert resnet.encode_spatial(inputs).dense is None
 
 
-def test_resnets_places_pass_value_and_output_projection(resnet):
+def test_dense_embeddings_of_resnet_pass_value_and_output_projection(resnet):
     inputs, pool = images(64), resnet.visual.attnpool
     rows = array(resnet.encode_feature_map(inputs)).transpose(0, 2, 3, 1)
     expected = unit(linear(linear(rows, pool.v_proj), pool.c_proj))
@@ -99,7 +99,7 @@ def test_resnets_places_pass_value_and_output_projection(resnet):
     np.testing.assert_allclose(array(found).transpose(0, 2, 3, 1), expected, atol=1e-5)
 
 
-def test_place_is_what_attention_to_it_alone_would_give(resnet):
+def test_dense_embedding_is_that_of_attention_to_one_location(resnet):
     """The pool itself, with keys that draw all attention to one position."""
     feature_map = resnet.encode_feature_map(images(64))
     places = resnet.dense_features(feature_map)
@@ -116,7 +116,7 @@ def test_place_is_what_attention_to_it_alone_would_give(resnet):
                 pool.k_proj.bias.zero_()
                 pool.q_proj.weight.zero_()
                 pool.q_proj.bias.fill_(1e4)
-                # Differs from the mean of all, and from the other places.
+                # Differs from the mean of all, and from the other locations.
                 others = torch.stack([flat[image].mean(1), *flat[image].T])
                 direction = chosen - others.mean(0)
                 assert (others @ direction).argmax() == place + 1
@@ -127,7 +127,7 @@ def test_place_is_what_attention_to_it_alone_would_give(resnet):
             )
 
 
-def test_vits_places_pass_last_norm_and_projection(tmp_path):
+def test_dense_embeddings_of_vit_pass_last_norm_and_projection(tmp_path):
     teacher = clip_teacher(tmp_path, VIT)
     visual, inputs = teacher.visual, images(32)
     tokens = {}
@@ -160,7 +160,7 @@ def test_vits_places_pass_last_norm_and_projection(tmp_path):
         )
 
 
-def test_averaging_vits_image_is_the_mean_of_its_places(tmp_path):
+def test_image_embedding_of_an_averaging_vit_is_the_mean_of_its_locations(tmp_path):
     teacher = clip_teacher(tmp_path, VIT | dict(pool_type='avg'))
     inputs = images(32)
 
@@ -170,7 +170,7 @@ def test_averaging_vits_image_is_the_mean_of_its_places(tmp_path):
     torch.testing.assert_close(found.embeddings, F.normalize(mean), atol=1e-5, rtol=0)
 
 
-def test_timm_trunk_has_a_map_but_no_places(tmp_path):
+def test_timm_trunk_has_a_map_but_no_dense_embeddings(tmp_path):
     vision = dict(
         timm_model_name='resnet10t',
         timm_model_pretrained=False,
@@ -191,7 +191,7 @@ def test_timm_trunk_has_a_map_but_no_places(tmp_path):
         teacher.encode_dense(inputs)
 
 
-def test_attentional_pooler_gives_no_places(tmp_path):
+def test_attentional_pooler_gives_no_dense_embeddings(tmp_path):
     teacher = clip_teacher(tmp_path, VIT | dict(attentional_pool=True))
 
     assert teacher.encode_feature_map(images(32)).shape == (2, 64, 4, 4)
@@ -205,7 +205,7 @@ def test_map_of_images_of_another_size(resnet):
 
 
 @pytest.mark.parametrize('projected', [False, True])
-def test_mmpretrain_images_are_the_means_of_their_places(projected):
+def test_mmpretrain_image_embeddings_are_the_means_of_their_locations(projected):
     overrides = dict(projection=dict(out_channels=20)) if projected else {}
     teacher = mmpretrain_teacher(**overrides)
     inputs = images(64)
@@ -224,7 +224,7 @@ def test_mmpretrain_images_are_the_means_of_their_places(projected):
     torch.testing.assert_close(found.embeddings, teacher.encode_image(inputs))
 
 
-def test_places_need_a_neck_that_averages():
+def test_dense_embeddings_need_a_neck_that_averages():
     neck = dict(type='mmpretrain.GeneralizedMeanPooling')
     teacher = mmpretrain_teacher(neck=neck)
 
@@ -235,7 +235,7 @@ def test_places_need_a_neck_that_averages():
         teacher.encode_dense(images(64))
 
 
-def test_vectors_are_no_map():
+def test_vectors_are_not_a_feature_map():
     vit = dict(
         type='mmpretrain.VisionTransformer',
         arch=dict(embed_dims=24, num_layers=1, num_heads=2, feedforward_channels=24),
@@ -253,7 +253,7 @@ def test_vectors_are_no_map():
         assert teacher.feature_map_dims
 
 
-def test_a_teacher_without_places_says_so():
+def test_a_teacher_without_dense_embeddings_is_reported():
     teacher = ToyTeacher()
 
     with pytest.raises(TeacherError, match='ToyTeacher has no feature map'):

@@ -17,7 +17,7 @@ def build(**overrides):
 
 
 def save_checkpoint(file, backbone=RESNET, edit=lambda state_dict: None):
-    """Writes what an mmpretrain classifier's checkpoint holds."""
+    """Writes a checkpoint like that of an mmpretrain classifier."""
     torch.manual_seed(3)
     module = MODELS.build(backbone)
     for part in module.modules():
@@ -146,14 +146,14 @@ def test_checkpoint_of_another_depth(checkpoint, depth, fault):
         build(backbone=RESNET | dict(depth=depth), checkpoint=checkpoint)
 
 
-def test_checkpoint_of_a_deeper_net_is_left_over(tmp_path):
+def test_checkpoint_of_a_deeper_net_has_unexpected_keys(tmp_path):
     save_checkpoint(tmp_path / 'r34.pth', RESNET | dict(depth=34))
 
     with pytest.raises(TeacherError, match='100%.*unexpected layer1.2'):
         build(checkpoint=str(tmp_path / 'r34.pth'))
 
 
-def test_checkpoint_that_lacks_one_tensor(tmp_path):
+def test_checkpoint_with_a_missing_tensor(tmp_path):
     file = tmp_path / 'r18.pth'
     save_checkpoint(file, edit=lambda weights: weights.pop('backbone.conv1.weight'))
 

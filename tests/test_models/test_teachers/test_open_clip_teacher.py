@@ -236,7 +236,7 @@ def test_missing_weights_unknown_model_and_tag():
         OpenCLIPTeacher('hf-hub:org/name', 'openai')
 
 
-def test_a_tag_that_cannot_be_downloaded_names_a_mend(monkeypatch):
+def test_a_tag_that_cannot_be_downloaded_says_how_to_fix_it(monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError('Failed to download weights: no network')
 

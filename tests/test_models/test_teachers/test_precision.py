@@ -1,4 +1,4 @@
-"""Half precision of the image tower, forced on the CPU, which has none otherwise."""
+"""Half precision of the image tower, forced on the CPU."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def build(request, monkeypatch):
 
 
 class CountCasts(TorchDispatchMode):
-    """Notes the sizes of tensors whose type is changed."""
+    """Records the sizes of tensors that are cast."""
 
     def __init__(self):
         super().__init__()

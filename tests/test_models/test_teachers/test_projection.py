@@ -105,7 +105,7 @@ def test_another_clip_is_refused(root):
         build(root, projection=str(root / 'map.pth'), text_encoder=tiny_teacher_cfg())
 
 
-def test_a_bare_map_tells_nothing_and_is_taken(root):
+def test_a_projection_without_meta_is_accepted(root):
     teacher = build(
         root,
         checkpoint=None,

@@ -1,4 +1,4 @@
-"""A teacher is its weights, whatever holds them; weights that are NaN are none."""
+"""A teacher is identified by its weights, in any file; NaN weights are refused."""
 
 import open_clip
 import pytest

@@ -28,13 +28,13 @@ def test_a_good_file(saved, monkeypatch):
     assert not is_torchscript(saved)
 
 
-def test_torchscript_is_told_apart(tmp_path):
+def test_torchscript_is_detected(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / 'script.pt'))
 
     assert is_torchscript(tmp_path / 'script.pt')
 
 
-def test_a_pickle_in_disguise_is_no_torchscript(tmp_path):
+def test_a_renamed_pickle_is_not_torchscript(tmp_path):
     file = tmp_path / 'disguised.pt'
     torch.save({'a': torch.zeros(1)}, file)
     with zipfile.ZipFile(file, 'a') as archive:
@@ -52,7 +52,7 @@ def test_a_pickle_in_disguise_is_no_torchscript(tmp_path):
         (b'version https://git-lfs.github.com/spec/v1\noid', 'a git-lfs pointer'),
     ],
 )
-def test_what_is_no_weight_file(tmp_path, content, fault):
+def test_files_without_weights_are_refused(tmp_path, content, fault):
     file = tmp_path / 'weights.pt'
     file.write_bytes(content)
 
@@ -74,7 +74,7 @@ def test_a_missing_file_says_where_it_was_sought(tmp_path, monkeypatch):
         check_weight_file('absent.pt')
 
 
-def test_bytes_that_are_no_checkpoint(tmp_path):
+def test_bytes_that_are_not_a_checkpoint(tmp_path):
     (tmp_path / 'noise.pth').write_bytes(bytes(range(256)) * 4)
 
     with pytest.raises(TeacherError, match='noise.pth cannot be read'):

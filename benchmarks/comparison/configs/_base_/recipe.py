@@ -1,8 +1,8 @@
-# What all methods of a benchmark have in common; benchmarks/comparison/methods.py fills
-# in student, data, batch, iterations and learning rate.
+# Common settings of all methods of a benchmark; benchmarks/comparison/methods.py sets
+# student, data, batch size, iterations and learning rate.
 _base_ = '../../../../configs/_base_/default_runtime.py'
 
-# No workers by default: a run keeps to one core, and loading counts as part of its cost.
+# No workers by default: a run uses one core, and its cost includes data loading.
 loader = dict(num_workers=0, collate_fn=dict(type='default_collate'))
 train_dataloader = dict(
     **loader,
@@ -33,9 +33,9 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False, window_size=10)
 custom_hooks = [
-    # ShortHistoryHook has nothing to cut in so short a run.
+    # ShortHistoryHook is not needed in such a short run.
     *(hook for hook in _base_.custom_hooks if hook['type'] != 'ShortHistoryHook'),
-    # Two and a half times as fast for depthwise convolutions on a CPU.
+    # Makes depthwise convolutions 2.5 times as fast on a CPU.
     dict(type='ChannelsLastHook'),
     dict(type='TrainingCostHook'),
 ]

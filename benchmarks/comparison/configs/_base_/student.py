@@ -2,8 +2,8 @@ student = dict(
     backbone=dict(
         type='mmpretrain.MobileNetV3',
         arch='small',
-        # Its own momentum, 0.01, leaves the running statistics near their start in a
-        # run of some hundred iterations.
+        # With the default momentum of 0.01, the running statistics would stay close to
+        # their initial values in a run of a few hundred iterations.
         norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1),
     ),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),

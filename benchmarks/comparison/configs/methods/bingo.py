@@ -2,9 +2,9 @@ _base_ = '../../../../configs/_base_/models/bingo.py'
 
 title = 'BINGO'
 model = dict(
-    # As SEED's.
+    # As in SEED.
     queue_size=4096,
-    # A run has one pass over the data: no epochs to warm up in.
+    # A run is one epoch, so there is no warm-up over epochs.
     warmup_epochs=0,
 )
 wrapper = dict(type='BagPairs', bags='')

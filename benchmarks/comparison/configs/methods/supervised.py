@@ -1,4 +1,4 @@
-# The student trained from scratch with the labels of all labelled training images.
+# The student trained from scratch with all labelled training images.
 title = 'supervised, all labels'
 labelled = True
 model = dict(
@@ -14,7 +14,7 @@ model = dict(
         to_rgb=True,
     ),
 )
-# Of 0.015 to 0.48 in steps of two, the best on the validation images of CIFAR-10.
+# Best of 0.015 to 0.48 in factors of two, on the validation images of CIFAR-10.
 lr = 0.06
-# It notes the normalisation.
+# Records the normalisation.
 hooks = [dict(type='BackboneLoadCheckHook', preprocessing='ignore')]

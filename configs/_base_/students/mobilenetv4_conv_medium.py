@@ -1,0 +1,4 @@
+# MobileNetV4-conv-medium: 7.2 M parameters, without the layer behind the pooling.
+_base_ = './timm.py'
+
+student = dict(backbone=dict(model_name='mobilenetv4_conv_medium'))

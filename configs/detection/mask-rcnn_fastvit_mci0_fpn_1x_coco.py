@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/downstream/models/mask-rcnn_fastvit_mci0_fpn.py',
+    'mmdet::_base_/datasets/coco_instance.py',
+    '../_base_/downstream/detection.py',
+]
