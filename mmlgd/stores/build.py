@@ -63,12 +63,13 @@ class StorePlan:
         """
         mine = self.shards()[worker::workers]
         mine = [shard for shard in mine if not shard.path(self.store).is_file()]
-        for row in (one.first + i for one in mine for i in range(one.size)):
-            if self.indices[row] < 0:
+        for _, first, size in mine:
+            if (missing := np.flatnonzero(self.indices[first : first + size] < 0)).size:
                 table = ImageTable.read(self.store, self.manifest.image_shards())
                 raise DataError(
-                    f'The store {self.store} cannot get more views: it has the image '
-                    f'{table.name(row)}, and the dataset does not; give its images.'
+                    f'The store {self.store} has the image {table.name(first + missing[0])},'
+                    ' and the dataset does not, so that it cannot get more views; give the '
+                    'images of the store.'
                 )
         return mine
 

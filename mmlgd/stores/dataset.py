@@ -24,8 +24,6 @@ from .source import draw_view
 class ViewStore:
     """A finished store of views, for reading within bounded memory.
 
-    A copy in another process costs nothing.
-
     Args:
         path: Folder that tools/build_stored_views.py wrote.
 
@@ -47,10 +45,11 @@ class ViewStore:
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
                 'command that began it once more.'
             )
-        shards, columns = self.manifest.view_shards(), self.manifest.columns
+        types = self.manifest.columns
         self._firsts = np.array([run.first for run in self.manifest.image_shards()])
         self._readers = [
-            ShardReader(one.path(path), one.size, columns) for one in shards
+            ShardReader(one.path(path), one.size, types)
+            for one in self.manifest.view_shards()
         ]
 
     def table(self) -> ImageTable:
@@ -158,13 +157,13 @@ class StoredViews(SeededViews):
         item = draw_view(self.dataset, image, self.seed, view, row)
         checksum, embedding = self.store.read(view, row)
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
-            name, libraries = self.store.table().name(row), self._other_libraries()
+            name, cause = self.store.table().name(row), self._other_libraries()
             cause = (
-                'the file, or what its decoder or a transform makes of it, has changed'
+                cause or 'the file, or what its decoder or a transform does, changed'
             )
             raise DataError(
                 f'View {view} of {name} does not have the pixels that the teacher of the '
-                f'store {self.store_path} saw: {libraries or cause}. Look with `python '
+                f'store {self.store_path} saw: {cause}. Look with `python '
                 f'tools/build_stored_views.py CONFIG --verify --out {self.store_path}`, '
                 'and build the store again if it says so.'
             )

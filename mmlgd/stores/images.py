@@ -87,9 +87,8 @@ class ImageTable:
         """
         wanted = [identifier(image) for image in list_images_of(dataset)]
         # In the same order, equal images keep a row each; otherwise all have the first.
-        if wanted == self.identifiers():
-            rows = np.array(range(len(wanted)), np.int64)
-        else:
+        rows: np.ndarray = np.arange(len(wanted), dtype=np.int64)
+        if wanted != self.identifiers():
             row_of = self._first_rows()
             rows = np.array([row_of.get(one, -1) for one in wanted], np.int64)
         found = np.flatnonzero(rows >= 0)
