@@ -1,4 +1,4 @@
-"""What a person calls from Python."""
+"""The Python interface: classification, features, export and preparation of teachers."""
 
 from .catalogue import list_category_sets, list_students, list_teachers
 from .export import (

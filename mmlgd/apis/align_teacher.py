@@ -1,4 +1,4 @@
-"""Fitting the projection of a teacher that has no text tower of its own."""
+"""Fitting of a projection for a teacher without text tower."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from mmlgd.version import __version__
 
 from .alignment_data import split_loaders, stacked, view_of
 
-#: Relative to the mean eigenvalue of the features' scatter matrix.
+#: Candidates, relative to the mean eigenvalue of the features' scatter matrix.
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -28,9 +28,9 @@ class Alignment:
 
     Attributes:
         projection (LinearMap): float32, on the CPU.
-        meta (dict): Plain values: the two models, the normalisation, the numbers of
-            images, the strength chosen and its held-out cosine.
-        table (list[dict]): ``strength`` and ``held_out_cosine`` of every candidate.
+        meta (dict): Plain values: both models, the normalisation, the numbers of images,
+            the chosen strength and its held-out cosine.
+        table (list[dict]): ``strength`` and ``held_out_cosine`` of each candidate.
     """
 
     projection: LinearMap
@@ -38,7 +38,7 @@ class Alignment:
     table: list[dict]
 
     def save(self, path: str | Path) -> None:
-        """Write what the option ``projection`` of such a teacher reads."""
+        """Write a file for the option ``projection`` of a teacher."""
         with replace_file(path) as part:
             state = self.projection._asdict()
             torch.save(dict(state_dict=state, meta=self.meta), part)
@@ -56,10 +56,10 @@ def align_teacher(
     """Fit the linear map from a backbone's features to a CLIP's image embeddings.
 
     Ridge regression on unlabeled images in closed form, see
-    :class:`~mmlgd.models.teachers.alignment.RidgeAlignment`; of the strengths, the one
-    with the highest mean cosine on held-out images is taken. These images never enter
-    the fit. Both models see the same crop, each resized to its size and normalised with
-    its mean and std. Works over ranks where a process group is there.
+    :class:`~mmlgd.models.teachers.alignment.RidgeAlignment`. The strength with the
+    highest mean cosine on held-out images is chosen; these images are not used in the
+    fit. Both models see the same crop, resized to the size of each model and normalised
+    with its mean and std. Uses all ranks of an initialised process group.
 
     Args:
         teacher (ProjectedTeacher): An ``MMPretrainTeacher`` or a ``TIMMTeacher``, without
@@ -69,22 +69,22 @@ def align_teacher(
             large as the larger model requires. ``sampler`` and ``drop_last`` are set here.
         strengths (Sequence[float]): Candidates. Defaults to :data:`STRENGTHS`.
         held_out (float): Share of the images to hold out, in (0, 1). Defaults to 0.05.
-        num_images (int, optional): How many images to draw, held-out ones included.
+        num_images (int, optional): Number of images to draw, including held-out ones.
             Defaults to None: all.
-        seed (int): Of the drawing and of the split. Defaults to 0.
+        seed (int): Seed of the drawing and of the split. Defaults to 0.
 
     Raises:
-        ConfigError: Other kinds of models, a teacher that has a projection, options out
-            of range, or images of several sizes.
-        DataError: No images, or too few to hold some out.
-        TeacherError: Values that are not finite.
+        ConfigError: Models of another type, a teacher that already has a projection,
+            options out of range, or images of several sizes.
+        DataError: There are no images, or too few to hold some out.
+        TeacherError: A value is not finite.
     """
     _check_models(teacher, target)
     check_strengths(strengths)
     fit_loader, held_out_loader = split_loaders(dataloader, held_out, num_images, seed)
     ridge = RidgeAlignment(teacher.embed_dims, target.embed_dims, teacher.device)
     _feed(ridge, fit_loader, teacher, target, 'Fitting')
-    # What is measured is what is saved.
+    # The maps are measured as they are saved.
     maps = [
         LinearMap(weight.float(), bias.float())
         for weight, bias in [*ridge.solve(strengths), ridge.constant()]
@@ -93,7 +93,7 @@ def align_teacher(
     _feed(meter, held_out_loader, teacher, target, 'Measuring')
     *cosines, constant = meter.means()
     best = max(range(len(strengths)), key=cosines.__getitem__)
-    _warn_at_the_end(strengths, strengths[best])
+    _warn_at_limit(strengths, strengths[best])
     table = [
         dict(strength=float(strength), held_out_cosine=cosine)
         for strength, cosine in zip(strengths, cosines)
@@ -110,7 +110,7 @@ def align_teacher(
 
 
 def _origin(teacher: ProjectedTeacher, target: OpenCLIPTeacher) -> dict:
-    """What a teacher compares itself with when it loads the projection."""
+    """Values that a teacher compares when it loads the projection."""
     return dict(
         mmlgd_version=__version__,
         aligned_teacher=teacher.feature_identity,
@@ -126,7 +126,7 @@ def _feed(
     target: OpenCLIPTeacher,
     what: str,
 ) -> None:
-    """Add all images of a loader, then of all ranks."""
+    """Add all images of a loader, then sum over all ranks."""
     for number, batch in enumerate(loader):
         images = stacked(batch['inputs']).to(teacher.device)
         features = teacher.encode_features(view_of(images, teacher))
@@ -147,16 +147,16 @@ def _check_models(teacher: ProjectedTeacher, target: OpenCLIPTeacher) -> None:
             )
     if teacher.projection is not None:
         raise ConfigError(
-            'The teacher has a projection already, but what is fitted starts from its '
-            'own features. Remove projection (and text_encoder) from its config.'
+            'The teacher already has a projection, but the fit needs its unprojected '
+            'features. Remove projection (and text_encoder) from its config.'
         )
 
 
-def _warn_at_the_end(strengths: Sequence[float], best: float) -> None:
+def _warn_at_limit(strengths: Sequence[float], best: float) -> None:
     if len(strengths) > 1 and best in (min(strengths), max(strengths)):
         print_log(
-            f'The best strength, {best:g}, lies at the end of strengths: a better one '
-            'may lie beyond. Add more there.',
+            f'The best strength, {best:g}, is the smallest or largest candidate: a '
+            'better one may lie outside. Add candidates there.',
             'current',
             level=logging.WARNING,
         )

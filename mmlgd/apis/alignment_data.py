@@ -1,4 +1,4 @@
-"""The images that a projection is fitted to, preprocessed for each of two models."""
+"""Data for the fit of a projection, preprocessed for two models."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ from mmlgd.utils.checks import check_in_range
 def split_loaders(
     dataloader: dict, held_out: float, num_images: int | None, seed: int
 ) -> tuple[DataLoader, DataLoader]:
-    """Build the loaders of the images to fit to and of those to hold out.
+    """Build the data loaders of the fit and of the held-out images.
 
     Args:
-        dataloader (dict): As of :func:`~mmlgd.apis.align_teacher.align_teacher`, and
-            so are the others.
+        dataloader (dict): See :func:`~mmlgd.apis.align_teacher.align_teacher`, also for
+            the other arguments.
 
     Raises:
         ConfigError: ``held_out`` or ``num_images`` is out of range.
@@ -29,7 +29,7 @@ def split_loaders(
     """
     dataset = DATASETS.build(dataloader['dataset'])
     changes = dict(
-        # Each image once, on whatever rank.
+        # Each image once over all ranks.
         sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
         drop_last=False,
     )
@@ -45,13 +45,13 @@ def split_loaders(
 def split_indices(
     total: int, held_out: float, num_images: int | None, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Draw the images to fit to and those to hold out.
+    """Draw the images of the fit and the held-out ones.
 
     Args:
         total (int): Size of the dataset.
-        held_out (float): Their share, in (0, 1); at least one image.
-        num_images (int, optional): How many to draw, for both. None takes all.
-        seed (int): Of the drawing.
+        held_out (float): Share of held-out images, in (0, 1); at least one image.
+        num_images (int, optional): Number of images to draw in total. None uses all.
+        seed (int): Seed of the drawing.
 
     Returns:
         tuple[list[int], list[int]]: Sorted and disjoint.
@@ -64,12 +64,12 @@ def split_indices(
     if num_images is not None and not 3 <= num_images <= total:
         raise ConfigError(
             f'num_images is {num_images}, but the dataset has {total} images and a '
-            'fit needs 3. Leave it out to take all.'
+            'fit needs 3. Omit it to use all images.'
         )
     if total < 3:
         raise DataError(
             f'The dataset has {total} images; a fit needs at least 3, one of them held '
-            'out. Look at data_root of the dataloader.'
+            'out. Check data_root of the dataloader.'
         )
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(total, generator=generator)[:num_images].tolist()
@@ -78,11 +78,11 @@ def split_indices(
 
 
 def view_of(images: Tensor, teacher: BaseTeacher) -> Tensor:
-    """What a model takes of a batch of crops.
+    """Resize and normalise a batch of crops for a model.
 
     Args:
         images (Tensor): (B, 3, H, W) in BGR order, 0 to 255.
-        teacher (BaseTeacher): Says size, mean and std.
+        teacher (BaseTeacher): Defines size, mean and std.
 
     Returns:
         Tensor: (B, 3, image_size, image_size) float32, RGB, normalised.
@@ -94,7 +94,7 @@ def view_of(images: Tensor, teacher: BaseTeacher) -> Tensor:
 
 
 def stacked(inputs: Tensor | Sequence[Tensor]) -> Tensor:
-    """The images of a batch in one tensor, whatever collated them.
+    """Stack the images of a batch, independent of the collate function.
 
     Args:
         inputs (Tensor | Sequence[Tensor]): (B, 3, H, W), or B images (3, H, W).
@@ -112,7 +112,7 @@ def stacked(inputs: Tensor | Sequence[Tensor]) -> Tensor:
         inputs = torch.stack(list(inputs))
     if inputs.dim() != 4 or inputs.shape[1] != 3:
         raise ConfigError(
-            f'The dataloader gives images of shape {tuple(inputs.shape)}, not (B, 3, H, '
-            'W). Give one view in three channels; GrayToBGR makes them of gray images.'
+            f'The dataloader returns images of shape {tuple(inputs.shape)}, not (B, 3, H, '
+            'W). Use one view with three channels; GrayToBGR converts gray images.'
         )
     return inputs

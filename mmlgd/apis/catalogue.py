@@ -1,4 +1,4 @@
-"""What is ready to be used: students, teachers and sets of category names."""
+"""Lists of the included students, teachers and sets of category names."""
 
 import functools
 from pathlib import Path
@@ -19,11 +19,11 @@ def list_students() -> dict[str, dict]:
     """The students of ``configs/_base_/students``.
 
     Returns:
-        dict[str, dict]: Name to plain data, sorted: ``description``, ``config`` (file of
-        its distillation), ``student`` (its dict of the config: ``backbone`` and
-        ``neck``), and, as counted for one image of 224 pixels, ``feature_width``,
-        ``parameters``, ``macs``, ``deployed_parameters`` and ``deployed_macs``. The last
-        five are None for ``timm``, which stands for any name of timm.
+        dict[str, dict]: Name to plain data, sorted: ``description``, ``config`` (its
+        distillation config), ``student`` (``backbone`` and ``neck`` of this config), and,
+        for one image of 224 pixels, ``feature_width``, ``parameters``, ``macs``,
+        ``deployed_parameters`` and ``deployed_macs``. The last five are None for
+        ``timm``, which accepts any name of timm.
 
     Example:
         >>> list_students()['mbv3']['feature_width']
@@ -54,8 +54,8 @@ def list_teachers() -> dict[str, dict]:
     """The teachers of ``configs/_base_/teachers``.
 
     Returns:
-        dict[str, dict]: Name to plain data, sorted: ``description``, ``config`` (file to
-        be used as a base) and ``teacher`` (its dict of the config).
+        dict[str, dict]: Name to plain data, sorted: ``description``, ``config`` (a base
+        config) and ``teacher`` (its entry in this config).
 
     Example:
         >>> list_teachers()['clip_rn50']['teacher']['model_name']
@@ -72,7 +72,7 @@ def list_teachers() -> dict[str, dict]:
 
 
 def list_category_sets() -> dict[str, dict]:
-    """The built-in sets of category names, which ``categories='<name>'`` finds.
+    """The built-in sets of category names, for ``categories='<name>'``.
 
     Returns:
         dict[str, dict]: Name to plain data, sorted: ``size`` (number of names),
@@ -93,15 +93,15 @@ def list_category_sets() -> dict[str, dict]:
 
 @functools.cache
 def _configs() -> Path:
-    """The folder of the shipped configs, of an installation or of a checkout."""
+    """The folder of the configs in an installation or in a checkout."""
     package = Path(mmlgd.__file__).resolve().parent
-    places = (package / '.mim/configs', package.parent / 'configs')
-    for place in places:
-        if (place / 'lgd/metafile.yml').is_file():
-            return place
+    folders = (package / '.mim/configs', package.parent / 'configs')
+    for folder in folders:
+        if (folder / 'lgd/metafile.yml').is_file():
+            return folder
     raise DependencyError(
-        f'The configs of mmlgd are in none of {", ".join(map(str, places))}; install it '
-        'again, with `pip install .`.'
+        f'The configs of mmlgd are missing in {" and ".join(map(str, folders))}; install '
+        'it again, with `pip install .`.'
     )
 
 
@@ -110,7 +110,7 @@ def _files(kind: str) -> list[Path]:
 
 
 def _description(path: Path) -> str:
-    """The comment at the head of a config, as one line."""
+    """The comment at the top of a config, as one line."""
     lines = []
     for line in path.read_text(encoding='utf-8').splitlines():
         if not line.startswith('#'):

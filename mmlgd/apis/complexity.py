@@ -1,4 +1,4 @@
-"""What a student's backbone costs: parameters and multiply-adds."""
+"""Parameters and multiply-adds of a student's backbone."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from mmlgd.models.student import Student
 
 
 def measure_student(config: Config, image_size: int = 224) -> dict:
-    """Count what one image costs in the student of a config.
+    """Count parameters and multiply-adds of the student of a config.
 
     The counts are those of ``mmengine.analysis`` for the backbone, without neck and
-    projector: as it is trained, and with its branches fused as it is deployed.
+    projector: as trained, and as deployed with its branches fused.
 
     Args:
-        config (Config): Of a distillation, with ``model.backbone``.
+        config (Config): Distillation config, with ``model.backbone``.
         image_size (int): Side of the image, in pixels. Defaults to 224.
 
     Returns:
@@ -29,12 +29,12 @@ def measure_student(config: Config, image_size: int = 224) -> dict:
         ``deployed_macs``.
 
     Raises:
-        ConfigError: The config has no student, or the student does not take this size.
+        ConfigError: The config has no student, or the student does not support this size.
     """
     model = config.get('model') or {}
     if 'backbone' not in model:
         raise ConfigError(
-            f'{config.filename} has no model.backbone; give a config of a distillation, '
+            f'{config.filename} has no model.backbone; use a distillation config, '
             'such as configs/lgd/r50_mbv3.py.'
         )
     parts = {key: model[key] for key in ('backbone', 'neck') if key in model}
@@ -45,7 +45,7 @@ def measure_student(config: Config, image_size: int = 224) -> dict:
             trained = _count(student.backbone, image_size)
         except (RuntimeError, ValueError, AssertionError) as error:
             raise ConfigError(
-                f'The student of {config.filename} cannot be built or does not take '
+                f'The student of {config.filename} cannot be built or does not support '
                 f'images of {image_size} pixels ({error}).'
             ) from error
         deployed = _count(merge_branches(student.backbone), image_size)
@@ -69,7 +69,7 @@ def _count(backbone: nn.Module, image_size: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _countable_attention() -> Iterator[None]:
-    """timm's attention written out, since mmengine does not count the fused operator."""
+    """Disable timm's fused attention, which mmengine does not count."""
     from timm.layers import set_fused_attn, use_fused_attn
 
     fused = use_fused_attn()

@@ -1,4 +1,4 @@
-"""A distilled backbone, or a whole zero-shot classifier, for other programs."""
+"""Export of a distilled backbone or of a zero-shot classifier."""
 
 import json
 from collections.abc import Sequence
@@ -32,38 +32,39 @@ def export_backbone(
     fold_preprocessing: str | None = None,
     **options: object,
 ) -> Exported:
-    """Write a backbone in another format, and check that its features are the same.
+    """Export a backbone to another format, and compare its features with the original.
 
     For another library ('mmpretrain', 'mmdet', 'mmseg', 'torchvision', 'timm') the file
-    holds ``state_dict`` with the keys of that library's own model, and ``meta`` with the
-    normalisation, the original config as ``backbone`` and what to build as ``target``.
+    contains ``state_dict`` with the keys of that library's model, and ``meta`` with the
+    normalisation, the original config as ``backbone`` and the model to build as
+    ``target``.
 
-    For 'onnx' the input ``images`` is (B, 3, H, W), any B; the outputs
+    For 'onnx' the input ``images`` is (B, 3, H, W) with any B; the outputs
     ``feature_map_0``, ... are the backbone's feature maps.
 
     Args:
         checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
         format (str): One of :func:`mmlgd.export.format_names`.
         out (str | Path): File to write.
-        backbone (dict, optional): Config of the backbone. Defaults to None: the one
-            that the checkpoint carries.
-        out_indices (Sequence[int], optional): Which feature maps, ascending. Defaults to
-            None: those of the distilled backbone.
+        backbone (dict, optional): Config of the backbone. Defaults to None: the one in
+            the checkpoint.
+        out_indices (Sequence[int], optional): Stages of the feature maps, ascending.
+            Defaults to None: those of the distilled backbone.
         image_size (int | Sequence[int], optional): Side, or height and width, in
             pixels. Defaults to None: the checkpoint's, else 224.
-        fold_preprocessing (str, optional): 'uint8' or 'float32': the graph takes
-            images of 0 to 255 in this type, and normalises them itself. Defaults to
-            None: it takes normalised float32 images.
-        **options: The format's own: ``fuse`` of libraries, ``opset`` of ONNX.
+        fold_preprocessing (str, optional): 'uint8' or 'float32': the graph accepts
+            images from 0 to 255 of this dtype and normalises them. Defaults to None: it
+            accepts normalised float32 images.
+        **options: Options of the format: ``fuse`` for libraries, ``opset`` for ONNX.
 
     Returns:
-        Exported: The difference that was found, and code that uses the file.
+        Exported: The file, the largest difference found, and code that loads the file.
 
     Raises:
-        ConfigError: An option cannot be, or the format cannot hold this backbone.
-        CheckpointError: The file cannot be read, carries no backbone, its weights do
-            not fit, or what was written gives other features.
-        DependencyError: A package that writes the format is not installed.
+        ConfigError: An option is invalid, or the format does not support the backbone.
+        CheckpointError: The file cannot be read, contains no backbone config, its weights
+            do not fit, or the exported features differ.
+        DependencyError: A package that the format needs is not installed.
     """
     form = build_format(format, out, options)
     _check_options(out_indices, image_size, fold_preprocessing)
@@ -76,7 +77,7 @@ def export_backbone(
         if not overrides:
             raise
         raise ConfigError(
-            f'out_indices={overrides["out_indices"]} does not suit {config["type"]}; name '
+            f'out_indices={overrides["out_indices"]} does not suit {config["type"]}; use '
             f'stages that it has. {error}'
         ) from error
     model = ExportModel(
@@ -85,8 +86,8 @@ def export_backbone(
     found = len(model.output_names)
     if out_indices is not None and found != len(out_indices):
         raise ConfigError(
-            f'out_indices is {tuple(out_indices)}, but {config["type"]} gives {found} '
-            'feature maps for them; name stages that it has.'
+            f'out_indices is {tuple(out_indices)}, but {config["type"]} returns {found} '
+            'feature maps for them; use stages that it has.'
         )
     return export_model(model, form, out)
 
@@ -103,28 +104,28 @@ def export_classifier(
     fold_preprocessing: str | None = None,
     **options: object,
 ) -> Exported:
-    """Write the zero-shot classifier in a format that holds a graph, and check it.
+    """Export a zero-shot classifier as a graph, and compare its outputs.
 
-    The names are a linear layer of the graph, so it runs without text encoder. Its
-    output is ``scores`` (B, C), the softmax at the student's temperature; the names
-    are in the file's metadata as ``category_names``.
+    The names are a linear layer of the graph, so no text encoder is needed. The output
+    ``scores`` (B, C) is the softmax at the student's temperature. The names are in the
+    file's metadata as ``category_names``.
 
     Args:
         checkpoint (str | Path): A training checkpoint of LGD.
         format (str): 'onnx'.
         out (str | Path): File to write.
-        categories, bank_file, templates: Other names, as
-            :class:`~mmlgd.apis.ZeroShotClassifier` takes them.
+        categories, bank_file, templates: Other names, see
+            :class:`~mmlgd.apis.ZeroShotClassifier`.
         as_logits (bool): Omit the softmax; the output is then called ``logits``.
             Defaults to False.
-        image_size, fold_preprocessing, **options: As for :func:`export_backbone`.
+        image_size, fold_preprocessing, **options: See :func:`export_backbone`.
 
     Returns:
-        Exported: As for :func:`export_backbone`.
+        Exported: See :func:`export_backbone`.
 
     Raises:
-        CheckpointError, ConfigError, DependencyError: As there.
-        BankError: The bank file does not fit.
+        CheckpointError, ConfigError, DependencyError: See :func:`export_backbone`.
+        BankError: The bank file does not match.
     """
     form = build_format(format, out, options)
     _check_options(None, image_size, fold_preprocessing)
@@ -192,7 +193,7 @@ def _check_options(
     image_size: int | Sequence[int] | None,
     fold_preprocessing: str | None,
 ) -> None:
-    """What can be known wrong before anything is read."""
+    """Check options before anything is read."""
     check_input_type(fold_preprocessing)
     if image_size is not None:
         check_image_size(image_size)
@@ -200,7 +201,7 @@ def _check_options(
         return
     indices = list(out_indices)
     is_valid = indices and all(type(index) is int for index in indices)
-    # Backbones give maps in their own order, each once; from the back in none.
+    # Backbones return each map once, in ascending order, and accept no negative index.
     if not is_valid or indices != sorted(set(indices)) or indices[0] < 0 <= indices[-1]:
         raise ConfigError(
             f'out_indices is {tuple(indices)}, but must be different stages in ascending '

@@ -1,4 +1,4 @@
-"""Features of labelled images, for k-NN and other uses of a frozen backbone."""
+"""Features of labelled images, for k-NN and other evaluations of a frozen backbone."""
 
 import copy
 from pathlib import Path
@@ -28,24 +28,24 @@ def extract_features(
     """Pooled features and labels of all images, in the order of the loader.
 
     Args:
-        backbone (nn.Module): Gives a tuple of maps, of which the last is averaged
-            over its positions wherever its channels are, or of vectors. Used in eval
-            mode and left in the mode it was in.
+        backbone (nn.Module): Returns a tuple of maps, whose last one is averaged over
+            its locations, or a tuple of vectors. It runs in eval mode; its mode is
+            restored afterwards.
         dataloader (DataLoader): Batches of ``inputs`` and mmpretrain's
             ``data_samples``.
-        data_preprocessor (nn.Module): E.g. from :func:`build_preprocessor`.
-        device (str | torch.device): Where the backbone works. Defaults to 'cpu'.
+        data_preprocessor (nn.Module): For example from :func:`build_preprocessor`.
+        device (str | torch.device): Device of the backbone. Defaults to 'cpu'.
 
     Returns:
         tuple[torch.Tensor, torch.Tensor]: Features (N, h) float32 and labels (N,)
         int64, on the CPU.
 
     Raises:
-        DataError: There is no image, or one has not exactly one label.
-        ConfigError: The backbone gives neither maps nor vectors.
+        DataError: There is no image, or an image does not have exactly one label.
+        ConfigError: The backbone returns neither maps nor vectors.
     """
     modes = [(module, module.training) for module in backbone.modules()]
-    # Some backbones' eval() returns None: not to be chained.
+    # eval() of some backbones returns None, so the call is not chained.
     backbone.eval()
     backbone.to(device)
     data_preprocessor.to(device)
@@ -59,7 +59,7 @@ def extract_features(
     for module, training in modes:
         module.training = training
     if not features:
-        raise DataError('the data loader gives no image: check its dataset.')
+        raise DataError('the data loader returns no image: check its dataset.')
     return torch.cat(features), torch.tensor(labels)
 
 
@@ -68,14 +68,14 @@ def build_preprocessor(checkpoint: str | Path, meta: dict | None = None) -> nn.M
 
     Args:
         checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
-        meta (dict, optional): ``image_mean``, ``image_std`` and ``to_rgb`` for a file
-            that lacks them. Defaults to None.
+        meta (dict, optional): ``image_mean``, ``image_std`` and ``to_rgb``, for a file
+            without them. Defaults to None.
 
     Returns:
         nn.Module: mmpretrain's ``ClsDataPreprocessor``.
 
     Raises:
-        CheckpointError: The file cannot be read, or does not carry it.
+        CheckpointError: The file cannot be read, or does not contain them.
     """
     found = {**read_checkpoint(checkpoint)['meta'], **(meta or {})}
     record = CheckpointMeta.from_meta(found, checkpoint)
@@ -86,7 +86,7 @@ def normalisation(record: CheckpointMeta) -> dict:
     """Config of the data preprocessor that a checkpoint was trained with.
 
     Raises:
-        CheckpointError: It does not carry mean, std and channel order.
+        CheckpointError: It does not contain mean, std and channel order.
     """
     record.require('image_mean', 'image_std', 'to_rgb')
     return dict(
@@ -98,14 +98,14 @@ def normalisation(record: CheckpointMeta) -> dict:
 
 
 def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
-    """Build loaders of a config's training and test images, neither augmented.
+    """Build loaders of a config's training and test images, both without augmentation.
 
-    Both follow ``test_dataloader``, or ``val_dataloader`` where there is none: its
-    pipeline, order and batch size. Wrappers around the training set, which repeat or
-    augment, are taken off; the parts of a concatenation stay joined.
+    Both use the pipeline, order and batch size of ``test_dataloader``, or of
+    ``val_dataloader`` if there is none. Wrappers of the training set, which repeat or
+    augment images, are removed; concatenated datasets stay concatenated.
 
     Args:
-        cfg (Config): With ``train_dataloader`` and one of the two others.
+        cfg (Config): With ``train_dataloader`` and one of the other two.
 
     Raises:
         ConfigError: A loader is missing, or its dataset has no pipeline.
@@ -115,7 +115,7 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
     if train is None or test is None:
         raise ConfigError(
             'the config must have train_dataloader, and test_dataloader or '
-            'val_dataloader, to give labelled images and images to classify.'
+            'val_dataloader, for labelled images and for images to classify.'
         )
     train = dict(test, dataset=as_prepared(train.dataset, test.dataset))
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
@@ -123,13 +123,13 @@ def evaluation_loaders(cfg: Config) -> tuple[DataLoader, DataLoader]:
 
 
 def as_prepared(images: dict, prepared: dict) -> dict:
-    """Config of one dataset's images under another one's pipeline.
+    """Config of the images of one dataset with the pipeline of another.
 
     Args:
-        images (dict): Config of a dataset. Wrappers, which repeat or augment, are taken
-            off; the parts of a concatenation stay joined.
-        prepared (dict): Config of the dataset whose pipeline is used; of several parts
-            that of the first.
+        images (dict): Config of a dataset. Wrappers, which repeat or augment images, are
+            removed; concatenated datasets stay concatenated.
+        prepared (dict): Config of the dataset whose pipeline is used; of concatenated
+            datasets, the pipeline of the first.
 
     Raises:
         ConfigError: A dataset has no pipeline.
@@ -138,7 +138,7 @@ def as_prepared(images: dict, prepared: dict) -> dict:
     for part in (*parts, *others):
         if 'pipeline' not in part:
             raise ConfigError(
-                f'the dataset {part.get("type")} has no pipeline: give datasets with a '
+                f'the dataset {part.get("type")} has no pipeline: use datasets with a '
                 'pipeline that ends with PackInputs.'
             )
     parts = [dict(part, pipeline=others[0]['pipeline']) for part in parts]
@@ -152,7 +152,7 @@ def _pool(features: torch.Tensor, kind: str) -> torch.Tensor:
     if kind in positions and features.ndim == 4:
         return features.mean(dim=positions[kind])
     raise ConfigError(
-        f'the backbone gives features of shape {tuple(features.shape)}, neither maps '
+        f'the backbone returns features of shape {tuple(features.shape)}, neither maps '
         '(B, h, H, W) nor vectors (B, h): set its out_type or out_indices.'
     )
 
@@ -163,7 +163,7 @@ def _label(sample: object) -> int:
         found = 'no label' if label is None else f'{label.numel()} labels'
         where = getattr(sample, 'img_path', None) or 'an image'
         raise DataError(
-            f'{where} has {found}, but k-NN takes exactly one: use a labelled data '
-            'set, as the configs of configs/classification/ do.'
+            f'{where} has {found}, but k-NN needs exactly one: use a labelled dataset, '
+            'as the configs of configs/classification/ do.'
         )
     return int(label)

@@ -1,4 +1,4 @@
-"""Pictures as people have them, as the BGR arrays that mmcv would have read."""
+"""Reading of images in various forms as BGR arrays, as mmcv reads them."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,31 +18,31 @@ CHANNEL_ORDERS = ('bgr', 'rgb')
 def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarray]:
     """Read one image or many, one at a time.
 
-    Taken, alone or mixed in a list, tuple or generator:
+    The following are accepted, alone or mixed in a list, tuple or generator:
 
-    - a path, or an address (``https://...``) that is then fetched;
+    - a path, or a URL (``https://...``), which is downloaded;
     - a folder, for all images in it and in its subfolders, sorted;
     - ``bytes`` of a file, or a file object opened in binary mode;
-    - a PIL image, turned as its EXIF says;
-    - a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or several (B, H, W, C);
-    - a uint8 tensor (3, H, W) or (1, H, W), RGB as of torchvision, or several
+    - a PIL image, rotated according to its EXIF orientation;
+    - a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a batch (B, H, W, C);
+    - a uint8 tensor (3, H, W) or (1, H, W), RGB as in torchvision, or a batch
       (B, 3, H, W).
 
-    Gray images are repeated over three channels; an alpha channel is dropped, as it is
-    when a file is read.
+    Gray images are repeated over three channels. An alpha channel is dropped, as for
+    files.
 
     Args:
         images (object): One of these, or an iterable of them.
-        channel_order (str): 'bgr' or 'rgb', of arrays; nothing else leaves it open.
-            Defaults to 'bgr', as mmcv and OpenCV read, and as mmpretrain takes them.
+        channel_order (str): 'bgr' or 'rgb', for arrays only. Defaults to 'bgr', as in
+            mmcv, OpenCV and mmpretrain.
 
     Yields:
         np.ndarray: uint8 (H, W, 3), BGR, contiguous.
 
     Raises:
         ConfigError: An unknown channel order, or a value that is not an image.
-        DataError: A file is absent, empty, truncated or not an image; an array or tensor
-            has a type or shape that is not an image's.
+        DataError: A file is missing, empty, truncated or not an image; or the dtype or
+            shape of an array or tensor is not that of an image.
     """
     if channel_order not in CHANNEL_ORDERS:
         raise ConfigError(
@@ -63,7 +63,7 @@ def _is_single(images: object) -> bool:
         and images.ndim == 1
         and images.dtype.kind in 'OU'
     ):
-        return False  # paths, as of a table's column
+        return False  # paths, such as a column of a table
     kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, torch.Tensor)
     if isinstance(images, (*kinds, Image.Image)) or hasattr(images, 'read'):
         return True
@@ -85,7 +85,7 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
     elif isinstance(image, torch.Tensor):
         yield from _from_tensor(image, name)
     elif isinstance(image, np.ndarray):
-        # numpy crashes on a np.matrix that is given a third axis.
+        # numpy crashes if a np.matrix gets a third axis.
         array: np.ndarray = np.asarray(image)
         for each in array if array.ndim == 4 else [array]:
             yield _from_array(each, order, name)
@@ -100,20 +100,20 @@ def _read(image: object, order: str, name: str) -> Iterator[np.ndarray]:
 
 def _from_path(path: str | bytes) -> Iterator[np.ndarray]:
     path = os.fsdecode(path)
-    is_address = '://' in path
-    path = path if is_address or '\0' in path else os.path.expanduser(path)
-    if not is_address and ('\0' in path or not os.path.exists(path)):
-        raise DataError(f'There is no image file {path!r}; check the path.')
-    is_folder = not is_address and os.path.isdir(path)
+    is_url = '://' in path
+    path = path if is_url or '\0' in path else os.path.expanduser(path)
+    if not is_url and ('\0' in path or not os.path.exists(path)):
+        raise DataError(f'The image file {path!r} does not exist; check the path.')
+    is_folder = not is_url and os.path.isdir(path)
     for each in list_images(path) if is_folder else [path]:
         try:
             data = read_file(each)
         except MMLGDError:
             raise
-        except Exception as error:  # an address of an unknown kind, a library missing
+        except Exception as error:  # unknown URL scheme, or missing library
             raise DataError(
-                f'{each} cannot be read ({error}); check the address, or save the '
-                'image and give its path.'
+                f'{each} cannot be read ({error}); check the URL, or save the image and '
+                'give its path.'
             ) from error
         yield decode(data, each)
 
@@ -122,7 +122,7 @@ def _from_stream(stream: Any, name: str) -> np.ndarray:
     name = str(getattr(stream, 'name', name))
     try:
         data = stream.read()
-    except Exception as error:  # closed, not readable, a text file that is not text
+    except Exception as error:  # closed, not readable, or undecodable text
         raise DataError(f'{name} cannot be read: {error}') from error
     if not isinstance(data, bytes):
         raise DataError(f"{name} is opened as text; open it in binary mode, 'rb'.")
@@ -131,22 +131,22 @@ def _from_stream(stream: Any, name: str) -> np.ndarray:
 
 def _decode(data: bytes, name: str) -> np.ndarray:
     if not data:
-        raise DataError(f'{name} is empty (or was read to its end before).')
+        raise DataError(f'{name} is empty (or was already read to its end).')
     return decode(data, name)
 
 
 def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
     try:
         upright = ImageOps.exif_transpose(image)
-        if image.mode.startswith('I;16'):  # as when such a file is read
+        if image.mode.startswith('I;16'):  # as for such a file
             upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
         elif image.mode in ('I', 'F'):
             raise ValueError(
-                f'the values of mode {image.mode!r} may be any; scale them to 0 to 255 '
-                "and convert it to mode 'L'"
+                f'values of mode {image.mode!r} have no fixed range; scale them to 0 to '
+                "255 and convert the image to mode 'L'"
             )
         rgb = np.asarray(upright.convert('RGB'))
-    except Exception as error:  # read lazily: truncated, closed, damaged
+    except Exception as error:  # read lazily: truncated, closed or damaged
         name = getattr(image, 'filename', '') or name
         raise DataError(f'The PIL image {name} cannot be used: {error}') from error
     return _from_array(rgb, 'rgb', name)

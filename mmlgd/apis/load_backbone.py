@@ -1,4 +1,4 @@
-"""A distilled backbone, ready to use."""
+"""Loading of a distilled backbone."""
 
 from pathlib import Path
 
@@ -18,23 +18,23 @@ def load_backbone(
 ) -> nn.Module:
     """Build the backbone of a checkpoint and load its weights, all of them.
 
-    Nothing that stands in the file is executed, imported or fetched: its config may name
-    backbones that are registered, and no weights.
+    Nothing in the file is executed, imported or downloaded: its config may refer to
+    registered backbones only, and to no weights.
 
     Args:
         checkpoint (str | Path): A training checkpoint, or ``backbone.pth``.
         backbone (dict, optional): Config of the backbone, which is trusted. Defaults to
-            None: the one that the checkpoint carries.
-        **overrides: Options that replace the config's, e.g. ``out_indices``.
+            None: the one in the checkpoint.
+        **overrides: Options that replace those of the config, such as ``out_indices``.
 
     Returns:
-        nn.Module: The backbone in eval mode, on the CPU. It gives a tuple of
+        nn.Module: The backbone in eval mode, on the CPU. It returns a tuple of
         feature maps for images (B, 3, H, W) normalised with the ``image_mean``
         and ``image_std`` of the checkpoint's meta.
 
     Raises:
-        CheckpointError: The file cannot be read, carries no backbone's config or one
-            that is not to be trusted, its weights do not fit, or one is not finite.
+        CheckpointError: The file cannot be read, contains no backbone config or an
+            untrusted one, or its weights do not fit or are not finite.
         ConfigError: The backbone cannot be built with the given options.
 
     Example:
@@ -54,29 +54,29 @@ def load_backbone(
 
 
 def stored_backbone(record: CheckpointMeta) -> dict:
-    """The config of the backbone that a checkpoint carries, fit to be built.
+    """Config of the backbone in a checkpoint, verified to be safe to build.
 
     Raises:
-        CheckpointError: It carries none, or one that is not to be trusted.
+        CheckpointError: The checkpoint contains none, or an untrusted one.
     """
     if record.backbone is None:
         raise CheckpointError(
-            f'{record.path} does not carry the config of its backbone.{record.note} Pass '
+            f'{record.path} does not contain the config of its backbone.{record.note} Pass '
             "backbone=dict(type='mmpretrain.MobileNetV3', ...)."
         )
     return trusted_config(record.backbone, record.path, scope=record.default_scope)
 
 
 def build_backbone(record: CheckpointMeta, **overrides: object) -> nn.Module:
-    """Build the backbone that a checkpoint carries the config of, without its weights.
+    """Build the backbone of a checkpoint, without its weights.
 
     Args:
-        record (CheckpointMeta): Of the checkpoint.
-        **overrides: As of :func:`load_backbone`.
+        record (CheckpointMeta): Metadata of the checkpoint.
+        **overrides: See :func:`load_backbone`.
 
     Raises:
-        CheckpointError: As of :func:`stored_backbone`, or it cannot be built.
-        ConfigError: The options do not suit the backbone.
+        CheckpointError: See :func:`stored_backbone`, or it cannot be built.
+        ConfigError: The options do not fit the backbone.
     """
     config = stored_backbone(record)
     with building(record.path, 'backbone', record.default_scope):
@@ -88,7 +88,7 @@ def _build(config: dict) -> nn.Module:
         return MODELS.build(config)
     except MMLGDError:
         raise
-    except Exception as error:  # whatever a backbone's constructor raises
+    except Exception as error:  # depends on the backbone's constructor
         raise ConfigError(
             f'The backbone {config.get("type")} cannot be built ({error}); correct its '
             'options.'

@@ -1,4 +1,4 @@
-"""The test pipeline that a checkpoint carries, for images of any size."""
+"""The test pipeline in a checkpoint, for images of any size."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from mmlgd.utils.stored_config import building, trusted_config
 
 
 class StoredPipeline:
-    """Steps that prepare an image (H, W, 3), uint8 BGR, before normalisation.
+    """Transforms of an image (H, W, 3), uint8 BGR, before normalisation.
 
-    The steps are those that the run was tested with. Where those leave the size as it
-    is, as for a dataset of one size, images are resized to the student's first.
+    They are those of the run's test pipeline. If these do not change the image size, as
+    for a dataset of one size, images are first resized to the student's input size.
     """
 
     def __init__(self, record: CheckpointMeta) -> None:
@@ -28,7 +28,7 @@ class StoredPipeline:
             trusted_config(step, path, 'TRANSFORMS', scope)
             for step in record.test_pipeline or ()
         ]
-        # Trained on gray images: colours are taken out, as they never were there.
+        # The student was trained on gray images, so colours are removed.
         self._gray = any('GrayToBGR' in str(step.get('type')) for step in steps)
         with building(path, 'test pipeline', scope):
             self._steps = Compose([TRANSFORMS.build(step) for step in steps])
@@ -41,20 +41,20 @@ class StoredPipeline:
             resize = dict(type='Resize', scale=(width, height), backend='pillow')
             self._steps.transforms.insert(0, TRANSFORMS.build(resize))
             print_log(
-                f'The test pipeline of {path} takes images of any size; they are resized '
-                f'to {height}x{width}.',
+                f'The test pipeline of {path} accepts images of any size; they are '
+                f'resized to {height}x{width}.',
                 'current',
             )
 
     def __call__(self, image: np.ndarray) -> torch.Tensor:
-        """The image as uint8 tensor (3, h, w)."""
+        """Transform an image into a uint8 tensor (3, h, w)."""
         if self._gray:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         try:
             return self._run(image)
         except MMLGDError:
             raise
-        except Exception as error:  # OpenCV's and Pillow's on absurd sizes
+        except Exception as error:  # OpenCV and Pillow, for extreme sizes
             raise DataError(
                 f'An image of {image.shape[1]}x{image.shape[0]} pixels cannot be '
                 f'processed by the test pipeline: {error}'

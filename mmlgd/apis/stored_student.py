@@ -1,4 +1,4 @@
-"""The student and the teacher of a training checkpoint."""
+"""Student and teacher of a training checkpoint."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from .load_backbone import stored_backbone
 
 
 def projected_width(state: dict) -> int | None:
-    """Width D of the embeddings, that of the projector's last matrix, if any."""
+    """Width D of the embeddings: that of the projector's last matrix, if any."""
     matrices = [
         value
         for key, value in state.items()
@@ -32,16 +32,16 @@ def stored_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.M
     """Build a student and load its weights, all of them.
 
     Args:
-        record (CheckpointMeta): Of the checkpoint.
-        state (dict): Its ``state_dict``.
+        record (CheckpointMeta): Metadata of the checkpoint.
+        state (dict): ``state_dict`` of the checkpoint.
         embed_dims (int): D, see :func:`projected_width`.
 
     Returns:
         nn.Module: In eval mode, on the CPU.
 
     Raises:
-        CheckpointError: A config is not to be trusted or does not build, or the weights
-            do not fit.
+        CheckpointError: A config is not trusted or cannot be built, or the weights do
+            not fit.
     """
     scope = record.default_scope
     parts = {
@@ -70,22 +70,22 @@ def stored_student(record: CheckpointMeta, state: dict, embed_dims: int) -> nn.M
 def stored_teacher(
     record: CheckpointMeta, teacher: dict | nn.Module | None
 ) -> nn.Module:
-    """The teacher whose text tower encodes other names.
+    """Build the teacher whose text tower encodes other names.
 
     Args:
-        record (CheckpointMeta): Of the checkpoint.
-        teacher (dict | nn.Module, optional): One, or its config, which is trusted. None
-            for the config that the checkpoint carries.
+        record (CheckpointMeta): Metadata of the checkpoint.
+        teacher (dict | nn.Module, optional): A teacher, or its config, which is trusted.
+            None uses the config in the checkpoint.
 
     Raises:
-        CheckpointError: The checkpoint carries no such config, or an untrusted one.
-        BankError: The teacher is another than the checkpoint's.
+        CheckpointError: The checkpoint contains no such config, or an untrusted one.
+        BankError: The teacher differs from that of the checkpoint.
     """
     model: Any = teacher
     if teacher is None:
         if record.teacher_config is None:
             raise CheckpointError(
-                f'{record.path} does not carry the config of its teacher, which other '
+                f'{record.path} does not contain the config of its teacher, which other '
                 f'names need; pass teacher=dict(type=...) or bank_file.{record.note}'
             )
         config = record.teacher_config
@@ -94,7 +94,7 @@ def stored_teacher(
             model = MODELS.build(config)
     elif not isinstance(teacher, nn.Module):
         model = MODELS.build(teacher)
-    # Weights behind a name may have changed since.
+    # The weights of a published tag may have changed since.
     wanted, found = record.teacher, model.identity
     if wanted is not None and not same_identity(wanted, found):
         raise BankError(

@@ -1,4 +1,4 @@
-"""Embeddings of a distillation's images by its teacher."""
+"""Teacher embeddings of the images of a distillation config."""
 
 import copy
 
@@ -15,14 +15,14 @@ from .features import as_prepared
 
 
 def unlabeled_loader(cfg: Config) -> DataLoader:
-    """Build a loader of a config's training images, once each, in their order.
+    """Build a loader of a config's training images, each once and in order.
 
-    Wrappers around the training set, which augment or pair, are taken off; the parts of
-    a concatenation stay joined. The images go through the pipeline of
-    ``val_dataloader``, or ``test_dataloader`` where there is none, in its batches.
+    Wrappers of the training set, which augment or pair images, are removed; concatenated
+    datasets stay concatenated. Pipeline and batch size are those of ``val_dataloader``,
+    or of ``test_dataloader`` if there is none.
 
     Args:
-        cfg (Config): With ``train_dataloader`` and one of the two others.
+        cfg (Config): With ``train_dataloader`` and one of the other two.
 
     Raises:
         ConfigError: A loader is missing, or a dataset has no pipeline.
@@ -50,9 +50,9 @@ def teacher_features(
     """Embed all images of a loader, normalised as the teacher was trained.
 
     Args:
-        teacher (BaseTeacher): Is moved to ``device``.
-        dataloader (DataLoader): E.g. from :func:`unlabeled_loader`.
-        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
+        teacher (BaseTeacher): Moved to ``device``.
+        dataloader (DataLoader): For example from :func:`unlabeled_loader`.
+        device (str | torch.device): Device of the teacher. Defaults to 'cpu'.
 
     Returns:
         torch.Tensor: (N, D) float32 unit rows on the CPU, in the loader's order.
@@ -63,5 +63,5 @@ def teacher_features(
     encode = batch_encoder(teacher, device)
     rows = [encode(batch) for batch in dataloader]
     if not rows:
-        raise DataError('the data loader gives no image: check its dataset.')
+        raise DataError('the data loader returns no image: check its dataset.')
     return torch.cat(rows)

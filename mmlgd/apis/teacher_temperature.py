@@ -1,4 +1,4 @@
-"""What a teacher's temperature makes of its targets, on unlabeled images."""
+"""Entropy and agreement of a teacher's targets by temperature, on unlabeled images."""
 
 import copy
 import math
@@ -17,21 +17,21 @@ from mmlgd.models.teachers import BaseTeacher, batch_encoder
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.checks import check_count, check_in_range
 
-#: Around the 0.01 of most CLIPs.
+#: Around 0.01, the temperature of most CLIPs.
 TEMPERATURES = (0.002, 0.005, 0.01, 0.014, 0.017, 0.02, 0.03, 0.05, 0.1)
 
 
 @dataclass(frozen=True)
 class TemperatureReport:
-    """The targets of a teacher over a grid of temperatures.
+    """Targets of a teacher at several temperatures.
 
     Attributes:
-        teacher (str): Its identity.
-        learned_temperature (float | None): 1 / exp(logit_scale), where it has learned one.
+        teacher (str): Identity of the teacher.
+        learned_temperature (float | None): 1 / exp(logit_scale), if the teacher has one.
         num_images (int): N.
         num_categories (int): C.
-        top1_agreement (float): Share of images whose two views have the same best name:
-            the same at every temperature.
+        top1_agreement (float): Share of images whose two views have the same best name,
+            which does not depend on the temperature.
         rows (list[dict]): See :func:`temperature_rows`.
     """
 
@@ -51,23 +51,24 @@ def temperature_rows(
     With p and q the softmaxes of an image's two views at a temperature, and r their mean
     over all images and both views, a row has
 
-    - ``entropy``: mean of H(p), in nats, over images and views;
-    - ``effective_names``: exp(entropy), as many names as would be equally likely;
+    - ``entropy``: mean of H(p) over images and views, in nats;
+    - ``effective_names``: exp(entropy), the equivalent number of equally likely names;
     - ``top1_probability``: mean of max p;
     - ``agreement``: mean of :math:`\sum_c p_c q_c`, the probability that names drawn from
-      both views' targets are the same one;
-    - ``chance``: :math:`\sum_c r_c^2`, the same of views of any two images;
+      the targets of both views are the same;
+    - ``chance``: :math:`\sum_c r_c^2`, the same for views of two arbitrary images;
     - ``shared``: H(r) minus the mean cross-entropy of one view's target under the
-      other's, in nats. It is what a view says of its image's other view: too cold a
-      temperature is punished where the views disagree, too warm a one says nothing.
+      other's, in nats: how much a view predicts about the other view of its image. It
+      is low at low temperatures, where the views disagree, and at high temperatures,
+      where the targets are uniform.
 
     Args:
         first (Tensor): Similarities of N images to C names, (N, C).
-        second (Tensor): Those of another view of each image, (N, C).
+        second (Tensor): Similarities of another view of each image, (N, C).
         temperatures (Sequence[float]): Above 0.
 
     Returns:
-        list[dict]: With ``temperature``, in the order given.
+        list[dict]: One row per temperature, in the given order, with ``temperature``.
     """
     rows = []
     for temperature in temperatures:
@@ -101,20 +102,20 @@ def report_temperatures(
     device: str | torch.device = 'cpu',
     cache_dir: str | None = None,
 ) -> TemperatureReport:
-    """Compare a teacher's temperatures on two views of a distillation's own images.
+    """Compare temperatures of a teacher on two views of the images of a config.
 
-    The images, their augmentation and the names are those of the config. The teacher's
-    own temperature and the config's are added to the grid.
+    Images, augmentation and names are those of the config. The temperature that the
+    teacher has learned and that of the config are added to the grid.
 
     Args:
-        cfg (Config): Of a distillation: ``model`` has a teacher and a textual bank, and
+        cfg (Config): Distillation config: ``model`` has a teacher and a textual bank, and
             ``train_dataloader.dataset`` is ``SeededViews``, or ``StoredViews``, whose
-            embeddings are taken.
+            embeddings are used.
         temperatures (Sequence[float]): The grid. Defaults to :data:`TEMPERATURES`.
-        num_images (int): How many images to draw. Defaults to 2000.
-        seed (int): Of the drawing. Defaults to 0.
-        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
-        cache_dir (str, optional): Where text embeddings are kept. Defaults to None.
+        num_images (int): Number of images to draw. Defaults to 2000.
+        seed (int): Seed of the drawing. Defaults to 0.
+        device (str | torch.device): Device of the teacher. Defaults to 'cpu'.
+        cache_dir (str, optional): Cache of text embeddings. Defaults to None.
 
     Raises:
         ConfigError: An option is out of range, or the config has no names or no views.
@@ -127,7 +128,7 @@ def report_temperatures(
     if 'teacher' not in cfg.model or bank_cfg is None:
         raise ConfigError(
             'The model of this config has no teacher, or neither a textual_bank nor a '
-            'zero_shot_bank, whose names are needed. Give the config of an LGD.'
+            'zero_shot_bank, whose names are needed. Use an LGD config.'
         )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = _pairs(cfg, num_images, seed)
@@ -140,9 +141,9 @@ def report_temperatures(
     first, second = logits.chunk(2)
     scale = teacher.logit_scale
     learned = None if scale is None else math.exp(-scale)
-    asked = cfg.model.get('teacher_temperature')
+    configured = cfg.model.get('teacher_temperature')
     grid = set(temperatures)
-    grid.update(each for each in (learned, asked) if each not in (None, 'auto'))
+    grid.update(each for each in (learned, configured) if each not in (None, 'auto'))
     same = first.argmax(dim=1) == second.argmax(dim=1)
     return TemperatureReport(
         teacher=teacher.identity,
@@ -155,7 +156,7 @@ def report_temperatures(
 
 
 def _pairs(cfg: Config, num_images: int, seed: int) -> DataLoader:
-    """A loader of a view of each drawn image, then of another view of each."""
+    """Build a loader of one view of each drawn image, followed by another view of each."""
     loader = copy.deepcopy(cfg.train_dataloader)
     dataset = DATASETS.build(loader.pop('dataset'))
     if not hasattr(dataset, 'split') or getattr(dataset, 'num_views', 2) < 2:
@@ -165,7 +166,7 @@ def _pairs(cfg: Config, num_images: int, seed: int) -> DataLoader:
         )
     total = len(dataset)
     if not total:
-        raise DataError('There is no image. Look at data_root of train_dataloader.')
+        raise DataError('There is no image. Check data_root of train_dataloader.')
     generator = torch.Generator().manual_seed(seed)
     drawn = sorted(torch.randperm(total, generator=generator)[:num_images].tolist())
     views = Subset(
@@ -184,15 +185,15 @@ def _pairs(cfg: Config, num_images: int, seed: int) -> DataLoader:
 def _embed(
     teacher: BaseTeacher, loader: DataLoader, device: str | torch.device
 ) -> Tensor:
-    """Unit rows (2 N, D), of the teacher or of a store."""
+    """Unit rows (2 N, D), computed by the teacher or read from a store."""
     encode = batch_encoder(teacher, device)
     rows = []
     for batch in loader:
         inputs = batch['inputs']
         if not isinstance(inputs, Tensor) or inputs.dim() != 4:
             raise ConfigError(
-                'train_dataloader must give one view of each image, in a batch '
-                '(B, 3, H, W): leave MultiView and BagPairs out, and use the collate_fn '
+                'train_dataloader must return one view of each image, in a batch '
+                '(B, 3, H, W): omit MultiView and BagPairs, and use the collate_fn '
                 "'default_collate'."
             )
         stored = batch.get('teacher_embeddings')

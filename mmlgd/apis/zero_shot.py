@@ -21,15 +21,15 @@ from .stored_student import projected_width, stored_student, stored_teacher
 
 
 class ZeroShotClassifier:
-    """Names images with the student of a training checkpoint.
+    """Classifies images with the student of a training checkpoint.
 
-    Under the names it was distilled with, it needs the checkpoint alone. Other
-    names, and methods that know none (SEED), take a bank file, or the teacher's text
-    tower.
+    With the names that it was distilled with, it needs only the checkpoint. For other
+    names, and for methods without names (SEED), it needs a bank file or the teacher's
+    text tower.
 
-    Nothing that stands in the checkpoint is executed or imported, and no address in it
-    is fetched. For other names without ``bank_file``, its teacher's config is built; the
-    weights may be a local file or a published tag of open_clip, which open_clip fetches.
+    Nothing in the checkpoint is executed or imported, and no URL in it is fetched. For
+    other names without ``bank_file``, the teacher is built from its config in the
+    checkpoint; its weights may be a local file or a tag that open_clip downloads.
 
     Args:
         checkpoint (str | Path): A training checkpoint (not ``backbone.pth``, which
@@ -37,28 +37,28 @@ class ZeroShotClassifier:
         categories (str | Path | Sequence[str], optional): Other names: a
             built-in set, a text file, or a list. Defaults to None: those of the
             checkpoint.
-        bank_file (str | Path, optional): Text embeddings of ``categories``, made
-            by tools/build_text_bank.py. Defaults to None: the text tower of the
-            checkpoint's teacher makes them.
-        templates (str | Path | Sequence[str]): Prompts of the other names.
+        bank_file (str | Path, optional): Text embeddings of ``categories``, written
+            by tools/build_text_bank.py. Defaults to None: they are computed with the
+            text tower of the checkpoint's teacher.
+        templates (str | Path | Sequence[str]): Prompt templates of the other names.
             Defaults to 'imagenet'.
-        device (str | torch.device): Where the student works, and the text tower.
+        device (str | torch.device): Device of the student and of the text tower.
             Defaults to 'cpu'.
-        teacher (dict | nn.Module, optional): The teacher that encodes other names, or
-            its config, which is trusted. It must have the weights of the checkpoint's
-            teacher. Defaults to None: the config that the checkpoint carries.
-        meta (dict, optional): Entries for a checkpoint whose ``meta`` lacks them, or
-            other values: ``image_mean``, ``image_std``, ``to_rgb``, ``image_size``,
+        teacher (dict | nn.Module, optional): Teacher that encodes other names, or its
+            config, which is trusted. It must have the weights of the checkpoint's
+            teacher. Defaults to None: the config in the checkpoint.
+        meta (dict, optional): Entries that are missing in the checkpoint's ``meta``, or
+            that replace them: ``image_mean``, ``image_std``, ``to_rgb``, ``image_size``,
             ``student_temperature``, ``test_pipeline``, ... Defaults to None.
 
     Attributes:
         category_names (list[str]): The C names.
 
     Raises:
-        CheckpointError: The file is not a training checkpoint, is damaged, carries a
-            config that is not to be trusted, or has no names and none are given.
-        BankError: The bank file does not fit the names or the student, or the teacher
-            is another than the checkpoint's.
+        CheckpointError: The file is not a training checkpoint, is damaged, contains an
+            untrusted config, or has no names and none are given.
+        BankError: The bank file does not match the names or the student, or the teacher
+            differs from that of the checkpoint.
         ConfigError: The device cannot be used.
 
     Example:
@@ -77,7 +77,7 @@ class ZeroShotClassifier:
         teacher: dict | nn.Module | None = None,
         meta: dict[str, Any] | None = None,
     ) -> None:
-        self.device = _usable(device)
+        self.device = _check_device(device)
         contents = read_checkpoint(checkpoint)
         state = contents['state_dict']
         record = CheckpointMeta.from_meta(
@@ -119,23 +119,23 @@ class ZeroShotClassifier:
         """Probabilities of all names.
 
         Args:
-            images (object): One image or many, as
-                :func:`~mmlgd.apis.images.iter_images` takes them (paths, folders,
-                addresses, bytes, file objects, PIL images, uint8 arrays and tensors);
-                or a float tensor of normalised images (B, 3, H, W).
-            batch_size (int): Images that are in memory and in the student at a time.
-                Defaults to 32.
-            channel_order (str): 'bgr' or 'rgb', of arrays. Defaults to 'bgr', as mmcv
-                reads them.
+            images (object): One image or many, see
+                :func:`~mmlgd.apis.images.iter_images` (paths, folders, URLs, bytes,
+                file objects, PIL images, uint8 arrays and tensors); or a float tensor of
+                normalised images (B, 3, H, W).
+            batch_size (int): Images in memory and in the student at a time. Defaults to
+                32.
+            channel_order (str): 'bgr' or 'rgb', for arrays. Defaults to 'bgr', as in
+                mmcv.
 
         Returns:
             torch.Tensor: (B, C) float32 on the CPU, the softmax of the similarities at
-            the student's temperature, in the order of the images. A single image is a
-            B of 1; none at all, as of an empty list, a B of 0.
+            the student's temperature, in the order of the images. B is 1 for a single
+            image and 0 for an empty list.
 
         Raises:
-            DataError: A file is absent, empty or not an image, or an array not one.
-            ConfigError: A batch size below 1, or something that is not an image.
+            DataError: A file is missing or not an image, or an array is not an image.
+            ConfigError: ``batch_size`` is below 1, or a value is not an image.
         """
         check_count('batch_size', batch_size, 1)
         if isinstance(images, torch.Tensor) and images.is_floating_point():
@@ -155,19 +155,19 @@ class ZeroShotClassifier:
         batch_size: int = 32,
         channel_order: str = 'bgr',
     ) -> list[list[tuple[str, float]]]:
-        """Name images.
+        """Classify images.
 
         Args:
-            images, batch_size, channel_order: As :meth:`scores` takes them.
-            topk (int): Names for each image, 1 to C. Defaults to 1.
+            images, batch_size, channel_order: See :meth:`scores`.
+            topk (int): Number of names per image, 1 to C. Defaults to 1.
 
         Returns:
-            list[list[tuple[str, float]]]: For each image its best names with
-            their probabilities, best first. A single image gives a list of one, an
-            empty list an empty one.
+            list[list[tuple[str, float]]]: The best names of each image with their
+            probabilities, best first. A list of length 1 for a single image, and an empty
+            list for an empty list.
 
         Raises:
-            DataError, ConfigError: As of :meth:`scores`.
+            DataError, ConfigError: See :meth:`scores`.
             ConfigError: ``topk`` is out of range.
         """
         check_count('topk', topk, 1)
@@ -189,13 +189,13 @@ class ZeroShotClassifier:
             yield self.student.data_preprocessor(inputs)['inputs']
 
 
-def _usable(device: str | torch.device) -> torch.device:
+def _check_device(device: str | torch.device) -> torch.device:
     try:
         return torch.zeros(0, device=device).device
-    except Exception as error:  # an unknown name, no driver, too high an index
+    except Exception as error:  # unknown name, missing driver, or index too high
         raise ConfigError(
-            f"device={str(device)!r} cannot be used ({error}); take 'cpu', or 'cuda' on "
-            'a machine that has one.'
+            f"device={str(device)!r} cannot be used ({error}); use 'cpu', or 'cuda' on "
+            'a machine with a GPU.'
         ) from error
 
 
@@ -221,5 +221,7 @@ def _check_normalised(images: torch.Tensor) -> torch.Tensor:
             f'{tuple(images.shape)}.'
         )
     if not images.isfinite().all():
-        raise DataError('The tensor of normalised images holds NaN or infinite values.')
+        raise DataError(
+            'The tensor of normalised images contains NaN or infinite values.'
+        )
     return images.float()

@@ -2,14 +2,14 @@
 
     mmlgd teacher-temperature configs/lgd/siglip2-vitb16_mbv3.py
 
-Of a distillation's config the teacher, the names and two views of some training images
-are used; labels are not. For each temperature the table has the entropy of the teacher's
+Uses the teacher, the names and two views of some training images of a distillation
+config, but no labels. For each temperature the table shows the entropy of the teacher's
 targets (in nats, and as a number of equally likely names), the mean probability of the
-best name, how often names drawn from two views' targets agree (and would by chance), and
-`shared`: how much, in nats, one view's target says about the other's. Where `shared` is
-largest, the targets are as sharp as they are reliable; lower temperatures hand on what
-the teacher only guesses, higher ones blur what it knows. Which view has which best name
-does not depend on the temperature. Writes a JSON beside the printed table.
+best name, how often names drawn from the targets of two views agree (and would agree by
+chance), and `shared`: how much, in nats, the target of one view predicts about the
+other's. Where `shared` is largest, the targets are as sharp as they are reliable. Lower
+temperatures pass on guesses of the teacher, higher ones blur what it knows. The best name
+of a view does not depend on the temperature. Also writes the table to a JSON file.
 """
 
 import argparse
@@ -45,12 +45,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--temperatures',
         type=float,
         nargs='+',
-        help="the grid; default 0.002 to 0.1. The learned one and the config's are added",
+        help='the grid; default 0.002 to 0.1. The learned temperature and that of the '
+        'config are added',
     )
     parser.add_argument(
-        '--num-images', type=int, default=2000, help='how many; default 2000'
+        '--num-images', type=int, default=2000, help='number of images; default 2000'
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the drawing; default 0')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the drawing; default 0'
+    )
     parser.add_argument(
         '--out', help='JSON; default work_dirs/CONFIG/teacher_temperature.json'
     )
@@ -60,7 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def print_table(report: 'TemperatureReport') -> None:
-    """Print a row for each temperature, and what stands out."""
+    """Print a row for each temperature, and mark the best and the learned one."""
     print(
         f'{report.teacher}: two views of {report.num_images} images, '
         f'{report.num_categories} names; the best name is the same in '
@@ -99,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
 
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     use_loader_options_that_work(cfg, ['train_dataloader'])
-    # Where the config's own runs keep the embeddings of its names.
+    # The cache in which training stores the embeddings of the names.
     caches = [
         hook.get('cache_dir', DEFAULT_CACHE_DIR)
         for hook in cfg.get('custom_hooks', [])

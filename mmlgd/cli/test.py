@@ -81,7 +81,8 @@ def _base_name(type_: Any) -> str:
 
 def _merge(old: dict | None, new: dict, folder: str) -> dict:
     """Update ``old`` with ``new``; drop ``old`` if it is of another type."""
-    is_same = old and _base_name(old.get('type', '')) == _base_name(new['type'])
+    old = old or {}
+    is_same = _base_name(old.get('type', '')) == _base_name(new['type'])
     kept = old if is_same else {}
     values = {key: folder if value == '{}' else value for key, value in new.items()}
     return {**kept, **values}

@@ -13,30 +13,30 @@ from .dataset_wrapper import DatasetWrapper
 
 @DATASETS.register_module()
 class BagPairs(DatasetWrapper):
-    """A dataset of pairs: an image and a positive drawn from the image's bag.
+    """A dataset of pairs: an image and a positive drawn from its bag.
 
-    The positive is drawn from torch's global generator, after the anchor's transforms.
-    Within :class:`SeededViews` it is thus a function of (seed, view, image) like
-    the pixels, and the anchor is the view that the other methods train on::
+    The positive is drawn with torch's global generator, after the transforms of the
+    anchor. Within :class:`SeededViews` it therefore depends on (seed, view, image) only,
+    like the pixels, and the anchor is the view that other methods train on::
 
         dict(type='SeededViews',
              dataset=dict(type='BagPairs', bags='bags.pth', dataset=...))
 
     Args:
-        dataset: The dataset to wrap, or its config; its items have one image as
+        dataset: The dataset to wrap, or its config. Its items have one image as
             ``inputs``.
-        bags: File written by tools/build_bags.py for these images.
-        separate_teacher_views: Whether the teacher gets two further views.
-            Defaults to False: both models see the same.
-        lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
+        bags: Bag file that tools/build_bags.py wrote for these images.
+        separate_teacher_views: Whether the teacher gets two additional views.
+            Defaults to False: both models get the same views.
+        lazy_init: Whether to defer ``full_init``. Defaults to False.
 
     Attributes:
-        bags (Bags): Read by ``full_init``.
-        bags_path (str): The file.
+        bags (Bags): The bags, once ``full_init`` was called.
+        bags_path (str): Path of the bag file.
 
     Raises:
         ConfigError: ``dataset`` has no length or no items.
-        DataError: The file is absent or broken, or was made from other images.
+        DataError: The file is missing or broken, or belongs to other images.
 
     Source: arXiv 2107.01691, section 3.2.
     """
@@ -57,19 +57,19 @@ class BagPairs(DatasetWrapper):
         self.bags.check_images(self.bags_path, self.dataset)
 
     def get_data_info(self, index: int) -> dict:
-        """Data info of the anchor in the wrapped dataset, before the pipeline."""
+        """Data info of the anchor in the wrapped dataset."""
         return self.dataset.get_data_info(index)
 
     def __getitem__(self, index: int) -> dict:
-        """The anchor's item, with a list of views as ``inputs``.
+        """Return the anchor's item, with a list of views as ``inputs``.
 
         Args:
             index: Index of the anchor, in [0, N).
 
         Returns:
-            dict: ``inputs`` is [anchor, positive], each (3, H, W); with
-            ``separate_teacher_views`` [anchor, positive, anchor, positive], of which the
-            last two are the teacher's. All other entries are the anchor's.
+            dict: ``inputs`` is [anchor, positive], each (3, H, W). With
+            ``separate_teacher_views`` it is [anchor, positive, anchor, positive], and the
+            last two are for the teacher. All other entries are those of the anchor.
         """
         item = self.dataset[index]
         position = int(torch.randint(self.bags.k, ()))

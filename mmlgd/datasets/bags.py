@@ -1,4 +1,4 @@
-"""The file of the bags: for every image, the images that a teacher finds nearest."""
+"""Bag files: for each image, the nearest images according to a teacher."""
 
 import hashlib
 from collections.abc import Sized
@@ -17,12 +17,12 @@ from .image_list import encode_name, list_images_of
 
 @dataclass
 class Bags(TensorFile):
-    """What a bag file holds.
+    """Contents of a bag file.
 
     Attributes:
-        neighbours (torch.Tensor): (N, k) int32, for image i the indices of its k
-            nearest others, nearest first.
-        teacher (str): ``identity`` of the teacher whose embeddings were compared.
+        neighbours (torch.Tensor): (N, k) int32; for image i, the indices of its k
+            nearest other images, nearest first.
+        teacher (str): ``identity`` of the teacher of the embeddings.
         images (str): :func:`image_list_digest` of the dataset.
     """
 
@@ -36,7 +36,7 @@ class Bags(TensorFile):
 
     @property
     def k(self) -> int:
-        """Images in a bag, the anchor not counted."""
+        """Number of images in a bag, without the anchor."""
         return self.neighbours.shape[1]
 
     def validate(self) -> None:
@@ -50,55 +50,55 @@ class Bags(TensorFile):
             raise ValueError('an image is its own neighbour')
 
     def check_images(self, path: str | Path, dataset: Sized) -> None:
-        """Refuse bags of other images, whose indices would mean others.
+        """Refuse bags of other images, since their indices would be wrong.
 
         Args:
             path (str | Path): The bag file, for the message.
-            dataset (Sized): The images to train on.
+            dataset (Sized): The training images.
 
         Raises:
-            DataError: Number, names or order of the images differ.
+            DataError: The number, names or order of the images differ.
         """
         fix = f'write bags of these images: `python tools/build_bags.py CONFIG --out {path}`'
         if len(self.neighbours) != len(dataset):
             raise DataError(
-                f'The bag file {path} was made of {len(self.neighbours)} images, but the '
-                f'training set has {len(dataset)}; {fix}.'
+                f'The bag file {path} was built for {len(self.neighbours)} images, but '
+                f'the training set has {len(dataset)}; {fix}.'
             )
         if self.images != image_list_digest(dataset):
             raise DataError(
-                f'The bag file {path} was made of as many images as the training set has, '
-                f'but of others, or in another order; {fix}.'
+                f'The bag file {path} was built for as many images as the training set '
+                f'has, but for other images or another order; {fix}.'
             )
 
     def check_teacher(self, path: str | Path, identity: str) -> None:
-        """Refuse bags that another teacher made.
+        """Refuse bags of another teacher.
 
         Raises:
             DataError: The teachers differ.
         """
         if not same_identity(self.teacher, identity):
             raise DataError(
-                f'The bag file {path} was made by {self.teacher}, but the student learns '
-                f'from {identity}; write bags of this teacher with tools/build_bags.py, or '
+                f'The bag file {path} was built with {self.teacher}, but the student learns '
+                f'from {identity}; build bags with this teacher (tools/build_bags.py), or '
                 f'set the same teacher.{explain_difference(self.teacher, identity)}'
             )
 
 
 def image_list_digest(dataset: Sized) -> str:
-    """SHA-256 of which images a dataset has, in their order.
+    """SHA-256 of the images of a dataset, in order.
 
-    Files count by their path below the dataset's folder, so that the folder may
-    be moved; images held in memory count by their pixels.
+    A file is identified by its path relative to the dataset's folder, so the folder may
+    be moved. An image in memory is identified by its pixels.
 
     Args:
-        dataset (Sized): With ``get_data_info``, as mmengine's have it.
+        dataset (Sized): With ``get_data_info``, as in mmengine.
 
     Returns:
         str: 64 hexadecimal digits.
 
     Raises:
-        ConfigError: The dataset has neither paths nor pixels.
+        ConfigError: The dataset provides neither paths nor pixels.
     """
     digest = hashlib.sha256()
     for name, source in list_images_of(dataset):

@@ -1,6 +1,6 @@
-"""Caltech-256 on disk: its images by class.
+"""Images of Caltech-256 by class.
 
-Class 257, "clutter", is not a category and is left out. Files beside the numbered
+Class 257, "clutter", is not a category and is omitted. Other files next to the numbered
 images (the published archive has a few, in the folders of dog and spider) are not
 counted.
 """
@@ -25,15 +25,15 @@ def caltech256_images(
 
     Args:
         image_dir: The folder ``256_ObjectCategories``.
-        num_images: Count to expect; None accepts any. Defaults to that of the
-            published archive.
+        num_images: Expected number; None accepts any. Defaults to that of the published
+            archive.
 
     Returns:
-        list[list[str]]: 'folder/name' of the images, sorted, one list a class, in
-        the order of the folders' numbers and of the names in ``caltech256.txt``.
+        list[list[str]]: 'folder/name' of the sorted images, one list per class, in the
+        order of the folder numbers and of the names in ``caltech256.txt``.
 
     Raises:
-        DataError: If a class is absent or doubled, or the count is another.
+        DataError: A class is missing or duplicated, or the number of images is wrong.
     """
     image_dir = Path(image_dir)
     classes = [
@@ -43,8 +43,8 @@ def caltech256_images(
     found = sum(map(len, classes))
     if num_images is not None and found != num_images:
         raise DataError(
-            f'{image_dir} holds {found} images of the 256 categories, the published '
-            f'archive {num_images}: unpack it again.'
+            f'{image_dir} has {found} images of the 256 categories, but the published '
+            f'archive has {num_images}: unpack it again.'
         )
     return classes
 
@@ -57,12 +57,12 @@ def _class_folders(image_dir: Path) -> list[str]:
     numbers = [int(name[:3]) for name in folders]
     if numbers != [*range(1, NUM_CLASSES + 1)]:
         raise DataError(
-            f"{image_dir} holds {len(folders)} folders of Caltech-256's 256 categories "
+            f"{image_dir} has {len(folders)} folders of Caltech-256's 256 categories "
             '(001.ak47 to 256.toad): unpack 256_ObjectCategories.tar there.'
         )
     return folders
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is one of the set's images, by its name."""
+    """Whether a file name is that of an image of the dataset."""
     return _IMAGE.fullmatch(name) is not None

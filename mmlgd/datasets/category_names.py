@@ -1,27 +1,26 @@
-"""Category names and prompt templates: built-in sets, a user's file, or a list.
+"""Category names and prompt templates: built-in sets, your own file, or a list.
 
-A name set is a text file in ``categories/``, one name a line; line ``i``
-(counting from 0) names class index ``i`` of the official dataset. The files
-are made from the official lists by
-``tools/dataset_converters/write_category_names.py``. They differ from their
-sources where a text encoder needs it:
+A category set is a text file in ``categories/`` with one name per line. Line ``i``
+(counting from 0) is the name of class index ``i`` of the official dataset. The files
+are written from the official lists by
+``tools/dataset_converters/write_category_names.py``. They differ from the official
+names where a text encoder needs it:
 
-- ``imagenet``: open_clip's names. Two pairs of them are the same; the member
-  whose WordNet synset has another first word takes that word: "projectile"
-  (744; "missile" is 657) and "sunglass" (836; "sunglasses" is 837).
-- ``lvis_v1``: underscores are blanks; the clarification in parentheses stays,
-  since names would collide without it ("bow (weapon)"). The official list
-  joins two synonyms in one name, of which the first is kept
-  ("monitor (computer equipment)").
+- ``imagenet``: open_clip's names. Two pairs of them are identical. In each pair, the
+  class whose WordNet synset starts with another word has that word instead:
+  "projectile" (744; "missile" is 657) and "sunglass" (836; "sunglasses" is 837).
+- ``lvis_v1``: underscores are spaces. The clarification in parentheses is kept, since
+  names would be identical without it ("bow (weapon)"). The official list has one name
+  of two synonyms, of which the first is kept ("monitor (computer equipment)").
 - ``caltech256``: the 256 object categories in the order of the folders
-  ``001.*`` to ``256.*``, without the background folder ``257.clutter``. Number
-  and ``-101`` mark (taken over from Caltech-101) are dropped, hyphens are
-  blanks, proper names and ambiguous words are spelled out ("bat (animal)").
+  ``001.*`` to ``256.*``, without the background folder ``257.clutter``. Numbers and
+  the mark ``-101`` (from Caltech-101) are dropped, hyphens are spaces, and proper names
+  and ambiguous words are spelled out ("bat (animal)").
 - ``fashion_mnist``: a slash is " or " ("T-shirt or top").
-- ``cifar10``, ``coco``, ``cityscapes``, ``ade20k``: as they are.
+- ``cifar10``, ``coco``, ``cityscapes``, ``ade20k``: unchanged.
 
-A user's names are only stripped: underscores, slashes and case stay.
-:mod:`~mmlgd.datasets.names_file` says which files are read.
+Your own names are only stripped: underscores, slashes and case are kept. See
+:mod:`~mmlgd.datasets.names_file` for the supported files.
 """
 
 import html
@@ -39,14 +38,14 @@ from mmlgd.utils.suggest import suggest
 from .names_file import Entries, read_entries
 from .names_sniffing import MAX_LENGTH
 
-# A folder's stems are the names of its sets: a new file is a new set.
+# The sets are the stems of the files in these folders.
 _CATEGORY_DIR = Path(__file__).resolve().parent / 'categories'
 _TEMPLATE_DIR = Path(__file__).resolve().parent / 'prompts'
 _MAX_LISTED = 10
-# A string that ends so is meant as a file, though none is there.
+# A string that ends with one of these is a path, even if the file does not exist.
 _SUFFIXES = ('.txt', '.json', '.yaml', '.yml', '.csv', '.tsv')
-# Control characters, characters that cannot be seen, what a failed decoding leaves, and
-# surrogates. The joiners U+200C and U+200D are letters' parts in several scripts.
+# Control characters, invisible characters, replacement characters of a failed decoding,
+# and surrogates. The joiners U+200C and U+200D are part of letters in several scripts.
 _NOT_TEXT = re.compile(
     '[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd'
     '\ud800-\udfff]'
@@ -71,24 +70,24 @@ def available_template_sets() -> list[str]:
 def load_category_names(
     categories: str | Path | Sequence[str] | Mapping[str, Any],
 ) -> list[str]:
-    """Load category names and check that each is a text anchor of its own.
+    """Load category names and check that each has its own text anchor.
 
     Args:
-        categories: A built-in set (:func:`available_category_sets`); the path
-            of a file (:func:`~mmlgd.datasets.names_file.read_entries`), as a
-            UTF-8 text file with one name a line; a list of names; or a
-            dataset's ``metainfo`` with ``classes`` (or ``CLASSES``), itself
-            any of these. A string is a built-in set before it is a path.
+        categories: A built-in set (:func:`available_category_sets`); the path of a file
+            (:func:`~mmlgd.datasets.names_file.read_entries`), such as a UTF-8 text file
+            with one name per line; a list of names; or a dataset's ``metainfo`` with
+            ``classes`` (or ``CLASSES``), which may be any of these. A string is a path
+            only if it is not a built-in set.
 
     Returns:
         list[str]: The C names in the order of the class indices, stripped of
-        surrounding blanks.
+        surrounding whitespace.
 
     Raises:
-        ConfigError: The set is unknown; the file cannot be read or is of another
-            format; an entry is not a string, is blank or holds control characters;
-            there are no names; or names differ only in case, blanks, HTML entities
-            and the composition of accents, which CLIP's tokenizers ignore.
+        ConfigError: The set is unknown; the file cannot be read or has another format; an
+            entry is not a string, is blank or contains control characters; there are no
+            names; or names differ only in case, whitespace, HTML entities or the
+            composition of accents, which CLIP's tokenizers ignore.
     """
     if isinstance(categories, Mapping):
         for key in ('classes', 'CLASSES'):
@@ -101,17 +100,17 @@ def load_category_names(
 
 
 def load_templates(templates: str | Path | Sequence[str]) -> list[str]:
-    """Load prompt templates and check that each has one slot for a name.
+    """Load prompt templates and check that each has one placeholder for the name.
 
     Args:
         templates: A built-in set (:func:`available_template_sets`), the path
-            of a file (read as one of names is), or a list.
+            of a file (of the same formats as names), or a list.
 
     Returns:
         list[str]: Templates for ``template.format(name)``.
 
     Raises:
-        ConfigError: As of :func:`load_category_names`, or a template has not
+        ConfigError: See :func:`load_category_names`, or a template does not contain
             exactly one ``{}``.
     """
     entries = _read_entries(templates, 'template', _TEMPLATE_DIR)
@@ -119,7 +118,7 @@ def load_templates(templates: str | Path | Sequence[str]) -> list[str]:
         if not value.count('{}') == value.count('{') == value.count('}') == 1:
             raise ConfigError(
                 f'{entries.source}, {entries.place(index)}: the template {value!r} '
-                "needs exactly one slot '{}' for the category name, and no other "
+                "needs exactly one placeholder '{}' for the category name, and no other "
                 "brace, as in 'a photo of a {}.'"
             )
     return entries.values
@@ -130,7 +129,7 @@ def _stems(folder: Path) -> list[str]:
 
 
 def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
-    """Entries of a built-in set, a file or a list: at least one, each a text."""
+    """At least one entry of a built-in set, a file or a list; all are valid texts."""
     if isinstance(value, str):
         value = _as_path(value, noun, folder)
     if isinstance(value, Path):
@@ -143,7 +142,7 @@ def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
             f'got {type(value).__name__}.'
         )
     if not entries.values:
-        raise ConfigError(f'{entries.source} holds no {noun}: give at least one.')
+        raise ConfigError(f'{entries.source} contains no {noun}: give at least one.')
     for index, text in enumerate(entries.values):
         fault = _fault(text)
         if fault:
@@ -153,23 +152,23 @@ def _read_entries(value: Any, noun: str, folder: Path) -> Entries:
 
 
 def _fault(text: str) -> str:
-    """What keeps a text from being a name or a template, and how to fix it."""
+    """Why a text cannot be a name or a template, and how to fix it."""
     if not text:
-        return 'blank {noun}: fill it or take it out'
+        return 'blank {noun}: fill it in or remove it'
     if len(text) > MAX_LENGTH:
-        return f'{len(text)} characters cannot be one {{noun}}: give one a line'
+        return f'{len(text)} characters are too long for a {{noun}}: give one per line'
     found = _NOT_TEXT.search(text)
     if found:
         return (
             f'the {{noun}} has the character U+{ord(found[0]):04X} at position '
-            f'{found.start()}, which is not part of a text (a tab, or a character that '
-            'cannot be seen): remove it'
+            f'{found.start()}, which is not allowed in a {{noun}} (a tab or an invisible '
+            'character): remove it'
         )
     return ''
 
 
 def _as_path(text: str, noun: str, folder: Path) -> Path:
-    """The file of a built-in set, else the string as a path if it looks like one."""
+    """Path of a built-in set, or of a string that looks like a path."""
     known = _stems(folder)
     if text in known:
         return folder / f'{text}.txt'
@@ -178,8 +177,8 @@ def _as_path(text: str, noun: str, folder: Path) -> Path:
         return path
     hint = suggest(text, known, count=3)
     raise ConfigError(
-        f'unknown set of {noun}s {text!r}.{hint} Built in: {", ".join(known)}. Else '
-        f'give the path of a .txt file with one {noun} a line, or a list.'
+        f'unknown set of {noun}s {text!r}.{hint} Built in: {", ".join(known)}. '
+        f'Otherwise give the path of a .txt file with one {noun} per line, or a list.'
     )
 
 
@@ -187,7 +186,7 @@ def _check_list(values: Sequence, noun: str) -> Entries:
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise ConfigError(
-                f'the list of {noun}s holds {type(value).__name__} {value!r} at index '
+                f'the list of {noun}s contains {type(value).__name__} {value!r} at index '
                 f'{index}: every {noun} must be a string.'
             )
     return Entries([v.strip() for v in values], f'the list of {noun}s', 'index', 0)
@@ -206,7 +205,7 @@ def _refuse_duplicates(entries: Entries) -> None:
         repeated[_MAX_LISTED:] = [f'and {len(repeated) - _MAX_LISTED} more']
     if repeated:
         raise ConfigError(
-            f'{entries.source} has names that are the same but for case, blanks, HTML '
+            f'{entries.source} has names that differ only in case, whitespace, HTML '
             'entities or composed accents, so that categories would share one text '
             f'anchor: {"; ".join(repeated)}. '
             'Rename them so that they differ.'
@@ -214,6 +213,6 @@ def _refuse_duplicates(entries: Entries) -> None:
 
 
 def _normalised(name: str) -> str:
-    """A part of what CLIP's tokenizers even out; the bank compares all of it."""
+    """Part of the normalisation of CLIP's tokenizers; the bank compares the tokens."""
     text = unicodedata.normalize('NFC', html.unescape(html.unescape(name)))
     return ' '.join(text.lower().split())

@@ -1,4 +1,4 @@
-"""What datasets around one other dataset share."""
+"""Base class of datasets that wrap another dataset."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from mmlgd.registry import DATASETS
 
 
 class DatasetWrapper:
-    """One dataset around another, of the same length.
+    """A dataset that wraps another one of the same length.
 
     Args:
         dataset: The dataset to wrap, or its config.
-        lazy_init: Whether to leave ``full_init`` for later. Defaults to False.
+        lazy_init: Whether to defer ``full_init``. Defaults to False.
 
     Raises:
         ConfigError: ``dataset`` has no length or no items.
@@ -31,7 +31,7 @@ class DatasetWrapper:
             self.full_init()
 
     def full_init(self) -> None:
-        """Let the wrapped dataset load its list."""
+        """Load the list of the wrapped dataset."""
         if self._fully_initialized:
             return
         if hasattr(self.dataset, 'full_init'):
@@ -40,7 +40,7 @@ class DatasetWrapper:
         self._fully_initialized = True
 
     def _prepare(self) -> None:
-        """What else a wrapper loads, once the wrapped dataset has its list."""
+        """Load further data, once the wrapped dataset has its list."""
 
     @property
     def metainfo(self) -> dict:
@@ -53,7 +53,7 @@ class DatasetWrapper:
 
 
 def find_wrapper(dataset: Any, attribute: str) -> Any:
-    """The outermost of nested datasets that has an attribute; None if none has."""
+    """The outermost of nested datasets with an attribute; None if none has it."""
     while not hasattr(dataset, attribute):
         if not hasattr(dataset, 'dataset'):
             return None

@@ -39,9 +39,9 @@ def list_image(dataset: Sized, index: int) -> ListedImage:
     if isinstance(info.get('img'), np.ndarray):
         return ListedImage('', np.ascontiguousarray(info['img']))
     raise ConfigError(
-        f'{type(dataset).__name__} gives neither img_path nor img of image {index}, so '
-        'what is made of its images cannot be tied to them; use UnlabeledImages or '
-        "another dataset of mmengine's kind."
+        f'{type(dataset).__name__} provides neither img_path nor img of image {index}, so '
+        'files built for its images cannot be checked against them; use UnlabeledImages '
+        'or another dataset of mmengine.'
     )
 
 

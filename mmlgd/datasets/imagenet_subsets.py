@@ -1,8 +1,8 @@
-"""Parts of ImageNet's training split: SimCLR's lists, or seeded ones.
+"""Subsets of ImageNet's training split: SimCLR's lists, or seeded ones.
 
-SimCLR's evaluation takes 1 % or 10 % of the labels; the published lists name the
-images. Where they cannot be fetched, a seeded choice of the same size stands in;
-it is another one, and figures made with it should say so.
+SimCLR's evaluation uses 1 % or 10 % of the labels; the published lists contain the
+images. If they cannot be downloaded, a seeded subset of the same size can replace them.
+It has other images, so results with it should mention it.
 """
 
 import os
@@ -27,31 +27,31 @@ def class_folders(train_dir: str | Path) -> list[str]:
     """WordNet ids of the class folders, in the order of ImageNet's labels.
 
     Raises:
-        DataError: If there are not 1,000 of them.
+        DataError: There are not 1,000 of them.
     """
     train_dir = Path(train_dir)
     names = sorted(os.listdir(train_dir)) if train_dir.is_dir() else []
     wnids = [name for name in names if _WNID.fullmatch(name)]
     if len(wnids) != NUM_CLASSES:
         raise DataError(
-            f'{train_dir} holds {len(wnids)} class folders (n01440764, ...), not '
+            f'{train_dir} has {len(wnids)} class folders (n01440764, ...), not '
             f"{NUM_CLASSES}: give the folder of ImageNet's training split."
         )
     return wnids
 
 
 def train_images(train_dir: str | Path) -> list[list[str]]:
-    """All images of the training split, as 'wnid/name', one list a class.
+    """All images of the training split, as 'wnid/name', one list per class.
 
     Raises:
-        DataError: As :func:`class_folders`, or if a class has no image.
+        DataError: As in :func:`class_folders`, or a class has no image.
     """
     train_dir = Path(train_dir)
     classes = []
     for wnid in class_folders(train_dir):
         names = [n for n in os.listdir(train_dir / wnid) if n.endswith('.JPEG')]
         if not names:
-            raise DataError(f'{train_dir / wnid} holds no .JPEG file: unpack it again.')
+            raise DataError(f'{train_dir / wnid} has no .JPEG file: unpack it again.')
         classes.append([f'{wnid}/{name}' for name in sorted(names)])
     return classes
 
@@ -62,17 +62,17 @@ def read_simclr_list(
     """Read one of SimCLR's lists and check it against the images on disk.
 
     Args:
-        list_file: One file name a line ('n01440764_10026.JPEG').
+        list_file: File with one file name per line ('n01440764_10026.JPEG').
         percent: 1 or 10.
         train_dir: Folder of ImageNet's training split.
 
     Returns:
-        list[list[str]]: 'wnid/name' of the images, one list a class.
+        list[list[str]]: 'wnid/name' of the images, one list per class.
 
     Raises:
-        ConfigError: If SimCLR has no list of that percentage.
-        DataError: If the list is absent, has another count or another content, or
-            names images that are not there.
+        ConfigError: SimCLR has no list of that percentage.
+        DataError: The list is missing, has another number of lines or other contents, or
+            contains images that do not exist.
     """
     if percent not in SIMCLR_COUNTS:
         raise ConfigError(f'SimCLR has lists of 1 % and 10 %, not of {percent} %.')
@@ -81,16 +81,16 @@ def read_simclr_list(
     for name, wnid in _read_names(Path(list_file), percent):
         if wnid not in classes:
             raise DataError(
-                f'{list_file} names {name}, but {train_dir} has no folder {wnid}: '
+                f'{list_file} lists {name}, but {train_dir} has no folder {wnid}: '
                 'one of them is not ImageNet-1k.'
             )
         classes[wnid].append(f'{wnid}/{name}')
     images = [image for wnid in wnids for image in classes[wnid]]
-    absent = [image for image in images if not (Path(train_dir) / image).is_file()]
-    if absent:
+    missing = [image for image in images if not (Path(train_dir) / image).is_file()]
+    if missing:
         raise DataError(
-            f'{len(absent)} of the {len(images)} images of {list_file} are not in '
-            f'{train_dir}, the first: {absent[0]}; complete the dataset.'
+            f'{len(missing)} of the {len(images)} images of {list_file} are missing in '
+            f'{train_dir}, the first: {missing[0]}; complete the dataset.'
         )
     return [classes[wnid] for wnid in wnids]
 
@@ -107,7 +107,7 @@ def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
     if None in matches:
         number = matches.index(None)
         raise DataError(
-            f'{list_file}: entry {number + 1} is {lines[number][:60]!r}, no file name '
+            f'{list_file}: entry {number + 1} is {lines[number][:60]!r}, not a file name '
             f'such as n01440764_10026.JPEG: {advice}.'
         )
     names = [(match[1], match[2]) for match in matches if match]
@@ -116,6 +116,6 @@ def _read_names(list_file: Path, percent: int) -> list[tuple[str, str]]:
         twice = f', {len(repeated)} of them more than once' if repeated else ''
         raise DataError(
             f"{list_file} lists {len(names)} images{twice}, but SimCLR's {percent} % "
-            f'are {wanted} different ones: {advice}.'
+            f'subset has {wanted} different ones: {advice}.'
         )
     return names

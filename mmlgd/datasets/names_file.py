@@ -1,7 +1,7 @@
-"""Reads texts from a file, one a line or as JSON or YAML, and refuses other files.
+"""Reading of names or templates from a text, JSON or YAML file.
 
-Only the text of a file is used: nothing in it is executed, and YAML tags and aliases
-are refused.
+Files of other formats are refused. Nothing in a file is executed, and YAML tags and
+aliases are refused.
 """
 
 import json
@@ -16,25 +16,25 @@ from mmlgd.errors import ConfigError
 
 from .names_sniffing import find_other_format
 
-# Of the file, in MiB. A JSON file may hold the annotations of a dataset, too; YAML is
-# slow to read.
+# Maximum file sizes in MiB. A JSON file may contain the annotations of a dataset; YAML is
+# slow to parse.
 _MAX_SIZES = {'.json': 256, '.yaml': 2, '.yml': 2}
 _MAX_SIZE = 16
 _MAX_DEPTH = 20
 _TABLES = ('.csv', '.tsv')
-# Where the names are in files of other tools: a dataset's metainfo, COCO, YOLO and
-# Hugging Face.
+# Keys of the names in files of other tools: metainfo of a dataset, COCO, YOLO and Hugging
+# Face.
 _KEYS = ('classes', 'CLASSES', 'categories', 'names', 'id2label')
 
 
 class Entries(NamedTuple):
-    """Stripped texts, and how to say where one of them is.
+    """Stripped texts, and their positions for messages.
 
     Attributes:
         values (list[str]): The texts.
-        source (str): The file or list they come from.
-        unit (str): What their places are counted in.
-        first (int): The number of the first place.
+        source (str): The file or list that contains them.
+        unit (str): Unit of the positions, such as 'line'.
+        first (int): Number of the first position.
     """
 
     values: list[str]
@@ -43,30 +43,30 @@ class Entries(NamedTuple):
     first: int
 
     def place(self, index: int) -> str:
-        """The place of a text, for a message."""
+        """The position of a text, for a message."""
         return f'{self.unit} {index + self.first}'
 
 
 def read_entries(path: Path, noun: str) -> Entries:
     """Read a file of names or templates.
 
-    ``.json``, ``.yaml`` and ``.yml`` hold a list of strings; a mapping of the indices 0
-    to C - 1 to names, or of names to them; COCO's ``categories``; or one of these under
-    'classes', 'names' or 'id2label'. Any other file is UTF-8 text with one name a line.
+    ``.json``, ``.yaml`` and ``.yml`` files contain a list of strings; a mapping of the
+    indices 0 to C - 1 to names, or of names to these indices; COCO's ``categories``; or
+    one of these under 'classes', 'names' or 'id2label'. Any other file is UTF-8 text with
+    one name per line.
 
     Args:
         path (Path): The file.
-        noun (str): What it holds, for messages.
+        noun (str): What the file contains, for messages.
 
     Raises:
-        ConfigError: The file cannot be read, or holds another format.
+        ConfigError: The file cannot be read, or has another format.
     """
     suffix = path.suffix.lower()
     if suffix in _TABLES:
         raise ConfigError(
-            f'{path} is a table, and which of its columns has the {noun}s is not known. '
-            f'Save that column alone, without a header, as a .txt file with one {noun} a '
-            'line.'
+            f'{path} is a table, and the column of the {noun}s is unknown. Save this '
+            f'column, without a header, as a .txt file with one {noun} per line.'
         )
     text = _decode(path, _read_bytes(path, noun), noun)
     if suffix in _MAX_SIZES:
@@ -77,8 +77,8 @@ def read_entries(path: Path, noun: str) -> Entries:
     found = find_other_format(entries.values)
     if found:
         raise ConfigError(
-            f'{path}: {found} Such a file would become wrong {noun}s. If these are '
-            f'the {noun}s, write them as a JSON list of strings into a .json file.'
+            f'{path}: {found} Its contents would become wrong {noun}s. If they are '
+            'correct, save them as a JSON list of strings in a .json file.'
         )
     return entries
 
@@ -86,7 +86,7 @@ def read_entries(path: Path, noun: str) -> Entries:
 def _read_bytes(path: Path, noun: str) -> bytes:
     limit = _MAX_SIZES.get(path.suffix.lower(), _MAX_SIZE)
     try:
-        # A device or a pipe might never end.
+        # Reading from a device or a pipe might never end.
         is_other = path.exists() and not (path.is_file() or path.is_dir())
         data = b''
         if not is_other:
@@ -107,7 +107,7 @@ def _decode(path: Path, data: bytes, noun: str) -> str:
     if b'\0' in data:
         raise ConfigError(
             f'{path} is binary, or text of another encoding (byte {data.index(0)} is '
-            f'NUL): give a UTF-8 text file with one {noun} a line.'
+            f'NUL): give a UTF-8 text file with one {noun} per line.'
         )
     try:
         # utf-8-sig drops the byte order mark that Windows editors write.
@@ -122,19 +122,19 @@ _Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
 class _PlainLoader(_Loader):
-    """Plain YAML whose mappings have each key once."""
+    """Loader of plain YAML that refuses duplicate keys."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         found = super().construct_mapping(node, deep)
         if len(found) < len(node.value):
-            raise yaml.YAMLError('a key is there twice')
+            raise yaml.YAMLError('a key occurs twice')
         return found
 
 
 def _parse_yaml(text: str) -> Any:
     depth = 0
     for event in yaml.parse(text, _PlainLoader):
-        # By aliases a small file can grow without bounds.
+        # Through aliases, a small file can grow without bounds.
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError('it uses aliases (*name)')
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -150,7 +150,7 @@ def _parse(path: Path, text: str) -> Any:
         if is_json:
             return json.loads(text, object_pairs_hook=_without_repeats)
         return _parse_yaml(text)
-    except Exception as error:  # YAML's constructors raise many kinds.
+    except Exception as error:  # YAML's constructors raise many types
         reason = ' '.join(str(error).split())[:300] or type(error).__name__
         kind = 'JSON' if is_json else 'YAML of plain lists, mappings and strings'
         raise ConfigError(f'{path} is not {kind}: {reason}.') from error
@@ -158,12 +158,12 @@ def _parse(path: Path, text: str) -> Any:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError('a key is there twice')
+        raise ValueError('a key occurs twice')
     return dict(pairs)
 
 
 def _find_texts(data: Any, place: str, noun: str) -> list[str]:
-    """The texts of a parsed file, in the order of their indices."""
+    """Texts of a parsed file, in the order of their indices."""
     if isinstance(data, Mapping):
         key = next((k for k in _KEYS if isinstance(data.get(k), (list, dict))), None)
         if key is not None:
@@ -172,7 +172,7 @@ def _find_texts(data: Any, place: str, noun: str) -> list[str]:
         data = _in_order(data, place, noun)
     if not isinstance(data, list):
         raise ConfigError(
-            f'{place} holds {type(data).__name__}, but must hold a list of {noun}s.'
+            f'{place} contains {type(data).__name__}, but must be a list of {noun}s.'
         )
     if data and all(isinstance(each, Mapping) and 'name' in each for each in data):
         data = _of_categories(data, place)
@@ -180,7 +180,7 @@ def _find_texts(data: Any, place: str, noun: str) -> list[str]:
         if not isinstance(value, str):
             raise ConfigError(
                 f'{place}, index {index} is {type(value).__name__}, but every {noun} must '
-                'be a string; put it in quotes if it is one.'
+                'be a string; quote it if it is one.'
             )
     return data
 
@@ -190,8 +190,8 @@ def _of_categories(data: list, place: str) -> list:
     ids = [each.get('id', number) for number, each in enumerate(data)]
     if not all(type(each) is int for each in ids) or ids != sorted(set(ids)):
         raise ConfigError(
-            f'{place}: the ids of the categories do not rise from one to the next, so '
-            'that the order of the classes is not clear. Sort them by id.'
+            f'{place}: the ids of the categories do not increase, so the order of the '
+            'classes is ambiguous. Sort them by id.'
         )
     return [each['name'] for each in data]
 
@@ -206,7 +206,7 @@ def _in_order(data: Mapping, place: str, noun: str) -> list:
     raise ConfigError(
         f'{place} is a mapping ({keys or "of numbers"}). It must map the indices 0 to '
         f'C - 1 to {noun}s, or {noun}s to these indices, or have the {noun}s under one of '
-        f'{", ".join(map(repr, _KEYS))}.'
+        f'the keys {", ".join(map(repr, _KEYS))}.'
     )
 
 

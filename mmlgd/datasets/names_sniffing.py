@@ -1,4 +1,4 @@
-"""Recognises other formats in a text file that should have one name a line."""
+"""Recognition of other formats in a text file that should have one name per line."""
 
 import json
 import re
@@ -16,10 +16,10 @@ _SECTION = re.compile(r'\[[^\]]+\]')
 _ASSIGNMENT = re.compile(r'[A-Za-z_]\w* *= *\S')
 _FIRST_NUMBER = re.compile(r'\(?(\d{1,9})[\s.,:;|)\]-]+(\S.*)')
 _LAST_NUMBER = re.compile(r'(.*\S)[\s,:;|=]+(\d{1,9})')
-# A delimiter of columns; prose has a blank after it.
+# A delimiter of columns; in prose it is followed by a space.
 _DELIMITER = re.compile(r'[,;|](?! )')
 
-# What one line alone shows, and how to fix it.
+# What a single line can reveal, and how to fix it.
 _LINE_FORMATS: tuple[tuple[Callable[[str], object], str, str], ...] = (
     (
         _BULLET.match,
@@ -27,29 +27,29 @@ _LINE_FORMATS: tuple[tuple[Callable[[str], object], str, str], ...] = (
         'Remove the marks, or name the file .yaml.',
     ),
     (_QUOTED.fullmatch, 'is in quotes', 'Remove quotes and commas.'),
-    (_SYNSET.match, 'starts with a WordNet number', 'Leave only the names.'),
+    (_SYNSET.match, 'starts with a WordNet number', 'Keep only the names.'),
     (_COMMENT.match, 'is a comment', 'Remove it.'),
-    (_MARKUP.match, 'is markup', 'Leave only the names.'),
-    (_SECTION.fullmatch, 'is a section heading', 'Leave only the names.'),
-    (_ASSIGNMENT.match, 'is a setting', 'Leave only the names.'),
+    (_MARKUP.match, 'is markup', 'Keep only the names.'),
+    (_SECTION.fullmatch, 'is a section heading', 'Keep only the names.'),
+    (_ASSIGNMENT.match, 'is a setting', 'Keep only the names.'),
 )
 
 
 def find_other_format(lines: Sequence[str]) -> str:
-    """Says what a text file holds if it is something else than one name a line.
+    """Describe the contents of a text file that is not one name per line.
 
     Args:
         lines (Sequence[str]): Stripped lines.
 
     Returns:
-        str: A sentence with the line and how to fix it; '' if nothing was found.
+        str: A sentence with the line and how to fix it; '' if no other format is found.
     """
-    # Patterns are slow on lines that cannot be names; the caller refuses those.
+    # Patterns are slow on long lines, which the caller refuses.
     if any(len(line) > MAX_LENGTH for line in lines):
         return ''
     whole = '\n'.join(lines)
     if _is_list(whole):
-        return 'it holds a JSON or Python list or mapping. Name a JSON file .json.'
+        return 'it contains a JSON or Python list or mapping. Name a JSON file .json.'
     for number, line in enumerate(lines, 1):
         for matches, what, fix in _LINE_FORMATS:
             if matches(line):
@@ -59,20 +59,20 @@ def find_other_format(lines: Sequence[str]) -> str:
         if _is_numbered(part):
             return f'its lines are numbered, as {part[-1][:80]!r}. Remove the numbers.'
     if len(lines) == 1 and '{}' not in whole and re.search('[,;|]', whole):
-        return f'it has everything on one line: {whole[:80]!r}. Write one a line.'
+        return f'it has everything on one line: {whole[:80]!r}. Write one per line.'
     counts = {len(_DELIMITER.findall(line)) for line in lines}
     if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
         return (
-            f'it is a table with several columns: {lines[0][:80]!r}. Leave one column.'
+            f'it is a table with several columns: {lines[0][:80]!r}. Keep one column.'
         )
     return ''
 
 
 def _is_list(text: str) -> bool:
-    """Whether a text is a list or mapping of JSON, or strings in Python's brackets."""
+    """Whether a text is a JSON list or mapping, or strings in Python's brackets."""
     if not text.startswith(('[', '(', '{')) or not text.endswith((']', ')', '}')):
         return False
-    # '{}' begins a template.
+    # A template may begin with '{}'.
     if not text.startswith('{}') and ('"' in text or "'" in text):
         return True
     try:
@@ -82,10 +82,10 @@ def _is_list(text: str) -> bool:
 
 
 def _is_numbered(lines: Sequence[str]) -> bool:
-    """Whether each line has a number of its own beside a name of its own.
+    """Whether each line has its own number next to its own name.
 
-    '1 finger, 2 fingers, 3 fingers' are names: without the numbers they are not
-    different.
+    '1 finger, 2 fingers, 3 fingers' are names: they are not distinct without their
+    numbers.
     """
     for pattern, number, rest in ((_FIRST_NUMBER, 1, 2), (_LAST_NUMBER, 2, 1)):
         found = [match for line in lines if (match := pattern.fullmatch(line))]

@@ -1,4 +1,4 @@
-"""Transforms as plain data, so that two pipelines can be compared."""
+"""Descriptions of pipelines as plain data, for comparisons."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,9 +9,9 @@ from mmengine.dataset import Compose
 
 from .dataset_wrapper import find_wrapper
 
-#: Transforms whose ``scale`` leaves the drawn parameters alone and sizes the outcome.
+#: Transforms whose ``scale`` sets the output size only, not the drawn parameters.
 _RESIZING = ('RandomResizedCrop', 'FastRandomResizedCrop', 'Resize')
-#: Options that have nothing to do with pixels.
+#: Options without influence on the pixels.
 _NO_PIXELS = {'PackInputs': {'meta_keys', 'algorithm_keys'}}
 
 
@@ -19,10 +19,10 @@ class Difference(NamedTuple):
     """One option in which two pipelines differ.
 
     Attributes:
-        option (str): E.g. 'mmpretrain.RandomResizedCrop.crop_ratio_range'.
+        option (str): For example 'mmpretrain.RandomResizedCrop.crop_ratio_range'.
         stored (Any): Its value in the store.
         here (Any): Its value in the dataset.
-        resolution (bool): Whether it only sizes the outcome.
+        resolution (bool): Whether it only sets the output size.
     """
 
     option: str
@@ -32,13 +32,13 @@ class Difference(NamedTuple):
 
 
 def describe_pipeline(dataset: Any) -> list | None:
-    """The transforms of a dataset, or of the one within its wrappers.
+    """Describe the transforms of a dataset, which may be wrapped.
 
-    What they were built to, defaults included, and not the config, which can say
-    one thing in several ways.
+    The built transforms are described, with their defaults, instead of the config, which
+    can express the same pipeline in several ways.
 
     Returns:
-        list or None: Of dicts, as JSON gives them back; None without a pipeline.
+        list or None: List of dicts, as loaded from JSON; None without a pipeline.
     """
     pipeline = getattr(find_wrapper(dataset, 'pipeline'), 'pipeline', None)
     transforms = getattr(pipeline, 'transforms', None)
@@ -46,7 +46,7 @@ def describe_pipeline(dataset: Any) -> list | None:
 
 
 def compare_pipelines(stored: list | None, here: list | None) -> list[Difference]:
-    """Where two descriptions of :func:`describe_pipeline` differ."""
+    """Differences of two descriptions of :func:`describe_pipeline`."""
     return list(_compare('pipeline', stored, here))
 
 
@@ -68,7 +68,7 @@ def _describe(value: Any) -> Any:
             if not key.startswith('_') and key not in hidden
         }
         return dict(type=f'{kind.__module__.split(".")[0]}.{kind.__name__}', **options)
-    # A function, or an object whose inside is nobody's business.
+    # A function, or an object without a description.
     return getattr(value, '__qualname__', type(value).__qualname__)
 
 
@@ -93,7 +93,7 @@ def _compare(place: str, stored: Any, here: Any) -> Iterator[Difference]:
 
 
 def _types(values: Any) -> list[str]:
-    """Names of the transforms of a list; empty unless it has transforms only."""
+    """Names of the transforms in a list; empty if it has other elements."""
     if not isinstance(values, list):
         return []
     is_pipeline = all(isinstance(one, dict) and 'type' in one for one in values)

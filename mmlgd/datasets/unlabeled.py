@@ -101,7 +101,7 @@ class UnlabeledImages(BaseDataset):
         if isinstance(data_prefix, str):
             data_prefix = dict(img_path=data_prefix)
         data_root = expand_user(data_root, 'the images')
-        # Before mmengine joins the paths, which ends in errors of its backends.
+        # Before mmengine joins the paths, which may raise errors of its backends.
         listing_backend(data_root, backend_args)
         super().__init__(
             data_root=data_root,

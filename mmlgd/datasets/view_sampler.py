@@ -1,4 +1,4 @@
-"""The order of the images, as a function of the seed and the position."""
+"""Order of the images as a function of the seed and the position."""
 
 import math
 from collections.abc import Iterator, Sized
@@ -15,40 +15,38 @@ from mmlgd.utils.rng import mix_seed
 
 @DATA_SAMPLERS.register_module()
 class ViewSampler(Sampler[int]):
-    """Yields ``view * N + i``, for :class:`SeededViews` to split.
+    """Yields indices ``view * N + i``, which :class:`SeededViews` splits.
 
-    The images of pass v over the data are shuffled by (seed, v) and are view v. The
-    ranks take turns (rank r of W gets positions r, r + W, ...), so batch k of all
-    ranks together is batch k of one process with a batch W times as large.
+    The images of pass v over the data are shuffled with the seed (seed, v) and are view
+    v. Positions are assigned to the ranks in turn (rank r of W gets r, r + W, ...), so
+    batch k of all ranks is batch k of a single process with a batch W times as large.
 
-    * ``infinite=False``, for ``EpochBasedTrainLoop``: one pass, of the epoch that
-      mmengine sets (``DistSamplerSeedHook``, a default hook). All ranks get
-      ceil(N / W) images; the first ones of the pass fill up the last round.
-    * ``infinite=True``, for ``IterBasedTrainLoop``: pass after pass without end or
-      filling up. A resumed run starts at its position at no cost where mmengine
-      knows ``skip`` (OpenMMLab's own 0.10 loads and drops the data instead; either
-      way the data are the same). With
-      :class:`~mmlgd.engine.hooks.SamplerPositionHook` this holds for another number
-      of ranks and another batch size, too.
+    * ``infinite=False``, for ``EpochBasedTrainLoop``: one pass, that of the epoch set by
+      mmengine (``DistSamplerSeedHook``, a default hook). Every rank gets ceil(N / W)
+      images; the first images of the pass fill the last round.
+    * ``infinite=True``, for ``IterBasedTrainLoop``: endless passes without filling. A
+      resumed run starts at its position without loading data if mmengine supports
+      ``skip`` (OpenMMLab's 0.10 loads and drops the data instead; the result is the
+      same). With :class:`~mmlgd.engine.hooks.SamplerPositionHook`, the number of ranks
+      and the batch size may differ.
 
     Args:
-        dataset: A :class:`SeededViews` of N images, or a dataset with its
-            ``split``. Filled in by the Runner.
+        dataset: A :class:`SeededViews` of N images, or a dataset with its method
+            ``split``. The Runner sets it.
         shuffle: Whether to shuffle each pass. Defaults to True.
-        seed: Seed of the order. The Runner fills in its own: set
-            ``randomness=dict(seed=...)``, because a seed drawn at random is not
-            known yet when a resumed run builds its data loader. Defaults to None,
-            which is 0.
+        seed: Seed of the order. The Runner sets its own seed: set
+            ``randomness=dict(seed=...)``, because a random seed is not yet known when a
+            resumed run builds its data loader. Defaults to None, which is 0.
         infinite: See above. Defaults to False.
 
     Attributes:
-        origin (int): Where turn 0 of rank 0 lies in the endless order. It is 0 but in
-            a run that was resumed with another number of ranks or batch size. It may
-            be negative, as mmengine counts turns from the start of training in the
-            current sizes.
+        origin (int): Position of turn 0 of rank 0 in the endless order. It is not 0 only
+            in a run that was resumed with another number of ranks or batch size. It may
+            be negative, since mmengine counts turns from the start of training with the
+            current numbers.
 
     Raises:
-        ConfigError: ``seed`` is not a non-negative integer; ``dataset`` knows no
+        ConfigError: ``seed`` is not a non-negative integer, or ``dataset`` has no
             views.
         DataError: ``dataset`` is empty.
     """
@@ -66,17 +64,17 @@ class ViewSampler(Sampler[int]):
                 f'ViewSampler.seed must be a non-negative integer, but is {seed!r}.'
             )
         if not hasattr(dataset, 'split'):
-            # Without this check the second pass would run out of range.
+            # Without this check, the second pass would exceed the range of indices.
             raise ConfigError(
-                f'ViewSampler numbers views, which {type(dataset).__name__} does not '
-                "know; wrap it: dataset=dict(type='SeededViews', dataset=...), or use "
-                'DefaultSampler or InfiniteSampler.'
+                f'ViewSampler yields indices of views, which {type(dataset).__name__} '
+                "does not support; wrap it: dataset=dict(type='SeededViews', "
+                'dataset=...), or use DefaultSampler or InfiniteSampler.'
             )
         self.size = len(dataset)
         if not self.size:
             raise DataError(
-                f'ViewSampler got an empty {type(dataset).__name__}; look at its '
-                'folder, indices and filters in the config.'
+                f'ViewSampler got an empty {type(dataset).__name__}; check its folder, '
+                'indices and filters in the config.'
             )
         self.rank, self.world_size = get_dist_info()
         self.shuffle = shuffle
@@ -86,8 +84,8 @@ class ViewSampler(Sampler[int]):
         self.origin = 0
         self._start = 0
         if infinite:
-            # mmengine skips by `num_iters * batch_size` wherever it finds `skip`;
-            # over epochs with a short last batch that would be the wrong position.
+            # mmengine skips `num_iters * batch_size` indices if it finds `skip`. For
+            # epochs with a short last batch, that would be the wrong position.
             self.skip = self._skip
 
     def __iter__(self) -> Iterator[int]:
@@ -99,11 +97,11 @@ class ViewSampler(Sampler[int]):
         return iter([order[position % self.size] for position in positions])
 
     def __len__(self) -> int:
-        """Images a rank and pass."""
+        """Images per rank and pass."""
         return math.ceil(self.size / self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the pass; without effect when infinite, which counts for itself.
+        """Set the pass; has no effect if infinite, since passes are then counted here.
 
         Args:
             epoch: Zero-based.
@@ -111,7 +109,7 @@ class ViewSampler(Sampler[int]):
         self.epoch = epoch
 
     def _skip(self, num_samples: int) -> None:
-        """Start later (present as ``skip`` when infinite).
+        """Start at a later position (available as ``skip`` if infinite).
 
         Args:
             num_samples: Images of this rank, counted from the start of training.
@@ -122,11 +120,11 @@ class ViewSampler(Sampler[int]):
         order, current = [], -1
         for turn in count(self._start):
             position = self.origin + self.rank + turn * self.world_size
-            # mmengine drops what lies before the start of training.
-            view, place = divmod(max(position, 0), self.size)
+            # Positions before the start of training are dropped by mmengine.
+            view, index = divmod(max(position, 0), self.size)
             if view != current:
                 order, current = self._order(view), view
-            yield order[place]
+            yield order[index]
 
     def _order(self, view: int) -> list[int]:
         if self.shuffle:

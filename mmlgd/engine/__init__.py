@@ -1,4 +1,4 @@
-"""Hooks and wrappers that mmengine's Runner meets."""
+"""Hooks, wrappers and schedulers for mmengine's Runner."""
 
 from .amp_optim_wrapper import AmpOptimWrapper
 from .any_device_ddp import AnyDeviceDDP

@@ -18,7 +18,7 @@ from mmlgd.utils.mmengine_private import init_amp_without_accelerator
 
 _DTYPES = ('float16', 'bfloat16')
 _CPU_DTYPES = ('auto', 'bfloat16', 'float32')
-# Of x86 (Intel since Cooper Lake, AMD since Zen 4) and of Arm.
+# CPU flags of x86 (Intel since Cooper Lake, AMD since Zen 4) and of Arm.
 _NATIVE_BFLOAT16 = {'avx512_bf16', 'amx_bf16', 'bf16', 'svebf16'}
 
 
@@ -32,35 +32,35 @@ def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return None if dtype is None else getattr(torch, name)
 
 
-def _choose_on_cpu(cpu_dtype: str) -> torch.dtype:
+def _choose_cpu_dtype(cpu_dtype: str) -> torch.dtype:
     if cpu_dtype != 'auto':
         return getattr(torch, cpu_dtype)
     if has_native_bfloat16():
         return torch.bfloat16
     print_log(
-        'AmpOptimWrapper: there is no accelerator, and this CPU has no bfloat16 of its '
-        'own, so training runs in float32, which is faster here.',
+        'AmpOptimWrapper: there is no accelerator, and this CPU has no native bfloat16, '
+        'so training runs in float32, which is faster here.',
         logger='current',
     )
     return torch.float32
 
 
-def _warn_of_emulation() -> None:
+def _warn_about_emulation() -> None:
     if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] >= 8:
         return
     print_log(
-        f'{torch.cuda.get_device_name()} has no bfloat16 of its own and emulates it '
-        "slowly; set optim_wrapper.dtype='float16'.",
+        f'{torch.cuda.get_device_name()} has no native bfloat16 and emulates it slowly; '
+        "set optim_wrapper.dtype='float16'.",
         logger='current',
         level=logging.WARNING,
     )
 
 
 def has_native_bfloat16() -> bool:
-    """Whether this CPU computes in bfloat16 itself, rather than by way of float32.
+    """Whether this CPU has native bfloat16 arithmetic.
 
-    Linux says so among the processor's features; where it is not known, it does not.
-    torch's own answers also count AVX-512 without it, which is slower than float32.
+    It is read from the CPU flags of Linux; elsewhere it is False. torch's own checks
+    also accept AVX-512 without bfloat16, which is slower than float32.
     """
     try:
         features = set(Path('/proc/cpuinfo').read_text(errors='replace').split())
@@ -71,25 +71,25 @@ def has_native_bfloat16() -> bool:
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
-    """mmengine's wrapper, also for the CPU, and without needless loss scaling.
+    """mmengine's wrapper, also for the CPU, and without loss scaling for bfloat16.
 
-    mmengine's class asserts an accelerator. On the CPU this one runs the forward
-    pass under bfloat16 autocast where the processor computes in bfloat16 itself, and
-    else in float32, which is several times faster there. bfloat16 has float32's range
-    of exponents, so its losses are not scaled, on any device. Gradient accumulation
-    and clipping are inherited.
+    mmengine's class requires an accelerator. On a CPU with native bfloat16, this class
+    runs the forward pass under bfloat16 autocast. On other CPUs it uses float32, which
+    is several times faster there. bfloat16 has the exponent range of float32, so its
+    losses are not scaled, on any device. Gradient accumulation and clipping are
+    inherited.
 
     Args:
         loss_scale (str | float | dict): ``'dynamic'``, a fixed scale, or arguments
             of ``GradScaler``; for float16 only. Defaults to ``'dynamic'``.
-        dtype (str | torch.dtype, optional): ``'float16'`` or ``'bfloat16'``, of an
+        dtype (str | torch.dtype, optional): ``'float16'`` or ``'bfloat16'``, on an
             accelerator. Defaults to None: float16.
-        cpu_dtype (str): ``'bfloat16'`` or ``'float32'``, of the CPU, whatever
-            ``dtype`` is. Defaults to ``'auto'``: bfloat16 where it is native.
+        cpu_dtype (str): ``'bfloat16'`` or ``'float32'``, on the CPU, independent of
+            ``dtype``. Defaults to ``'auto'``: bfloat16 if it is native.
         **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
 
     Raises:
-        ConfigError: Another ``dtype`` or ``cpu_dtype``.
+        ConfigError: ``dtype`` or ``cpu_dtype`` is unknown.
     """
 
     def __init__(
@@ -108,19 +108,19 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         self._device_type = get_device()
         if self._device_type == 'cpu':
             init_amp_without_accelerator(self, **kwargs)
-            self.cast_dtype = _choose_on_cpu(cpu_dtype)
+            self.cast_dtype = _choose_cpu_dtype(cpu_dtype)
             return
         if dtype == torch.bfloat16:
             loss_scale = dict(enabled=False)
-            _warn_of_emulation()
+            _warn_about_emulation()
         super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Forward pass under autocast, and without gradient sync while accumulating.
+        """Run the forward pass under autocast, without gradient sync while accumulating.
 
-        mmengine's ``autocast`` compares versions as strings, which ``torch.compile``
-        cannot trace; torch's own does the same here.
+        mmengine's ``autocast`` compares version strings, which ``torch.compile`` cannot
+        trace; torch's own is equivalent here.
 
         Args:
             model (nn.Module): The training model.
@@ -137,9 +137,9 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         """Load a state saved under any precision or on any device.
 
         Args:
-            state_dict (dict): The optimizer's state, with ``loss_scaler`` or without.
+            state_dict (dict): The optimizer's state, with or without ``loss_scaler``.
                 An empty ``loss_scaler`` (saved by a run without scaling) is skipped,
-                since an active scaler refuses it.
+                since an active scaler rejects it.
         """
         if not state_dict.get('loss_scaler', True):
             state_dict.pop('loss_scaler')

@@ -16,14 +16,13 @@ def _is_synchronised(module: nn.Module) -> bool:
 class AnyDeviceDDP(MMDistributedDataParallel):
     """mmengine's wrapper, for a module on any device.
 
-    mmengine's Runner names the CUDA device of the local rank, and torch refuses
-    device ids for a module on the CPU; torch also refuses synchronised batch
-    normalisation there. On the CPU this class drops the ids and turns such layers
-    into plain ones, as the Runner does in a run of one process. Elsewhere it
-    behaves as its base class.
+    On the CPU, torch rejects device ids, which mmengine's Runner passes, and
+    SyncBatchNorm. There, this class drops the ids and reverts SyncBatchNorm to
+    BatchNorm, as the Runner does in a run of one process. On other devices it behaves
+    like its base class.
 
     Args:
-        module (nn.Module): Model, already on its device.
+        module (nn.Module): Model on its device.
         device_ids (list[int], optional): Device of this rank; ignored on the CPU.
             Defaults to None.
         **kwargs: Arguments of :class:`mmengine.model.MMDistributedDataParallel`.

@@ -1,4 +1,4 @@
-"""A file backend of mmengine that writes a whole file or nothing."""
+"""A file backend for mmengine that writes a complete file or nothing."""
 
 import os.path as osp
 import shutil
@@ -11,25 +11,26 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.atomic import write_atomically
 
-#: Its name, as of ``backend_args``.
+#: Name of the backend in ``backend_args``.
 ATOMIC_BACKEND = 'mmlgd_atomic'
 
 
 @register_backend(ATOMIC_BACKEND)
 class AtomicLocalBackend(LocalBackend):
-    """Local files that are written beside their place and then renamed into it."""
+    """Local files that are written under a temporary name and then renamed."""
 
     _removals: list[str] | None = None
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a whole file or nothing.
+        """Write a complete file or nothing.
 
         Args:
             obj: The content.
-            filepath: The file to make or replace.
+            filepath: The file to create or replace.
 
         Raises:
-            CheckpointError: It cannot be written; says what was needed and free.
+            CheckpointError: The file cannot be written. The message gives the needed
+                and the free space.
         """
         try:
             write_atomically(filepath, obj)
@@ -41,18 +42,18 @@ class AtomicLocalBackend(LocalBackend):
             ) from error
 
     def remove(self, filepath: str | Path) -> None:
-        """Remove a file, or note it while :meth:`removing_last` is active."""
+        """Remove a file, or record it while :meth:`deferred_removals` is active."""
         if self._removals is None:
             super().remove(filepath)
         else:
             self._removals.append(str(filepath))
 
     @contextmanager
-    def removing_last(self) -> Iterator[list[str]]:
-        """Put removals off until the body succeeded; drop them if it raised.
+    def deferred_removals(self) -> Iterator[list[str]]:
+        """Defer removals until the body has succeeded; discard them if it raises.
 
         Yields:
-            list[str]: The files to remove; the body may take some out.
+            list[str]: The files to remove; the body may drop entries.
         """
         removals: list[str] = []
         self._removals = removals

@@ -13,19 +13,19 @@ from mmlgd.registry import PARAM_SCHEDULERS
 class EpochCosineLR(_ParamScheduler):
     r"""Linear warm-up, then a cosine over *all* epochs; constant within an epoch.
 
-    With the peak rate :math:`r`, the warm-up's :math:`w` epochs, its start
-    :math:`f r` and :math:`E` epochs in all, epoch :math:`e` (from 0) is trained at
+    With the peak learning rate :math:`r`, :math:`w` warm-up epochs from :math:`f r`,
+    and :math:`E` epochs in total, epoch :math:`e` (from 0) is trained at
 
     .. math::
         r \, (f + (1 - f) \, e / w) \quad (e < w), \qquad
         \frac{r}{2} \left(1 + \cos \frac{\pi e}{E}\right) \quad (e \ge w)
 
-    so the warm-up ends one step below the peak, and the cosine has already fallen a
-    little where it takes over. mmengine's ``LinearLR`` and ``CosineAnnealingLR`` cannot
-    be chained to this: theirs starts after the warm-up.
+    so the warm-up ends one step below the peak, and the cosine is already below the
+    peak in its first epoch. Chaining mmengine's ``LinearLR`` and ``CosineAnnealingLR``
+    is not equivalent: there, the cosine starts after the warm-up.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): Whose groups are scheduled.
+        optimizer (Optimizer | OptimWrapper): Its parameter groups are scheduled.
         max_epochs (int): E.
         warmup_epochs (int): w, at least 0 and below E. Defaults to 5.
         start_factor (float): f, in (0, 1]. Defaults to 0.125: from 0.03 to 0.24.
@@ -33,10 +33,10 @@ class EpochCosineLR(_ParamScheduler):
             ``last_step``, ``verbose``). ``by_epoch=False`` is refused.
 
     Raises:
-        ConfigError: An option is out of its range.
+        ConfigError: An option is out of range.
 
-    Source: the description of the published schedule (warm-up of 5 epochs from 0.03;
-    cosine over all epochs; set once an epoch), arXiv 2406.11689 and its code.
+    Source: the published schedule (warm-up of 5 epochs from 0.03; cosine over all
+    epochs; set once per epoch), arXiv 2406.11689 and its code.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class EpochCosineLR(_ParamScheduler):
     ) -> None:
         if not 0 <= warmup_epochs < max_epochs or not 0 < start_factor <= 1:
             raise ConfigError(
-                f'EpochCosineLR takes 0 <= warmup_epochs < max_epochs and a start_factor '
+                f'EpochCosineLR needs 0 <= warmup_epochs < max_epochs and a start_factor '
                 f'in (0, 1], but got {warmup_epochs}, {max_epochs} and {start_factor}; '
                 'correct param_scheduler in the config.'
             )
         if not kwargs.get('by_epoch', True):
             raise ConfigError(
-                'EpochCosineLR sets the rate once an epoch; remove by_epoch=False from '
+                'EpochCosineLR sets the rate once per epoch; remove by_epoch=False from '
                 'param_scheduler, or use LinearLR and CosineAnnealingLR.'
             )
         self.max_epochs = max_epochs
@@ -69,6 +69,6 @@ class EpochCosineLR(_ParamScheduler):
             rise = (1 - self.start_factor) * epoch / self.warmup_epochs
             factor = self.start_factor + rise
         else:
-            # Held at the end of the cosine by a run that is trained for longer.
+            # A longer run keeps the last value of the cosine.
             factor = 0.5 * (1 + math.cos(math.pi * min(epoch / self.max_epochs, 1)))
         return [factor * base for base in self.base_values]

@@ -1,4 +1,4 @@
-"""Scalars of several steps that wait on their device until they are read."""
+"""Scalars of several steps that stay on their device until they are read."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class PendingScalars:
-    """Collects what steps return, and brings it to the host in one transfer.
+    """Collects scalars of training steps and copies them to the host in one transfer.
 
-    Asking a tensor on a GPU for its value makes the host wait for all work before it.
-    Here a step costs one small kernel, and the wait comes once for many steps.
+    Reading a GPU tensor makes the host wait for all preceding work. Here a step costs
+    one small kernel, and the host waits once for many steps.
     """
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class PendingScalars:
         """Keep the scalars of a step.
 
         Args:
-            step: Its number, handed back by :meth:`read`.
-            values: Names to numbers, or to tensors of one element on any device, of
-                which the values now count, as float32.
+            step: Number of the step, returned by :meth:`read`.
+            values: Names to numbers, or to one-element tensors on any device, whose
+                current values are kept as float32.
         """
         tensors = [each for each in values.values() if isinstance(each, Tensor)]
         if tensors:
@@ -33,7 +33,7 @@ class PendingScalars:
                 for value in tensors
             ]
             self._rows.append(torch.stack(row))
-        # None holds the place of what is in the row.
+        # None stands for a value in the row.
         numbers = {
             name: None if isinstance(value, Tensor) else float(value)
             for name, value in values.items()
@@ -41,7 +41,7 @@ class PendingScalars:
         self._steps.append((step, numbers))
 
     def read(self) -> list[tuple[int, dict[str, float]]]:
-        """The kept scalars by step, oldest first; nothing is kept afterwards."""
+        """Return the kept scalars by step, oldest first, and clear them."""
         read = iter(torch.cat(self._rows).tolist() if self._rows else ())
         steps = [
             (

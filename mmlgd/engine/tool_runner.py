@@ -1,4 +1,4 @@
-"""The Runner of the tools: quiet at start-up, and early to find what cannot work."""
+"""The Runner of the tools: quiet at start-up, with early checks of the data."""
 
 from urllib.error import URLError
 
@@ -13,22 +13,22 @@ from mmlgd.utils.config_types import class_name
 from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
-from mmlgd.utils.quiet import log_prints, quieten
+from mmlgd.utils.quiet import log_prints, mute_terminal
 
 _STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
 
 
 class ToolRunner(Runner):
-    """A Runner whose terminal shows warnings only, until a hook opens it.
+    """A Runner that shows only warnings on the terminal until a hook opens it.
 
-    The log file holds everything. One rank of each machine builds the model first, so
-    that only it downloads weights.
+    The log file contains everything. One rank of each machine builds the model first,
+    so that only it downloads weights.
     """
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build the logger, and keep the terminal quiet."""
         logger = super().build_logger(*args, **kwargs)
-        quieten(logger)
+        mute_terminal(logger)
         log_prints(logger)
         return logger
 
@@ -37,7 +37,7 @@ class ToolRunner(Runner):
         """Build a data loader.
 
         Raises:
-            DataError: Its dataset is not on disk and cannot be fetched.
+            DataError: Its dataset is not on disk and cannot be downloaded.
         """
         try:
             return Runner.build_dataloader(dataloader, *args, **kwargs)
@@ -45,9 +45,9 @@ class ToolRunner(Runner):
             parts = innermost_datasets(dataloader['dataset'])
             found = ', '.join(f'{p.get("type")} in {p.get("data_root")}' for p in parts)
             raise DataError(
-                f'The dataset is not on disk ({found}) and cannot be fetched '
-                f'({error.reason}). Put its files there, or set data_root; those of the '
-                'demo are unpacked by `make demo`.'
+                f'The dataset is not on disk ({found}) and cannot be downloaded '
+                f'({error.reason}). Put its files there, or set data_root; `make demo` '
+                'unpacks those of the demo.'
             ) from error
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
@@ -57,7 +57,7 @@ class ToolRunner(Runner):
 
 
 class TrainRunner(ToolRunner):
-    """Looks for the training data before it loads a teacher."""
+    """Builds the training data before it loads a teacher."""
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the training data, then the model.
@@ -65,10 +65,10 @@ class TrainRunner(ToolRunner):
         Raises:
             ConfigError: There is no batch to train on.
         """
-        # A loop of another library may look at the model.
+        # A loop of another library may need the model.
         kind = self.cfg.train_cfg.get('type', 'EpochBasedTrainLoop')
         if class_name(kind) in _STOCK_LOOPS:
-            # The weights that the model draws are those of any other Runner.
+            # Keep the random state, so that the model's weights are those of any Runner.
             with torch.random.fork_rng(devices=[]):
                 _ = self.train_loop
         return super().build_model(model)
@@ -80,7 +80,7 @@ class TrainRunner(ToolRunner):
             ConfigError: There is no batch to train on.
         """
         loop = super().build_train_loop(loop)
-        # Other loops take images without end.
+        # Other loops draw images endlessly.
         if isinstance(loop, EpochBasedTrainLoop):
             check_batches(loop.dataloader)
         return loop

@@ -1,4 +1,4 @@
-"""What a training does, and how it differs from the one that wrote a checkpoint."""
+"""Record of a training run, and its differences from that of a checkpoint."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.config_types import class_name
 
-#: State of a scheduler that changes while it runs, and base values, which are the
-#: optimizer's options.
+#: State of a scheduler that changes while it runs; also the base values, which come
+#: from the optimizer's options.
 _PROGRESS = {
     'base_values',
     'best',
@@ -20,9 +20,9 @@ _PROGRESS = {
     '_global_step',
     '_last_value',
 }
-#: Of a dataset's description, which may list many images.
+#: Maximum length of a dataset's description, which may list many images.
 _MAX_TEXT = 2000
-#: What a resumed run may not change, with the reason.
+#: Entries that a resumed run must not change, with the reason.
 _FIXED = {
     'by_epoch': 'epochs and iterations count differently',
     'optimizer': "another optimizer cannot use this one's state",
@@ -30,7 +30,7 @@ _FIXED = {
 
 
 def training_record(runner: Runner) -> dict[str, Any]:
-    """What a training does, as plain data."""
+    """Record of a training run as plain data."""
     loader, loop, cfg = runner.train_dataloader, runner.train_loop, runner.cfg
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
     schedule = cfg.get('param_scheduler') or []
@@ -51,7 +51,7 @@ def training_record(runner: Runner) -> dict[str, Any]:
 
 
 def _describe(dataset: Any) -> str:
-    """A dataset's config on one line: wrappers and options, without transforms."""
+    """A dataset's config in one line: wrappers and options, without transforms."""
     if not isinstance(dataset, dict):
         return type(dataset).__name__
     options = [
@@ -71,7 +71,7 @@ def _as_list(value: Any) -> list:
 
 
 def _as_text(value: Any) -> Any:
-    """Leave plain values as they are, and write others as text."""
+    """Keep plain values and convert others to text."""
     if isinstance(value, dict):
         return {str(key): _as_text(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -81,10 +81,10 @@ def _as_text(value: Any) -> Any:
 
 
 def compare_records(meta: dict, now: dict) -> list[str]:
-    """What differs between a checkpoint's record and that of this run.
+    """Differences between the record of a checkpoint and that of this run.
 
     Raises:
-        ConfigError: Something differs that a resumed run must keep.
+        ConfigError: An entry differs that a resumed run must keep.
     """
     before = meta.get('training', {})
     changed = {
@@ -99,7 +99,7 @@ def compare_records(meta: dict, now: dict) -> list[str]:
                 f'{changed[key][1]} in the config; {reason}. Keep it, or start a new run '
                 'from the weights with --cfg-options load_from=....'
             )
-    # The exact differences of these are those of the states.
+    # These are compared in detail by the states.
     shown = {key for key in changed if key not in ('lr', 'schedule')}
     if now['by_epoch']:
         shown.discard('max_iters')
@@ -114,7 +114,7 @@ def _stored_groups(checkpoint: dict) -> list[dict]:
 
 
 def group_options(group: dict) -> dict:
-    """Options of a parameter group as they were before any schedule."""
+    """Options of a parameter group before any schedule."""
     options = {key: value for key, value in group.items() if key != 'params'}
     for key in [key for key in options if key.startswith('initial_')]:
         options[key.removeprefix('initial_')] = options.pop(key)
@@ -122,10 +122,10 @@ def group_options(group: dict) -> dict:
 
 
 def compare_groups(checkpoint: dict, now: list[dict]) -> list[str]:
-    """What differs in the options of the optimizer's parameter groups.
+    """Differences in the options of the optimizer's parameter groups.
 
     Args:
-        checkpoint (dict): With the state of the optimizer.
+        checkpoint (dict): Checkpoint with the state of the optimizer.
         now (list[dict]): :func:`group_options` of this run's groups.
 
     Raises:
@@ -146,7 +146,7 @@ def compare_groups(checkpoint: dict, now: list[dict]) -> list[str]:
 
 
 def compare_schedulers(checkpoint: dict, now: list | None) -> list[str]:
-    """What differs between a checkpoint's schedulers and those of this run."""
+    """Differences between the schedulers of a checkpoint and those of this run."""
     before, now = checkpoint.get('param_schedulers') or [], now or []
     if len(before) != len(now):
         return [f'{len(before)} parameter schedulers -> {len(now)}']

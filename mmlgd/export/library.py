@@ -107,12 +107,7 @@ class LibraryFormat(ExportFormat):
         raise NotImplementedError
 
     def check(self, model: ExportModel) -> None:
-        if not model.config or model.input_type is not None:
-            raise ConfigError(
-                f'A file for {self.library} contains the weights of a backbone only, '
-                'neither a classifier nor preprocessing; export a backbone without '
-                'fold_preprocessing, or export to onnx.'
-            )
+        super().check(model)
         if self.fuse and self.weights(model).keys() == model.module.state_dict().keys():
             raise ConfigError(
                 f'{model.name} has no branches to merge; export it without fuse.'

@@ -42,9 +42,17 @@ class ExportFormat:
     def check(self, model: ExportModel) -> None:
         """Refuse a model that the format does not support.
 
+        An override calls this method first.
+
         Raises:
-            ConfigError: With the reason.
+            ConfigError: The file contains weights, and the model is not only a backbone.
         """
+        if not self.is_graph and (not model.config or model.input_type is not None):
+            raise ConfigError(
+                f'A file of {type(self).__name__} contains the weights of a backbone '
+                'only, neither a classifier nor preprocessing; export a backbone without '
+                'fold_preprocessing, or export to onnx.'
+            )
 
     def export(self, model: ExportModel, path: Path) -> None:
         """Write a model that passed :meth:`check`."""

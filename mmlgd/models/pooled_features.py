@@ -8,7 +8,7 @@ from mmlgd.errors import MMLGDError
 
 # These average over all axes but the first two, in any layout.
 _MAP_POOLING = (GlobalAveragePooling, GeneralizedMeanPooling)
-#: How a model of timm is pooled as it was built to be.
+#: Advice to use the pooling of a timm model itself.
 TIMM_POOLING = (
     "To pool as the model itself does, set backbone.type='mmlgd.TIMMBackbone', "
     'backbone.pooled=True, no features_only, and neck=None'
@@ -130,15 +130,15 @@ def _hint(kind: str, backbone: nn.Module) -> str:
     prefix = getattr(backbone, 'num_extra_tokens', None)
     prefix = getattr(timm_model, 'num_prefix_tokens', prefix)
     known = 'the number of its class and register tokens'
-    by_hand = (
+    advice = (
         "set neck=dict(type='TokenPooling', pool='cls') for the class token, or "
         "neck=dict(type='TokenPooling', pool='mean', num_prefix_tokens="
         f'{known if prefix is None else prefix}) for the mean of the patches, as in the '
         'training of the backbone'
     )
     if timm_model is not None:
-        return f'{by_hand}. {TIMM_POOLING}'
+        return f'{advice}. {TIMM_POOLING}'
     return (
-        f"{by_hand}; an mmpretrain backbone with out_type='cls_token' or "
+        f"{advice}; an mmpretrain backbone with out_type='cls_token' or "
         "'avg_featmap' needs neck=None"
     )

@@ -1,21 +1,20 @@
-"""Images of one size made of images of another."""
+"""Resizing of image batches."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def resize_images(images: Tensor, side: int) -> Tensor:
-    """Resize by the antialiased bilinear filter, as Pillow and torchvision do.
+    """Resize with an antialiased bilinear filter, like Pillow and torchvision.
 
-    Its weights add up to one, so it does not matter whether images are normalised
-    before or after.
+    The filter weights sum to one, so images may be normalised before or after.
 
     Args:
         images (Tensor): (B, 3, H, W), float.
-        side (int): Of the square result, in pixels.
+        side (int): Side of the square result, in pixels.
 
     Returns:
-        Tensor: (B, 3, side, side); the images themselves where they are of that size.
+        Tensor: (B, 3, side, side); the input itself if it has that size.
     """
     if tuple(images.shape[-2:]) == (side, side):
         return images

@@ -29,13 +29,13 @@ class Student(BaseModel):
             backbones that return vectors. Defaults to global average pooling.
         projector (dict, optional): Its widths are filled in: h is found by a
             forward pass, D is the teacher's. Defaults to ``Projector``.
-        image_size (int): Side of the images that find h, in pixels; a
-            backbone bound to its own ``img_size`` keeps that. Defaults to 224.
+        image_size (int): Side of the image used to determine h, in pixels; a
+            backbone with its own ``img_size`` keeps that. Defaults to 224.
         student_size (int, optional): Side to which images of ``image_size`` are
-            resized before the backbone sees them, in pixels. Images of any other size
-            are taken as they come. Defaults to None: all are.
-        data_preprocessor (dict | nn.Module, optional): Defaults to None: images
-            are taken as they come.
+            resized before the backbone, in pixels. Images of any other size are not
+            resized. Defaults to None: no resizing.
+        data_preprocessor (dict | nn.Module, optional): Defaults to None: images are not
+            normalised.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Attributes:
@@ -68,10 +68,10 @@ class Student(BaseModel):
             check_timm_name(backbone.get('model_name', ''))
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
-        # Most backbones that are bound to a size keep it; those of timm do not.
+        # Most backbones with a fixed input size store it; those of timm do not.
         own_size = getattr(self.backbone, 'img_size', backbone.get('img_size'))
         self._probe(student_size or own_size or image_size)
-        _warn_of_plain_maps(self.backbone)
+        _warn_about_vit_maps(self.backbone)
         projector = {'type': 'Projector', **(projector or {})}
         for name, width in (
             ('in_channels', self.feature_dims),
@@ -90,11 +90,11 @@ class Student(BaseModel):
         return self.pool(self.run_backbone(inputs))
 
     def run_backbone(self, inputs: torch.Tensor) -> torch.Tensor | tuple:
-        """What the backbone gives for images (B, 3, H, W), resized where that is set."""
+        """Run the backbone on images (B, 3, H, W), resized to ``student_size`` if set."""
         return self.backbone(self.student_view(inputs))
 
     def student_view(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Images (B, 3, H, W) in the size that the student sees, see ``student_size``."""
+        """Resize images (B, 3, H, W) to the student's input size, see ``student_size``."""
         if self.student_size is None or tuple(inputs.shape[-2:]) != self._crop_size:
             return inputs
         return resize_images(inputs, self.student_size)
@@ -164,13 +164,13 @@ class Student(BaseModel):
         self.feature_dims = features.shape[1]
 
 
-def _warn_of_plain_maps(backbone: nn.Module) -> None:
-    """A ViT of timm can be made to give maps, which are not what it was built to pool."""
+def _warn_about_vit_maps(backbone: nn.Module) -> None:
+    """Warn if a ViT of timm returns maps, which it was not built to pool."""
     vit = getattr(getattr(backbone, 'timm_model', None), 'model', None)
     if hasattr(vit, 'num_prefix_tokens'):
         print_log(
             f'The student is a {type(vit).__name__} of timm with features_only=True: its '
-            'class token, its last norm and its own pooling are left out, and its maps '
+            'class token, its last norm and its own pooling are not used, and its maps '
             f'are pooled instead. {TIMM_POOLING}.',
             'current',
             level=logging.WARNING,

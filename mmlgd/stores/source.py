@@ -18,7 +18,7 @@ from mmlgd.errors import ConfigError
 from mmlgd.models.teachers import batch_encoder
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.annotation_files import check_annotation_files
-from mmlgd.utils.loaders import use_loader_options_that_work
+from mmlgd.utils.loaders import remove_unused_worker_options
 from mmlgd.utils.plain_config import name_of, plain_config
 from mmlgd.utils.rng import mix_seed, seeded
 
@@ -112,7 +112,7 @@ def prepare_views(
         )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     check_annotation_files(cfg, ['train_dataloader'])
-    use_loader_options_that_work(cfg, ['train_dataloader'])
+    remove_unused_worker_options(cfg, ['train_dataloader'])
     # As the Runner does: one thread for OpenCV in each worker.
     set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
     seed = wrapper.get('seed', 0)

@@ -1,1 +1,1 @@
-"""Helpers that know neither models nor datasets."""
+"""Utilities that do not depend on models or datasets."""

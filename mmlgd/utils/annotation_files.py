@@ -1,4 +1,4 @@
-"""Looks at annotation files before a dataset is built."""
+"""Checks of annotation files before a dataset is built."""
 
 import json
 import os
@@ -16,18 +16,19 @@ _MAX_READ_BYTES = 64 * 2**20
 
 
 def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Stop where a dataset's annotation file is not on disk, or annotates nothing.
+    """Check that the datasets' annotation files exist and have annotations.
 
-    The libraries train on without a word, or fail at a place far from the cause.
+    Otherwise the libraries train silently, or fail far from the cause.
 
     Args:
         cfg (Config): Full config.
-        dataloaders (Sequence[str]): Keys that are about to be used; one that is
-            None or absent is passed over. An ``ann_file`` on an object store is, too.
+        dataloaders (Sequence[str]): Keys of the loaders that are about to be used. A
+            loader that is None or missing is skipped, as is an ``ann_file`` on an
+            object store.
 
     Raises:
-        DataError: A file is absent, or a COCO-format file for training or validation
-            is not JSON or has no annotations. Names the key, the file and how to fix it.
+        DataError: A file is missing, or a COCO-format file for training or validation
+            is not JSON or has no annotations.
     """
     for key in dataloaders:
         for dataset in innermost_datasets((cfg.get(key) or {}).get('dataset')):
@@ -42,7 +43,7 @@ def check_annotation_files(cfg: Config, dataloaders: Sequence[str]) -> None:
                     'and ann_file, or see what is missing, and how to get it, with '
                     '`python tools/dataset_converters/check_datasets.py`.'
                 )
-            # A test set without annotations is legitimate: its results are submitted.
+            # A test set may have no annotations: its results are submitted.
             if path.endswith('.json') and key != 'test_dataloader':
                 _check_annotated(key, path)
 
@@ -55,8 +56,8 @@ def _check_annotated(key: str, path: str) -> None:
             content = json.load(file)
     except ValueError as error:
         raise DataError(
-            f'The annotation file {path} of {key} is not JSON ({error}): truncated, or a web '
-            'page saved under this name? Fetch it again.'
+            f'The annotation file {path} of {key} is not JSON ({error}). It may be truncated, '
+            'or a web page saved under this name; download it again.'
         ) from error
     if (
         isinstance(content, dict)

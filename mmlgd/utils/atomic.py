@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are written completely or not at all."""
 
 import os
 import shutil
@@ -17,20 +17,20 @@ TEMPORARY_SUFFIX = '.mmlgd-tmp'
 
 @contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:
-    """Write a file under another name first, then rename it.
+    """Write a file under a temporary name, then rename it.
 
-    A reader, or a run after a crash, sees the old file or the new one, never a
-    part. When the body raises, the old file stays and the part is removed.
+    A reader, or a run after a crash, sees the old or the new file, never a partial one.
+    If the body raises, the old file is kept and the partial one is removed.
 
     Args:
-        path: The file to make or replace. Its folder is made when absent.
+        path: The file to create or replace. Its folder is created if missing.
 
     Yields:
         Path: The file to write, in the same folder (a rename works only within
         one file system).
 
     Raises:
-        OSError: When the disk is full, or the folder cannot be written.
+        OSError: The disk is full, or the folder cannot be written.
 
     Example:
         >>> with replace_file('bank.pth') as part:
@@ -38,10 +38,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part_of(path)
+    part = _temporary_path(path)
     try:
         yield part
-        # Without it a power cut may leave a renamed file of zero bytes; some file
+        # Otherwise a power failure may leave a renamed file of zero bytes; some file
         # systems report a full disk only here.
         _flush_to_disk(part)
         os.replace(part, path)
@@ -55,17 +55,17 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 def check_output_file(
     path: str | Path, option: str = '--out', suffixes: tuple[str, ...] = ()
 ) -> None:
-    """Refuse a place for a file before work is spent on what it will hold.
+    """Check that an output file can be written, before its content is computed.
 
     Args:
-        path: The file to come. Its folder is made when absent.
-        option: Where the user named it, for the message. Defaults to '--out'.
-        suffixes: Accepted endings, such as ``('.pkl', '.pickle')``. Defaults to none,
+        path: The output file. Its folder is created if missing.
+        option: Option that sets it, for the message. Defaults to '--out'.
+        suffixes: Accepted suffixes, such as ``('.pkl', '.pickle')``. Defaults to none,
             which accepts any.
 
     Raises:
-        ConfigError: The folder cannot be made or written, the name is too long or
-            ends otherwise, or ``path`` is a folder.
+        ConfigError: The folder cannot be created or written, the name is too long or
+            has another suffix, or ``path`` is a folder.
     """
     path = Path(path)
     if suffixes and path.suffix not in suffixes:
@@ -86,14 +86,14 @@ def check_output_file(
 
 
 def check_output_folder(path: str | Path, option: str = '--out') -> None:
-    """Refuse a folder for results before work is spent on them.
+    """Check that an output folder can be written, before its content is computed.
 
     Args:
-        path: The folder, made when absent.
-        option: Where the user named it, for the message. Defaults to '--out'.
+        path: The folder, created if missing.
+        option: Option that sets it, for the message. Defaults to '--out'.
 
     Raises:
-        ConfigError: The folder cannot be made or written, or is a file.
+        ConfigError: The folder cannot be created or written, or is a file.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -106,31 +106,31 @@ def check_output_folder(path: str | Path, option: str = '--out') -> None:
         ) from error
 
 
-def _part_of(path: Path) -> Path:
-    """A name beside ``path``, short enough wherever the name itself is."""
+def _temporary_path(path: Path) -> Path:
+    """A temporary name in the folder of ``path``, short enough if that name is."""
     unique = uuid.uuid4().hex[:8]
     return path.with_name(f'.{path.name[:40]}.{unique}{TEMPORARY_SUFFIX}')
 
 
 @contextmanager
 def replace_folder(path: str | Path) -> Iterator[Path]:
-    """Fill a folder under another name first, then rename it.
+    """Fill a folder under a temporary name, then rename it.
 
-    When the body raises, the old folder stays and the part is removed. Between the
-    removal of the old one and the renaming there is, for an instant, none.
+    If the body raises, the old folder is kept and the partial one is removed. Between
+    the removal of the old folder and the renaming, there is briefly none.
 
     Args:
-        path: The folder to make or replace.
+        path: The folder to create or replace.
 
     Yields:
-        Path: The folder to fill, made, beside ``path`` (a rename works only within
-        one file system).
+        Path: The empty folder to fill, in the parent folder of ``path`` (a rename works
+        only within one file system).
 
     Raises:
-        OSError: When the disk is full, or the parent folder cannot be written.
+        OSError: The disk is full, or the parent folder cannot be written.
     """
     path = Path(path)
-    part = _part_of(path)
+    part = _temporary_path(path)
     try:
         part.mkdir(parents=True)
         yield part
@@ -141,25 +141,26 @@ def replace_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> None:
-    """Write a whole file or nothing.
+    """Write a complete file or nothing.
 
     Args:
-        path: The file to make or replace.
+        path: The file to create or replace.
         data: Its content; text is encoded as UTF-8.
 
     Raises:
-        OSError: As :func:`replace_file` does.
+        OSError: See :func:`replace_file`.
     """
     with replace_file(path) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def remove_leftovers(folder: str | Path, min_age: float = 0) -> list[str]:
-    """Remove the parts that killed runs left in a folder.
+    """Remove the temporary files of killed runs in a folder.
 
     Args:
-        folder: Where nobody else is writing now, or nobody for longer than ``min_age``.
-        min_age: Seconds since a part was last written to. Defaults to 0.
+        folder: A folder that no other process is writing to, or none for longer than
+            ``min_age``.
+        min_age: Minimum seconds since a file was last modified. Defaults to 0.
 
     Returns:
         list[str]: Names of the removed files.
@@ -173,7 +174,7 @@ def remove_leftovers(folder: str | Path, min_age: float = 0) -> list[str]:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was written to; 0 where it has just gone."""
+    """Seconds since a file was modified; 0 if it has just been removed."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:

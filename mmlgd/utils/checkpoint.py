@@ -1,4 +1,4 @@
-"""Reading checkpoints, with errors that say what was found."""
+"""Reading and loading of checkpoints, with descriptive errors."""
 
 import os
 from pathlib import Path
@@ -14,10 +14,10 @@ from mmlgd.errors import CheckpointError, MMLGDError
 from .mmengine_private import load_from_local, read_weights_only
 from .model import unwrap_model
 
-# Whoever reads checkpoints in this process, the Runner included, imports this module.
+# All readers of checkpoints in this process, including the Runner, import this module.
 read_weights_only()
 
-#: Keys of ``meta`` that say where a backbone comes from and how images are normalised.
+#: Keys of ``meta`` with the origin of a backbone and the normalisation of images.
 ORIGIN_KEYS = (
     'mmlgd_version',
     'teacher',
@@ -28,33 +28,33 @@ ORIGIN_KEYS = (
     'student_size',
     'to_rgb',
 )
-# Entries that models fill in themselves where an older file has none.
+# Entries that models fill in themselves if an older file has none.
 _OPTIONAL_KEYS = ('num_batches_tracked', 'encoded_templates')
 
-# Small tensors may repeat their memory, as buffers that were expanded do.
+# Small tensors may repeat their memory, such as expanded buffers.
 _MAX_REPEATED = 2**20
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """Read a training checkpoint or an exported backbone, executing nothing of it.
+    """Read a training checkpoint or an exported backbone without executing code.
 
     Args:
-        path (str | Path): A local file (also ``.safetensors``), or what else mmengine
-            loads, such as an address.
+        path (str | Path): A local file (also ``.safetensors``), or another location
+            that mmengine loads, such as a URL.
 
     Returns:
         dict: With ``state_dict``, whose half-precision tensors are converted to
         float32, and ``meta``.
 
     Raises:
-        CheckpointError: The file is absent, truncated, not a checkpoint, or holds more
-            than weights and plain data.
+        CheckpointError: The file is missing, truncated, not a checkpoint, or contains
+            more than weights and plain data.
     """
     path = os.fspath(path)
     checkpoint = _read(path)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
-            f'{path} holds a {type(checkpoint).__name__}, not a checkpoint.'
+            f'{path} contains a {type(checkpoint).__name__}, not a checkpoint.'
         )
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
@@ -64,7 +64,7 @@ def read_checkpoint(path: str | Path) -> dict:
             isinstance(key, str) for key in value
         ):
             raise CheckpointError(
-                f'{path} is not a checkpoint: its {name} is not a dict with texts as '
+                f'{path} is not a checkpoint: its {name} is not a dict with strings as '
                 'keys.'
             )
     for key, value in state.items():
@@ -75,8 +75,8 @@ def read_checkpoint(path: str | Path) -> dict:
             )
         if isinstance(value, torch.Tensor) and _repeats_memory(value):
             raise CheckpointError(
-                f'{path} cannot be used: `{key}` has {value.numel():,} values, most of '
-                'which the file does not hold; save it with .clone().'
+                f'{path} cannot be used: `{key}` has {value.numel():,} values, more than '
+                'the file contains; save it with .clone().'
             )
     return dict(checkpoint, state_dict=_to_float32(state, path), meta=meta)
 
@@ -88,7 +88,7 @@ def _read(path: str) -> object:
         return CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except MMLGDError:
         raise
-    except Exception as error:  # an unknown scheme, a name that a model zoo lacks, ...
+    except Exception as error:  # an unknown scheme, a name missing in a model zoo, ...
         raise CheckpointError(f'{path} cannot be read ({error}); check it.') from error
 
 
@@ -98,8 +98,8 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 
 def _repeats_memory(tensor: torch.Tensor) -> bool:
     """Whether a stride of 0 makes a huge tensor of a small file."""
-    held = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.numel() > max(held, _MAX_REPEATED)
+    stored = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.numel() > max(stored, _MAX_REPEATED)
 
 
 def _to_float32(state: dict, path: str) -> dict:
@@ -125,15 +125,15 @@ def load_exactly(
     path: str | Path,
     may_end_early: bool = False,
 ) -> None:
-    """Load the keys below a prefix into a module, every one of them.
+    """Load the keys under a prefix into a module; all of them must match.
 
     Args:
         module (nn.Module): Receives the weights.
         state (dict): A checkpoint's ``state_dict``.
-        prefix (str): E.g. ``backbone.``.
-        path (str | Path): Where the state came from, for the message.
-        may_end_early (bool): Whether the module may lack the last layers, as a network
-            of timm does that gives its earlier maps only. Defaults to False.
+        prefix (str): For example ``backbone.``.
+        path (str | Path): Source of the state, for the message.
+        may_end_early (bool): Whether the module may lack the last layers, such as a timm
+            network that returns only earlier maps. Defaults to False.
 
     Raises:
         CheckpointError: No key has the prefix, keys or shapes differ, or a weight is
@@ -147,7 +147,7 @@ def load_exactly(
     if not part:
         found = sorted({key.split('.')[0] + '.' for key in state})
         raise CheckpointError(
-            f'{path} holds no key under `{prefix}`, only under {", ".join(found[:8])}; use a '
+            f'{path} has no key under `{prefix}`, only under {", ".join(found[:8])}; use a '
             'checkpoint of mmlgd, or convert this one.'
         )
     check_finite(part, path, prefix)
@@ -157,26 +157,27 @@ def load_exactly(
         part = {key: part[key] for key in keys[: last + 1]}
     try:
         module.load_state_dict(part, strict=True)
-    except Exception as error:  # RuntimeError, or whatever a backbone's own hook raises
+    except Exception as error:  # RuntimeError, or any error of a backbone's own hook
         lines = str(error).splitlines()
         shown = lines[1:4] if len(lines) > 1 else lines
         raise CheckpointError(
-            f'The weights of {path} under `{prefix}` do not fit a {type(module).__name__}: '
+            f'The weights of {path} under `{prefix}` do not match a {type(module).__name__}: '
             f'{" ".join(line.strip() for line in shown)[:600]}. Build the architecture '
             'they were trained with.'
         ) from error
 
 
 def check_finite(state: dict, path: str | Path, prefix: str = '') -> None:
-    """Refuse weights that are NaN or infinite.
+    """Check that weights are neither NaN nor infinite.
 
     Args:
-        state (dict): Tensors by key; others are skipped.
-        path (str | Path): Where they came from, for the message.
-        prefix (str): What the keys lack, for the message. Defaults to ''.
+        state (dict): Tensors by key; other values are skipped.
+        path (str | Path): Source of the weights, for the message.
+        prefix (str): Prefix that was removed from the keys, for the message. Defaults
+            to ''.
 
     Raises:
-        CheckpointError: Names the first such tensor.
+        CheckpointError: They are not; the message gives the first such tensor.
     """
     for key, value in state.items():
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
@@ -191,20 +192,19 @@ def check_finite(state: dict, path: str | Path, prefix: str = '') -> None:
 
 
 def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None:
-    """Refuse a checkpoint that would leave a part of a model as initialised.
+    """Check that a checkpoint contains all weights of a model.
 
-    The state is loaded for it, as the Runner does afterwards: what a model makes of
-    older keys and of other sizes is up to its own hooks.
+    The state is loaded for this, as the Runner does afterwards: a model's own hooks may
+    convert older keys and other sizes.
 
     Args:
-        model (nn.Module): What is about to be evaluated or resumed; wrappers do not
-            matter.
-        checkpoint (dict): With ``state_dict``, or one itself.
-        path (str | Path): Where it came from, for the message.
+        model (nn.Module): The model to be evaluated or resumed; wrappers are removed.
+        checkpoint (dict): A checkpoint with ``state_dict``, or a state dict.
+        path (str | Path): Source of the checkpoint, for the message.
 
     Raises:
-        CheckpointError: Keys are missing or tensors have other shapes; names the first
-            of them.
+        CheckpointError: Keys are missing or tensors have other shapes. The message gives
+            the first of them.
     """
     model = unwrap_model(model)
     if isinstance(model, BaseTTAModel):
@@ -215,14 +215,14 @@ def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None
     try:
         # A copy: some hooks change the keys in place.
         found = model.load_state_dict(dict(state), strict=False)
-    except MMLGDError:  # of a bank, which says what differs
+    except MMLGDError:  # of a bank, with a specific message
         raise
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:4]]
         raise CheckpointError(
-            f'{path} does not fit this {type(model).__name__}: '
-            f'{" ".join(lines)[:600] or error}. What does not fit would stay as '
-            'initialised, that is random. Give the config it was saved from.'
+            f'{path} does not match this {type(model).__name__}: '
+            f'{" ".join(lines)[:600] or error}. Weights that do not match would stay '
+            'randomly initialised. Use the config it was saved from.'
         ) from error
     missing = [key for key in wanted if key in {*found.missing_keys}]
     if not missing:
@@ -230,13 +230,13 @@ def check_complete(model: nn.Module, checkpoint: dict, path: str | Path) -> None
     first = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
     is_backbone = state and all(key.startswith('backbone.') for key in state)
     hint = (
-        'It is an exported backbone, without projector, head and banks: give the '
+        'It is an exported backbone, without projector, head and banks: use the '
         'training checkpoint (epoch_*.pth or iter_*.pth).'
         if is_backbone
-        else 'Give a checkpoint of this very model, or the config it was saved from.'
+        else 'Use a checkpoint of this model, or the config it was saved from.'
     )
     raise CheckpointError(
         f'{path} has {len(wanted) - len(missing)} of the {len(wanted)} tensors of '
-        f'{type(model).__name__}; missing: {first}. What is missing would stay as '
-        f'initialised, that is random. {hint}'
+        f'{type(model).__name__}; missing: {first}. Missing weights would stay randomly '
+        f'initialised. {hint}'
     )

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, checked field by field."""
+"""Metadata stored in a checkpoint, checked field by field."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -18,29 +18,29 @@ _STUDENT_PARTS = ('backbone', 'neck', 'projector')
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """The entries of a checkpoint's ``meta`` that mmlgd reads; None for absent ones.
+    """The entries of a checkpoint's ``meta`` that mmlgd reads; None for missing ones.
 
     All are plain data. Configs among them are not trusted: see
     :mod:`mmlgd.utils.stored_config` before building one.
 
     Attributes:
         path (str): The file, for messages.
-        mmlgd_version (str): That wrote it.
+        mmlgd_version (str): Version that wrote it.
         teacher (str): Identity of the teacher, ``name#fingerprint``.
         teacher_config (dict): Its config.
         category_names (list[str]): The C names.
         image_mean, image_std (tuple[float, ...]): Of R, G and B (B, G and R without
             ``to_rgb``), 0 to 255.
-        to_rgb (bool): Whether images that mmcv has read are turned from BGR to RGB.
+        to_rgb (bool): Whether images read by mmcv are converted from BGR to RGB.
         image_size (int | tuple[int, int]): Side, or height and width, in pixels.
-        student_size (int): Side to which the student resizes images of that size first.
+        student_size (int): Side to which the student resizes images of ``image_size``.
         default_scope (str): Scope of the types without prefix in the configs.
         backbone, neck, projector (dict): The student's configs; see :attr:`student`.
         student_temperature, teacher_temperature (float): Of the softmax.
-        test_pipeline (list[dict]): What becomes of an image after it is read.
+        test_pipeline (list[dict]): Transforms of an image after it is read.
         student (dict): Those of ``backbone``, ``neck`` and ``projector`` that the file
-            has; a neck may be None, for none.
-        note (str): Why an older file's config text is no help; '' otherwise.
+            contains; ``neck`` is None for a student without neck.
+        note (str): Why the config text of an older file cannot be used; otherwise ''.
     """
 
     path: str
@@ -67,18 +67,18 @@ class CheckpointMeta:
     def from_meta(cls, meta: Mapping[str, Any], path: str | Path) -> 'CheckpointMeta':
         """Check the entries of a ``meta``.
 
-        Files of mmlgd 0.1.0 have the student's configs in ``cfg`` alone, the text of the
-        run's config. It is parsed as plain data where it is that.
+        Files of mmlgd 0.1.0 contain the student's configs only in ``cfg``, the text of
+        the run's config. It is parsed if it is plain data.
 
         Raises:
-            CheckpointError: An entry is not what it must be; names file and entry.
+            CheckpointError: An entry is invalid. The message gives file and entry.
         """
         found, note = dict(meta), ''
         if 'cfg' in meta and 'test_pipeline' not in meta:
             try:
                 found = {**_from_config(read_config_text(meta['cfg'])), **found}
             except ValueError as error:
-                note = f" Its meta['cfg'] is of no use: {error}."
+                note = f" Its meta['cfg'] cannot be used: {error}."
         values: dict[str, Any] = {}
         for name, check in _CHECKS.items():
             if found.get(name) is None:
@@ -95,30 +95,30 @@ class CheckpointMeta:
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """How images are normalised; None where the file does not say."""
+        """Normalisation of images; None if the file does not record it."""
         mean, std, to_rgb = self.image_mean, self.image_std, self.to_rgb
         if mean is None or std is None or to_rgb is None:
             return None
         return Preprocessing(mean, std, to_rgb)
 
     def require(self, *names: str) -> None:
-        """Refuse a file without some entries.
+        """Check that the file has some entries.
 
         Raises:
-            CheckpointError: Names the missing ones.
+            CheckpointError: Entries are missing; the message lists them.
         """
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
             values = ', '.join(f'{name}=...' for name in missing)
             raise CheckpointError(
-                f'{self.path} does not carry {", ".join(missing)} in its meta.{self.note} '
-                'Use a training checkpoint that mmlgd wrote (CheckpointMetaHook in '
+                f'{self.path} does not have {", ".join(missing)} in its meta.{self.note} '
+                'Use a training checkpoint written by mmlgd (CheckpointMetaHook in '
                 f'custom_hooks), or pass meta=dict({values}).'
             )
 
 
 def _from_config(settings: dict) -> dict:
-    """The entries that a run's whole config implies."""
+    """The entries that follow from the full config of a run."""
     model = settings.get('model')
     model = model if isinstance(model, dict) else {}
     names = (*_STUDENT_PARTS, 'student_temperature', 'teacher_temperature')
@@ -126,14 +126,14 @@ def _from_config(settings: dict) -> dict:
     found['teacher_config'] = model.get('teacher')
     found['default_scope'] = settings.get('default_scope')
     found['test_pipeline'] = find_test_pipeline(settings)
-    if 'teacher' in model:  # a distiller, whose default this is
+    if 'teacher' in model:  # a distiller; this is its default
         found.setdefault('student_temperature', 0.2)
     return found
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f'is {_short(value)}, not a text')
+        raise ValueError(f'is {_short(value)}, not a string')
     return value
 
 
@@ -157,20 +157,20 @@ def _names(value: object) -> list[str]:
 
 def _number(value: Any) -> float:
     if not is_number(value):
-        raise ValueError(f'is or holds {_short(value)}, not a finite number')
+        raise ValueError(f'is or contains {_short(value)}, not a finite number')
     return float(value)
 
 
 def _positive(value: Any) -> float:
     if _number(value) <= 0:
-        raise ValueError(f'is or holds {_short(value)}, not a number above 0')
+        raise ValueError(f'is or contains {_short(value)}, not a number above 0')
     return float(value)
 
 
 def _channels(check: Callable) -> Callable:
     def check_all(value: object) -> tuple[float, ...]:
         if not isinstance(value, (list, tuple)) or len(value) not in (1, 3):
-            raise ValueError(f'is {_short(value)}, not a number a channel')
+            raise ValueError(f'is {_short(value)}, not one number per channel')
         return tuple(check(item) for item in value)
 
     return check_all

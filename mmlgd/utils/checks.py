@@ -15,18 +15,18 @@ def check_in_range(
     low_open: bool = False,
     high_open: bool = False,
 ) -> float:
-    """Return ``value`` if it is a finite number of the interval.
+    """Return ``value`` if it is a finite number in the interval.
 
     Args:
-        name (str): Option as the user wrote it, e.g. ``LGD.alpha``.
+        name (str): Name of the option, for example ``LGD.alpha``.
         value (float): Its value.
         low (float): Lower end of the interval.
         high (float): Upper end of the interval; ``inf`` for none.
-        low_open (bool): Whether ``low`` itself is refused. Defaults to False.
-        high_open (bool): Whether ``high`` itself is refused. Defaults to False.
+        low_open (bool): Whether ``low`` itself is excluded. Defaults to False.
+        high_open (bool): Whether ``high`` itself is excluded. Defaults to False.
 
     Raises:
-        ConfigError: ``value`` is no number or lies outside the interval.
+        ConfigError: ``value`` is not a number or lies outside the interval.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     above = is_number and (value > low if low_open else value >= low)
@@ -41,15 +41,15 @@ def check_in_range(
 
 
 def check_count(name: str, value: Any, low: int) -> int:
-    """Return ``value`` if it is a whole number of at least ``low``.
+    """Return ``value`` if it is an integer of at least ``low``.
 
     Args:
-        name (str): Option as the user wrote it, e.g. ``SEED.queue_size``.
+        name (str): Name of the option, for example ``SEED.queue_size``.
         value (int): Its value.
-        low (int): The least that is taken.
+        low (int): The smallest accepted value.
 
     Raises:
-        ConfigError: ``value`` is no whole number, or below ``low``.
+        ConfigError: ``value`` is not an integer, or is below ``low``.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         raise ConfigError(

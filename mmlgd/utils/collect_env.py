@@ -1,4 +1,4 @@
-"""What a report about a problem should say of the environment."""
+"""Description of the environment for bug reports."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ OPENCV_DISTRIBUTIONS = ('opencv-python', 'opencv-python-headless')
 
 
 def mmcv_operators() -> str:
-    """Whether mmcv's compiled operators load, and what they were built for."""
+    """Whether mmcv's compiled operators load, and the devices they were built for."""
     try:
         import mmcv._ext  # noqa: F401 - a wheel of another torch fails here
         from mmcv.ops import get_compiler_version, get_compiling_cuda_version
@@ -27,7 +27,7 @@ def mmcv_operators() -> str:
 
 
 def git_revision(folder: Path) -> str:
-    """The short commit of a source tree; '' where it is not a git checkout."""
+    """The short commit hash of a source tree; '' if it is not a git checkout."""
     command = ['git', '-C', str(folder), 'rev-parse', '--short', 'HEAD']
     try:
         result = subprocess.run(command, capture_output=True, text=True)
@@ -40,10 +40,10 @@ def collect_env() -> dict[str, str]:
     """Describe the environment.
 
     Returns:
-        dict[str, str]: mmengine's own facts (Python, devices, CUDA, compilers,
-        torch), then each library that mmlgd has a version gate for, with the
-        distribution it came from, the state of mmcv's operators, which OpenCV
-        distributions are installed, and mmlgd's version and commit.
+        dict[str, str]: mmengine's description (Python, devices, CUDA, compilers,
+        torch), each library that mmlgd checks the version of, with its distribution,
+        the state of mmcv's operators, the installed OpenCV distributions, and mmlgd's
+        version and commit.
     """
     info = {key: str(value) for key, value in collect_base_env().items()}
     for requirement in REQUIREMENTS:

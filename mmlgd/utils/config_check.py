@@ -1,4 +1,4 @@
-"""Finds misspelt types and options in a config before anything is built."""
+"""Check for misspelt types and options in a config, before anything is built."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -21,8 +21,8 @@ from .config_fields import runner_fields
 from .signatures import options_of
 from .suggest import suggest
 
-#: The registry of what stands directly under a key. A type that is in none of the
-#: registries is an error under these keys only.
+#: Registry of the types directly under a key. Only under these keys is a type that no
+#: registry contains an error.
 _REGISTRIES = {
     'batch_sampler': 'DATA_SAMPLERS',
     'collate_fn': 'FUNCTIONS',
@@ -45,45 +45,46 @@ _REGISTRIES = {
 }
 #: Under other keys a type may belong to any of these.
 _ALL = ('MODELS', 'TASK_UTILS', 'TRANSFORMS', 'DATA_SAMPLERS', 'WEIGHT_INITIALIZERS')
-#: Taken by what builds the object, not by its class.
-_BUILDERS_OPTIONS = {
+#: Options of the builder of an object, not of its class.
+_BUILDER_OPTIONS = {
     'HOOKS': {'priority'},
     'OPTIM_WRAPPERS': {'optimizer', 'paramwise_cfg', 'constructor'},
     'PARAM_SCHEDULERS': {'convert_to_iter_based', 'epoch_length'},
     'WEIGHT_INITIALIZERS': {'override', 'name'},
 }
 _COMMON_OPTIONS = {'type', '_scope_', '_delete_'}
-#: Read by functions that take other options than the class of the type.
+#: Fields read by functions whose options differ from those of the type's class.
 _SKIPPED = ('norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'worker_init_fn')
-#: Fields without a type whose further keys nothing reads.
+#: Fields without a type, and the only keys that are read in them.
 _PLAIN_FIELDS = {
     'auto_scale_lr': ('base_batch_size', 'enable'),
     'env_cfg': ('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
     'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
     'randomness': ('deterministic', 'diff_rank_seed', 'seed'),
 }
-#: What the Runner takes out of a data loader's config before it builds it.
-_LOADERS_OPTIONS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
+#: Options that the Runner removes from a data loader's config before it builds it.
+_LOADER_OPTIONS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
 _MAX_SHOWN = 5
 
 
 def check_config(
     cfg: Config, fields: Collection[str] | None = None, scope: str = 'mmengine'
 ) -> None:
-    """Refuse types that are not registered and options that their classes do not take.
+    """Check that types are registered and that their classes accept the options.
 
-    Types are looked up and signatures read; nothing is built. Where a class hands
-    its options on to something else, any option passes.
+    Types are looked up and signatures are read; nothing is built. If a class passes its
+    options on, any option is accepted.
 
     Args:
         cfg (Config): Full config.
-        fields (Collection[str], optional): Top-level fields to look at. Defaults to
-            all that a Runner builds something from.
-        scope (str): Where types are looked up if the config has no ``default_scope``.
-            Defaults to 'mmengine', as a Runner does.
+        fields (Collection[str], optional): Top-level fields to check. Defaults to all
+            that a Runner builds objects from.
+        scope (str): Scope of types if the config has no ``default_scope``. Defaults to
+            'mmengine', as for a Runner.
 
     Raises:
-        ConfigError: Names each place, option and class, and the closest valid name.
+        ConfigError: A type or an option is unknown. The message gives the place, the
+            option and the class, and the closest valid name.
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', scope)):
         fields = _built_fields() if fields is None else fields
@@ -106,7 +107,7 @@ def _built_fields() -> set[str]:
 
 
 def _untyped(field: str, value: Any) -> Iterator[str]:
-    """Problems of a field whose class is known though it names none."""
+    """Problems of a field without a type whose class is known."""
     if field == 'default_hooks':
         yield from _hooks_without_type(value or {})
     if field in _PLAIN_FIELDS:
@@ -124,10 +125,10 @@ def _untyped(field: str, value: Any) -> Iterator[str]:
     if field in classes:
         yield from _unknown(value, classes[field], field, {'by_epoch'})
     elif field.endswith('_dataloader'):
-        yield from _unknown(value, DataLoader, field, _LOADERS_OPTIONS)
+        yield from _unknown(value, DataLoader, field, _LOADER_OPTIONS)
     elif field == 'optim_wrapper' and 'constructor' not in value:
         wrapper = roots.OPTIM_WRAPPERS.get('OptimWrapper')
-        yield from _unknown(value, wrapper, field, _BUILDERS_OPTIONS['OPTIM_WRAPPERS'])
+        yield from _unknown(value, wrapper, field, _BUILDER_OPTIONS['OPTIM_WRAPPERS'])
 
 
 def _unread(field: str, value: object) -> Iterator[str]:
@@ -153,7 +154,7 @@ def _hooks_without_type(hooks: dict) -> Iterator[str]:
 
 
 def _walk(node: object, path: tuple[str | int, ...]) -> Iterator[str]:
-    """Problems of a part of a config and of all below it."""
+    """Problems of a part of a config and of all its children."""
     names = [part for part in path if isinstance(part, str)]
     if names[-1] in _SKIPPED:
         return
@@ -174,7 +175,7 @@ def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
     kind = _kind(names)
     if callable(node['type']):
         yield from _unknown(
-            node, node['type'], place, set().union(*_BUILDERS_OPTIONS.values())
+            node, node['type'], place, set().union(*_BUILDER_OPTIONS.values())
         )
         return
     if not isinstance(node['type'], str):
@@ -184,8 +185,8 @@ def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
         target = _find(each, node['type']) if each else None
         if each is None or target is None:
             continue
-        extra = _BUILDERS_OPTIONS.get(each, set())
-        # The same name may stand in several registries.
+        extra = _BUILDER_OPTIONS.get(each, set())
+        # Several registries may contain the same name.
         unknown = list(_unknown(node, target, place, extra))
         if not unknown:
             return
@@ -200,7 +201,7 @@ def _check(node: dict, path: tuple, names: list[str]) -> Iterator[str]:
 
 
 def _kind(names: list[str]) -> str | None:
-    """Name of the registry of a typed dict, from the keys that lead to it."""
+    """Name of the registry of a typed dict, determined by the keys of its path."""
     last = names[-1]
     if names[0] == 'default_hooks' and len(names) == 2:
         return 'HOOKS'
@@ -215,7 +216,7 @@ def _kind(names: list[str]) -> str | None:
 
 def _find(kind: str, name: str) -> Callable | None:
     root: Registry = getattr(roots, kind)
-    if kind == 'MODEL_WRAPPERS':  # the Runner looks it up among the roots
+    if kind == 'MODEL_WRAPPERS':  # the Runner searches the root registry
         return root.get(name)
     with root.switch_scope_and_registry(None) as registry:
         found = registry.get(name)
@@ -225,7 +226,7 @@ def _find(kind: str, name: str) -> Callable | None:
 
 
 def _registered(kind: str, name: str) -> list[str]:
-    """Names that could stand for ``name``, with its own scope if it has one."""
+    """Candidates for ``name``, with its scope if it has one."""
     prefix, dot, _ = name.rpartition('.')
     root: Registry = getattr(roots, kind)
     with root.switch_scope_and_registry(prefix or None) as registry:
@@ -242,12 +243,12 @@ def _unknown(
     for key in node:
         if key not in options | extra | _COMMON_OPTIONS:
             name = target.__name__
-            taken = sorted(options - {'args', 'kwargs'})
+            accepted = sorted(options - {'args', 'kwargs'})
             yield (
                 f'{place}.{key}: {name} has no option {key!r}.'
-                f'{suggest(str(key), taken) or _list(taken)}'
+                f'{suggest(str(key), accepted) or _list(accepted)}'
             )
 
 
 def _list(names: list[str]) -> str:
-    return f' It takes {", ".join(names[:12])}{", ..." if names[12:] else ""}.'
+    return f' It accepts {", ".join(names[:12])}{", ..." if names[12:] else ""}.'

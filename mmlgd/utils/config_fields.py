@@ -1,4 +1,4 @@
-"""Top-level fields of a config: which are read, and which nothing reads."""
+"""Top-level fields of a config: those that are read, and unused ones."""
 
 import difflib
 import inspect
@@ -13,8 +13,8 @@ from mmlgd.errors import ConfigError
 
 from .suggest import suggest
 
-#: What mmengine reads of a config beside the Runner's own options, and what the test
-#: tools of mmdet and mmseg read.
+#: Fields that mmengine reads in addition to the Runner's options, and those of the test
+#: tools of mmdet and mmseg.
 _ALSO_READ = (
     'activation_checkpointing',
     'compile',
@@ -27,7 +27,7 @@ _ALSO_READ = (
     'tta_model',
     'tta_pipeline',
 )
-#: A variable this close to a field is likely a misspelling of it.
+#: A variable at least this similar to a field is likely a misspelling of it.
 _CLOSE = 0.9
 
 
@@ -38,19 +38,19 @@ def runner_fields() -> set[str]:
 
 
 def check_option_fields(cfg: Config, keys: Iterable[str], read: Iterable[str]) -> None:
-    """Refuse options of the command line that would change nothing.
+    """Refuse command-line options that would have no effect.
 
-    A config file may hold variables that only its own lines use. Once it is read,
-    nothing reads them, so an option that changes one has no effect.
+    A config file may contain variables that only the file itself uses. They are not
+    read after the file is loaded, so an option that changes one has no effect.
 
     Args:
-        cfg (Config): The config before the options are laid over it.
+        cfg (Config): The config before the options are merged.
         keys (Iterable[str]): Dotted keys of ``--cfg-options``.
-        read (Iterable[str]): Fields that the tool reads beside the Runner's.
+        read (Iterable[str]): Fields that the tool reads in addition to the Runner's.
 
     Raises:
-        ConfigError: Nothing reads the field. Names the closest one, or the places
-            that were given the variable's value.
+        ConfigError: Nothing reads the field. The message gives the closest field, or
+            the fields with the variable's value.
     """
     known = runner_fields().union(read)
     for key in keys:
@@ -67,22 +67,22 @@ def check_option_fields(cfg: Config, keys: Iterable[str], read: Iterable[str]) -
         instead = f'Change {" and ".join(places[:3])} instead.' if places else ''
         raise ConfigError(
             f'--cfg-options {key}: {field!r} is a variable of the config file; its value '
-            'was copied when the file was read, so the option would change nothing. '
+            'was copied when the file was read, so the option would have no effect. '
             f'{instead or "Change the field that it was used for."}'
         )
 
 
-def warn_of_misspelt_fields(cfg: Config) -> None:
-    """Warn of each variable of a config that looks like a misspelt field.
+def warn_about_misspelt_fields(cfg: Config) -> None:
+    """Warn about each variable of a config that looks like a misspelt field.
 
     Args:
-        cfg (Config): As read from its file.
+        cfg (Config): Config as read from its file.
     """
     known = runner_fields()
     for field in cfg:
         if field in known:
             continue
-        # A missing field is likelier meant than one that is there as well.
+        # A field that the config already sets is unlikely to be meant.
         close = difflib.get_close_matches(field, known, n=1, cutoff=_CLOSE)
         if close and cfg.get(close[0]) is None:
             print_log(
@@ -93,16 +93,16 @@ def warn_of_misspelt_fields(cfg: Config) -> None:
             )
 
 
-def warn_of_compile(cfg: Config) -> None:
-    """Warn of mmengine's ``compile``, which is slow under most schedules.
+def warn_about_compile(cfg: Config) -> None:
+    """Warn about mmengine's ``compile``, which is slow under most schedules.
 
     Args:
-        cfg (Config): Of a training.
+        cfg (Config): Config of a training.
     """
     if cfg.get('compile'):
         print_log(
-            f'compile={cfg.compile!r} compiles the whole training step, optimizer '
-            'included, and does so again whenever the learning rate changes, which may '
+            f'compile={cfg.compile!r} compiles the whole training step including the '
+            'optimizer, and recompiles it whenever the learning rate changes, which may '
             "take most of the time. Use custom_hooks=[..., dict(type='CompileHook')] "
             'instead, which compiles the backbone once.',
             logger='current',
@@ -111,40 +111,40 @@ def warn_of_compile(cfg: Config) -> None:
 
 
 def check_sync_bn(cfg: Config) -> None:
-    """Refuse ``sync_bn`` of a Runner for a backbone of timm.
+    """Check that the Runner's ``sync_bn`` is not used with a backbone of timm.
 
-    timm's norm layers hold the activation; torch's conversion makes plain norms of them,
-    so that the network would be another one, without a word.
+    timm's norm layers contain the activation. torch's conversion silently replaces them
+    by plain norms, which changes the network.
 
     Args:
-        cfg (Config): Of a training.
+        cfg (Config): Config of a training.
 
     Raises:
-        ConfigError: Says what to set instead.
+        ConfigError: It is used; the message says what to set instead.
     """
     backbone = (cfg.get('model') or {}).get('backbone') or {}
     if cfg.get('sync_bn') and str(backbone.get('type')).endswith('TIMMBackbone'):
         raise ConfigError(
-            f'sync_bn={cfg.sync_bn!r} would remove the activations that norm layers of '
-            "timm hold; leave it out, and set model.backbone.type='mmlgd.TIMMBackbone' and "
+            f'sync_bn={cfg.sync_bn!r} would remove the activations in norm layers of timm; '
+            "omit it, and set model.backbone.type='mmlgd.TIMMBackbone' and "
             'model.backbone.sync_bn=True.'
         )
 
 
 def _uses(cfg: Config, variable: str, known: set[str]) -> Iterator[str]:
-    """Dotted places of the fields that hold the value of a variable."""
+    """Dotted keys of the fields that have the value of a variable."""
     value = cfg[variable]
     if isinstance(value, (dict, list, tuple)):
         for field in sorted(known.intersection(cfg.keys())):
-            yield from _places(cfg[field], value, field)
+            yield from _keys_with_value(cfg[field], value, field)
 
 
-def _places(node: object, value: object, path: str) -> Iterator[str]:
+def _keys_with_value(node: object, value: object, path: str) -> Iterator[str]:
     if node == value:
         yield path
     elif isinstance(node, dict):
         for key, inner in node.items():
-            yield from _places(inner, value, f'{path}.{key}')
+            yield from _keys_with_value(inner, value, f'{path}.{key}')
     elif isinstance(node, (list, tuple)):
         for index, inner in enumerate(node):
-            yield from _places(inner, value, f'{path}.{index}')
+            yield from _keys_with_value(inner, value, f'{path}.{index}')

@@ -1,19 +1,19 @@
-"""Reads ``--cfg-options``: settings of a config, written on the command line.
+"""Parser of ``--cfg-options``: settings of a config on the command line.
 
-mmengine's own reader removes every blank, also inside words and paths. This one reads
-the same grammar and keeps what was written:
+mmengine's parser removes all whitespace, also inside strings and paths. This one reads
+the same grammar and keeps values as written:
 
 - ``key=value``: everything after the first ``=`` is the value. Keys are dotted, and
   numbers are indices of lists: ``train_dataloader.dataset.pipeline.0.scale=64``.
 - A value is one element, or a list of several: ``a, b`` is ``['a', 'b']``.
 - ``[a, b]`` is a list, ``(a, b)`` a tuple, ``dict(name=value, ...)`` a dict; they nest.
-- ``'...'`` and ``"..."`` are strings, whatever is inside; one level of quotes is
-  removed and there are no escapes. A quote inside a word is a letter. Quotes around a
-  whole list (``"[a, b]"``) are ignored, as some shells leave them.
-- An element that reads as an int, a float, ``True``, ``False`` (in any case) or
-  ``None`` is one. Everything else is a string: blanks inside it stay, blanks around it
-  do not. Braces and backslashes are ordinary characters.
-- Brackets must pair up, except inside quotes. A comma after the last element adds none.
+- ``'...'`` and ``"..."`` are strings with any content. One level of quotes is removed,
+  and there are no escapes. A quote inside a word is an ordinary character. Quotes around
+  a whole list (``"[a, b]"``) are ignored, since some shells keep them.
+- An element that parses as an int, a float, ``True``, ``False`` (in any case) or
+  ``None`` is converted. Everything else is a string without surrounding whitespace;
+  whitespace inside it is kept. Braces and backslashes are ordinary characters.
+- Brackets must match, except inside quotes. A trailing comma adds no element.
 
 Nothing is evaluated.
 """
@@ -33,7 +33,7 @@ _MAX_DEPTH = 50
 
 
 class ConfigOptions(argparse.Action):
-    """Collects ``key=value`` words into a dict, over repeated options as well.
+    """Collects ``key=value`` words into a dict, also over repeated options.
 
     The last of equal keys wins, so that a script's options can be overridden.
     """
@@ -58,7 +58,7 @@ def parse_options(words: Iterable[str]) -> dict[str, Any]:
     """Read ``key=value`` words.
 
     Args:
-        words (Iterable[str]): As the shell hands them over.
+        words (Iterable[str]): Words as passed by the shell.
 
     Returns:
         dict[str, Any]: Dotted key to value.
@@ -73,7 +73,7 @@ def parse_options(words: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(
                 f'--cfg-options: {word!r} is not of the form key=value. Quote an option '
-                "that holds blanks for the shell: 'key=[a photo of a {}., stop sign]'."
+                "with whitespace for the shell: 'key=[a photo of a {}., stop sign]'."
             )
         if not all(part.strip() for part in key.split('.')):
             raise ConfigError(
@@ -85,15 +85,15 @@ def parse_options(words: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_value(text: str, key: str = 'value') -> Any:
-    """Read one value by the grammar of this module.
+    """Parse one value with the grammar of this module.
 
     Args:
-        text (str): What stands after the first ``=``.
+        text (str): Text after the first ``=``.
         key (str): Its key, for messages. Defaults to 'value'.
 
     Raises:
-        ConfigError: Brackets or quotes do not pair up, nesting is too deep, or
-            ``dict(...)`` holds something else than ``name=value``.
+        ConfigError: Brackets or quotes do not match, nesting is too deep, or
+            ``dict(...)`` contains something other than ``name=value``.
 
     Example:
         >>> parse_value('[a photo of a {}., "1", (2, 3e-4)]')
@@ -109,14 +109,14 @@ def parse_value(text: str, key: str = 'value') -> Any:
         return [_element(item, 0) for item in items]
     except _SyntaxError as error:
         raise ConfigError(
-            f'--cfg-options: {key}={text} cannot be read: {error}. Put a text that holds '
+            f'--cfg-options: {key}={text} cannot be parsed: {error}. Put a string with '
             'commas, brackets or quotes into quotes of the other kind, and the whole '
             'option into quotes for the shell.'
         ) from None
 
 
 class _SyntaxError(Exception):
-    """What is wrong with a value, without its key."""
+    """A syntax error in a value; the message does not contain its key."""
 
 
 def _element(text: str, depth: int) -> Any:
@@ -139,7 +139,7 @@ def _dict(text: str, depth: int) -> dict[str, Any]:
     for item in _split(text, named=True):
         name, equals, value = item.partition('=')
         if not equals or not name.strip().isidentifier():
-            raise _SyntaxError(f'dict(...) takes name=value, not {item.strip()!r}')
+            raise _SyntaxError(f'dict(...) accepts name=value, not {item.strip()!r}')
         if name.strip() in pairs:
             raise _SyntaxError(f'dict(...) has {name.strip()!r} twice')
         pairs[name.strip()] = _element(value, depth + 1)
@@ -158,10 +158,10 @@ def _scalar(text: str) -> int | float | bool | str | None:
 
 
 def _split(text: str, named: bool = False) -> list[str]:
-    """Cut at the commas outside brackets and quotes; none after the last element.
+    """Split at the commas outside brackets and quotes; a trailing comma is ignored.
 
     Args:
-        text (str): Without brackets around it.
+        text (str): Text without surrounding brackets.
         named (bool): Whether the elements are ``name=value``.
     """
     items, begin = [], 0
@@ -184,11 +184,11 @@ def _spans(text: str) -> bool:
 
 
 def _plain_characters(text: str, named: bool = False) -> Iterable[tuple[int, int]]:
-    """Position and level of nesting of each character outside quotes.
+    """Position and nesting level of each character outside quotes.
 
-    A bracket has the level of what is around it.
+    A bracket has the level of its surroundings.
     """
-    # Each open bracket: what closes it, and whether it is that of a dict(...).
+    # For each open bracket, its closing one, and whether it belongs to a dict(...).
     expected: list[tuple[str, bool]] = []
     position, at_start = 0, True
     while position < len(text):
@@ -216,7 +216,7 @@ def _plain_characters(text: str, named: bool = False) -> Iterable[tuple[int, int
 
 
 def _closing_quote(text: str, begin: int) -> int:
-    """Position of the quote that ends the element begun at ``begin``."""
+    """Position of the quote that closes the element starting at ``begin``."""
     quote = text[begin]
     end = text.find(quote, begin + 1)
     while end >= 0 and not _QUOTED_END.match(text, end + 1):

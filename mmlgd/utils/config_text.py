@@ -1,4 +1,4 @@
-"""Reading the config text in a checkpoint's ``meta`` as data, never as Python."""
+"""Parsing of the config text in a checkpoint's ``meta`` as data, not as Python."""
 
 import ast
 
@@ -6,23 +6,23 @@ _MAX_CHARACTERS = 2_000_000
 
 
 def read_config_text(text: object) -> dict:
-    """The settings of a config that mmengine has dumped.
+    """Parse the settings of a config that was dumped by mmengine.
 
-    A dump is a row of ``name = value`` with values of literals, lists, tuples, dicts,
-    ``dict(key=value)`` and ``dict({...})``. Such text is parsed; everything else is
-    refused, not run.
+    A dump is a sequence of ``name = value`` with literals, lists, tuples, dicts,
+    ``dict(key=value)`` and ``dict({...})`` as values. Such text is parsed; anything else
+    is refused and never executed.
 
     Args:
-        text (object): What ``meta['cfg']`` holds.
+        text (object): Value of ``meta['cfg']``.
 
     Returns:
         dict: Setting to plain value.
 
     Raises:
-        ValueError: It is anything else than that; says what, and in which line.
+        ValueError: The text is anything else. The message gives the line.
     """
     if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
-        raise ValueError('it is not a text, or a very long one')
+        raise ValueError('it is not a string, or too long')
     try:
         settings = {}
         for statement in ast.parse(text).body:
@@ -56,7 +56,7 @@ def _value(node: ast.expr) -> object:
         names = [keyword.arg for keyword in node.keywords]
         if not node.args and None not in names:
             return {each.arg: _value(each.value) for each in node.keywords}
-        # So mmengine writes keys that are not identifiers.
+        # mmengine writes keys that are not identifiers in this way.
         if not names and len(node.args) == 1 and isinstance(node.args[0], ast.Dict):
             return _value(node.args[0])
     raise _refusal(node)
@@ -72,4 +72,4 @@ def _key(node: ast.expr) -> str | int | float | None:
 
 def _refusal(node: ast.expr | ast.stmt) -> ValueError:
     kind = type(node).__name__
-    return ValueError(f'line {node.lineno} has code ({kind}), which is not run')
+    return ValueError(f'line {node.lineno} has code ({kind}), which is not executed')

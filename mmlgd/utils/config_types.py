@@ -1,4 +1,4 @@
-"""What a ``type`` of a config names, be it a string or, in lazy configs, a class."""
+"""Names of the types in a config: strings or, in lazy configs, classes."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ def class_name(type_: str | Callable) -> str:
 
 
 def scope_of(type_: str | Callable) -> str:
-    """The scope that a type names: its prefix, or the package of a class; else ''."""
+    """The scope of a type: its prefix, or the package of a class; otherwise ''."""
     if isinstance(type_, str):
         return type_.rpartition('.')[0].split('.')[0]
     return type_.__module__.split('.')[0]

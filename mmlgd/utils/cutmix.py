@@ -1,4 +1,4 @@
-"""A box of one image in another."""
+"""CutMix."""
 
 import torch
 from torch.distributions import Beta
@@ -7,21 +7,21 @@ from torch.distributions import Beta
 def cutmix(
     first: torch.Tensor, second: torch.Tensor, concentration: float = 2.0
 ) -> tuple[torch.Tensor, float]:
-    """Paste a random box of ``second``'s images into ``first``'s.
+    """Paste a random box of the images ``second`` into the images ``first``.
 
-    The whole batch shares one box. Its share of the area, 1 - lambda with lambda
-    ~ Beta(c, c), sets its size, and its centre is uniform over the image; what
-    would stand out is cut off. Drawn from torch's generator of the CPU, whatever
-    the device, so nothing waits for it.
+    The whole batch shares one box. Its area is a share 1 - lambda of the image, with
+    lambda ~ Beta(c, c). Its centre is uniform over the image, and it is clipped at the
+    border. Random numbers come from torch's CPU generator on all devices, so there is no
+    synchronisation.
 
     Args:
         first (torch.Tensor): Images (B, C, H, W).
-        second (torch.Tensor): As many of the same size.
+        second (torch.Tensor): Images of the same shape.
         concentration (float): c, above 0. Defaults to 2.0.
 
     Returns:
         tuple[torch.Tensor, float]: The mixed images, and the share of ``first`` in
-        each: 1 less the share of the box as it was pasted.
+        each: 1 minus the share of the clipped box.
 
     Source: arXiv 1905.04899.
     """
@@ -36,7 +36,7 @@ def cutmix(
 
 
 def _span(length: int, share: float) -> tuple[int, int]:
-    """Where a random part begins and ends that takes a share of the length."""
+    """Start and end of a random interval with a share of the length."""
     half = int(length * share) // 2
     centre = int(torch.randint(length, ()))
     return max(centre - half, 0), min(centre + half, length)

@@ -1,4 +1,4 @@
-"""Walks nested datasets, built or as configs, to those that hold the images."""
+"""Datasets inside of wrappers, built or as configs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ from typing import Any
 def innermost_datasets(dataset: Any) -> list:
     """The datasets inside all wrappers, in the order of a concatenation.
 
-    A wrapper is whatever has ``datasets`` (a list) or ``dataset``, as a key of a config
-    or as an attribute: those of mmengine, mmpretrain, torch and mmlgd. A wrapper is
-    never itself among the results.
+    A wrapper has ``datasets`` (a list) or ``dataset``, as a key of a config or as an
+    attribute, as those of mmengine, mmpretrain, torch and mmlgd. Wrappers themselves are
+    not returned.
 
     Args:
         dataset (Any): A dataset or its config.
 
     Returns:
-        list: At least one dataset, or config, that wraps no other.
+        list: At least one dataset, or config, that is not a wrapper.
 
     Example:
         >>> part = dict(type='CustomDataset')
@@ -23,7 +23,7 @@ def innermost_datasets(dataset: Any) -> list:
         [{'type': 'CustomDataset'}, {'type': 'CustomDataset'}]
     """
     inner = _child(dataset, 'datasets')
-    # Some datasets keep names under `datasets`; a wrapper keeps datasets.
+    # `datasets` of some datasets are names; those of a wrapper are datasets.
     if isinstance(inner, (list, tuple)) and inner and not isinstance(inner[0], str):
         return [leaf for part in inner for leaf in innermost_datasets(part)]
     inner = _child(dataset, 'dataset')

@@ -27,7 +27,7 @@ def check_fields(cls: type, contents: object) -> dict:
         ValueError: They are not; names the field.
     """
     if not isinstance(contents, dict):
-        raise ValueError(f'it holds {type(contents).__name__}, not a dict')
+        raise ValueError(f'it contains {type(contents).__name__}, not a dict')
     names = {each.name for each in fields(cls)}
     required = {each.name for each in fields(cls) if _is_required(each)}
     missing, unexpected = required - contents.keys(), contents.keys() - names

@@ -1,4 +1,4 @@
-"""Work that one process does for all processes of a run."""
+"""Functions that one process runs for all processes of a run."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,19 +14,20 @@ Result = TypeVar('Result')
 def on_first_rank(work: Callable[[], Result]) -> Result:
     """Run a function on rank 0 and return its result on every rank.
 
-    All ranks have to call it, in the same order of calls. Without a process group, and
+    All ranks must make the same calls in the same order. Without a process group, and
     in the worker of a data loader, the function runs in this process.
 
     Args:
-        work: Without arguments. Its result must be picklable.
+        work: A function without arguments. Its result must be picklable.
 
     Returns:
-        Result: What rank 0 got.
+        Result: The result on rank 0.
 
     Raises:
-        MMLGDError: What the function raised on rank 0, with the same type and text on
-            every rank.
-        RuntimeError: The text of any other error of rank 0. There, the error itself.
+        MMLGDError: The function raised it on rank 0; every rank raises the same type
+            and message.
+        RuntimeError: The function raised another error on rank 0. Rank 0 raises the
+            error itself.
     """
     if get_world_size() == 1 or get_worker_info() is not None:
         return work()
@@ -36,9 +37,9 @@ def on_first_rank(work: Callable[[], Result]) -> Result:
         try:
             result = work()
         except Exception as raised:
-            # Raised after the broadcast: the other ranks wait for it.
+            # Raised after the broadcast, for which the other ranks wait.
             failure = raised
-    # An error travels as type and text, because not every error can be pickled.
+    # Errors are sent as type and message, since not all of them can be pickled.
     known = isinstance(failure, MMLGDError)
     kind = type(failure) if known else RuntimeError
     text = str(failure) if known else f'{type(failure).__name__} on rank 0: {failure}'

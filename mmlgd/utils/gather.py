@@ -1,19 +1,19 @@
-"""Rows of all ranks, with a gradient for one's own."""
+"""Differentiable gathering of rows from all ranks."""
 
 import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
 
 
 def gather_rows(rows: torch.Tensor) -> torch.Tensor:
-    """Rows of all ranks, for a loss that every rank computes alike.
+    """Gather rows of all ranks, for a loss that is the same on every rank.
 
-    Each rank's gradient is the one with respect to its own rows, times the number
-    of ranks: averaged over ranks, as DistributedDataParallel does, gradients of
-    parameters are those of one rank with the whole batch. This holds where all
-    ranks compute the same loss of the gathered rows, and nothing is sent back.
+    Each rank gets the gradient with respect to its own rows, times the number of ranks.
+    Averaged over ranks, as in DistributedDataParallel, parameter gradients equal those
+    of one rank with the whole batch. This requires that all ranks compute the same loss
+    of the gathered rows. The backward pass needs no communication.
 
     Args:
-        rows (torch.Tensor): (B, D); every rank must bring the same B.
+        rows (torch.Tensor): (B, D); B must be the same on every rank.
 
     Returns:
         torch.Tensor: (W B, D), by rank; with one rank, the rows themselves.

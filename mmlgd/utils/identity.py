@@ -1,21 +1,21 @@
-"""Whether two teachers are the same: their weights count, their names do not."""
+"""Comparison of teachers by their weights, independent of their names."""
 
 _HEX = frozenset('0123456789abcdef')
-# Digits that every identity has had; a longer fingerprint begins with the shorter.
+# Minimum digits of a fingerprint in all releases; a shorter one is a prefix of a longer.
 _DIGITS = 8
 
 
 def same_identity(first: object, second: object) -> bool:
-    """Whether two identities are those of one teacher.
+    """Whether two identities belong to the same teacher.
 
-    An identity is ``name#fingerprint``. The name (model, tag or weight file) serves
-    messages only, except for QuickGELU: it changes the embeddings and leaves the
-    weights as they are.
+    An identity is ``name#fingerprint``. The name (model, tag or weight file) is used
+    only in messages, except for QuickGELU, which changes the embeddings but not the
+    weights.
 
     Args:
-        first (object): The ``identity`` or ``text_identity`` of a teacher; anything
-            but a string is no teacher's.
-        second (object): Another, with a fingerprint of as many digits or not.
+        first (object): The ``identity`` or ``text_identity`` of a teacher; values other
+            than strings never match.
+        second (object): Another identity; its fingerprint may have another length.
 
     Example:
         >>> same_identity('open_clip/RN50/openai#eccd601a', 'open_clip/RN50/w.pt#eccd601a')
@@ -35,22 +35,22 @@ def same_identity(first: object, second: object) -> bool:
 
 
 def identity_key(identity: str) -> str:
-    """The part of an identity that says which teacher it is, for the key of a cache."""
+    """The part of an identity that determines the teacher, for cache keys."""
     return f'{_fingerprint(identity)}{"-quickgelu" if is_quick(identity) else ""}'
 
 
 def explain_difference(found: object, wanted: str) -> str:
-    """How to fix two identities that differ in the activation alone; else ''."""
+    """How to fix identities that differ only in the activation; otherwise ''."""
     if not (isinstance(found, str) and _fingerprint(found) == _fingerprint(wanted)):
         return ''
     return (
-        ' The weights are the same, but only one of the two computes with QuickGELU: set '
+        ' The weights are the same, but only one of the two uses QuickGELU: set '
         f'force_quick_gelu={is_quick(found)} of the teacher.'
     )
 
 
 def is_quick(identity: str) -> bool:
-    """Whether the model of an identity computes with QuickGELU."""
+    """Whether the model of an identity uses QuickGELU."""
     return '-quickgelu/' in identity
 
 

@@ -1,4 +1,4 @@
-"""Ranks, devices and process groups of a run, whatever started it."""
+"""Ranks, devices and process groups of a run, for all launchers."""
 
 import contextlib
 import datetime
@@ -16,8 +16,8 @@ from torch import distributed
 
 from mmlgd.errors import ConfigError
 
-#: Where each launcher tells a process its rank, world size, local rank and local
-#: world size. Slurm gives the last only if tasks per node were asked for.
+#: Environment variables of each launcher for rank, world size, local rank and local
+#: world size. Slurm sets the last only if tasks per node were requested.
 _RANK_VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'LOCAL_WORLD_SIZE'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'SLURM_NTASKS_PER_NODE'),
@@ -31,14 +31,14 @@ _RANK_VARIABLES = {
 
 
 _NAMES = {'pytorch': 'torchrun', 'slurm': 'srun'}
-#: Seconds that ranks wait for one another where the config sets no limit. Encoding
-#: tens of thousands of names on rank 0 outlasts torch's ten minutes.
+#: Seconds that ranks wait for each other if the config sets no limit. Encoding tens of
+#: thousands of names on rank 0 takes longer than torch's default of ten minutes.
 START_UP_LIMIT = 3600
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Place of this process among the processes of a run."""
+    """Ranks of this process, and the number of processes of the run."""
 
     rank: int = 0
     world_size: int = 1
@@ -47,7 +47,7 @@ class Ranks:
 
 
 def read_ranks(launcher: str) -> Ranks:
-    """Read this process's place from the launcher's environment variables.
+    """Read this process's ranks from the launcher's environment variables.
 
     Raises:
         ConfigError: The launcher did not start this process.
@@ -69,12 +69,12 @@ def read_ranks(launcher: str) -> Ranks:
 
 
 def detect_launcher() -> str:
-    """The launcher whose environment this process runs in, else ``none``.
+    """The launcher whose environment this process runs in, otherwise ``none``.
 
-    torchrun comes first: under Slurm it may run as a task of its own.
+    torchrun is checked first, since it may run as a Slurm task.
     """
     pytorch = all(name in os.environ for name in _RANK_VARIABLES['pytorch'])
-    # The batch script of a Slurm job is no step and has no such variable.
+    # The batch script of a Slurm job is not a step and does not have this variable.
     slurm = 'SLURM_PROCID' in os.environ and 'SLURM_STEP_NUM_TASKS' in os.environ
     for launcher, found, size in (
         ('pytorch', pytorch, 'WORLD_SIZE'),
@@ -85,30 +85,31 @@ def detect_launcher() -> str:
                 print_log(
                     f'{os.environ[size]} processes were started by {_NAMES[launcher]}: '
                     f'they train together (--launcher {launcher}). For independent '
-                    'runs, give --launcher none.'
+                    'runs, set --launcher none.'
                 )
             return launcher
     return 'none'
 
 
 def set_up_distributed(cfg: Config) -> None:
-    """Make ``cfg.launcher`` work on the devices that this machine has.
+    """Set up ``cfg.launcher`` for the devices of this machine.
 
-    On CUDA everything stays mmengine's own, after a check that each process has a
-    device; only where each task sees a single device of its own, which mmengine would
-    number by the local rank, the group is started here. Without an accelerator,
-    mmengine would still ask for CUDA devices, so the gloo group is started here,
-    before the Runner, which then leaves it alone; and the model is wrapped in
+    On CUDA, mmengine sets up the group, after a check that each process has a device.
+    Only if each task sees a single device, to which mmengine would assign the local
+    rank as its number, the group is started here. Without an accelerator, mmengine
+    would still use CUDA devices. Then the gloo group is started here, before the Runner,
+    which uses an existing group, and the model is wrapped in
     :class:`mmlgd.engine.AnyDeviceDDP`.
 
-    While rank 0 fetches weights and encodes names, the other ranks wait for it:
-    ``env_cfg.dist_cfg.timeout`` seconds at most (default :data:`START_UP_LIMIT`).
+    While rank 0 downloads weights and encodes names, the other ranks wait at most
+    ``env_cfg.dist_cfg.timeout`` seconds (default :data:`START_UP_LIMIT`).
 
     Args:
         cfg (Config): Full config with ``launcher``; changed in place.
 
     Raises:
-        ConfigError: More processes than CUDA devices, or no launcher environment.
+        ConfigError: There are more processes than CUDA devices, or the launcher did not
+            start this process.
     """
     if cfg.launcher == 'none':
         return
@@ -123,8 +124,8 @@ def set_up_distributed(cfg: Config) -> None:
     if get_device() == 'cpu':
         if ranks.rank == 0:
             print_log(
-                f'No CUDA device here: {ranks.world_size} process(es) run on the CPU '
-                'and talk over gloo.'
+                f'No CUDA device found: {ranks.world_size} process(es) run on the CPU '
+                'and communicate over gloo.'
             )
         cfg.env_cfg.dist_cfg.backend = 'gloo'  # for the log
         _start_group(cfg)
@@ -132,7 +133,7 @@ def set_up_distributed(cfg: Config) -> None:
     elif get_device() == 'cuda':
         devices = torch.cuda.device_count()
         if _has_own_device(cfg.launcher, ranks, devices):
-            # Torch numbers the devices that a process sees.
+            # torch numbers the devices that a process sees.
             os.environ['LOCAL_RANK'] = '0'
             torch.cuda.set_device(0)
             _start_group(cfg)
@@ -145,15 +146,15 @@ def _limit_waiting(cfg: Config, ranks: Ranks) -> None:
     cfg.merge_from_dict({'env_cfg.dist_cfg': {'timeout': START_UP_LIMIT, **options}})
     if ranks.rank == 0 and ranks.world_size > 1:
         print_log(
-            f'Ranks wait for one another up to {cfg.env_cfg.dist_cfg.timeout} s, also '
-            'while rank 0 fetches weights and encodes names (env_cfg.dist_cfg.timeout).'
+            f'Ranks wait for each other up to {cfg.env_cfg.dist_cfg.timeout} s, also '
+            'while rank 0 downloads weights and encodes names (env_cfg.dist_cfg.timeout).'
         )
 
 
 def _has_own_device(launcher: str, ranks: Ranks, devices: int) -> bool:
-    """Whether each task of this machine was given a single device of its own.
+    """Whether each task of this machine sees a single device of its own.
 
-    Slurm does so under ``--gpus-per-task`` and ``--gpu-bind``.
+    Slurm does so with ``--gpus-per-task`` and ``--gpu-bind``.
     """
     bound = any(
         name in os.environ
@@ -173,7 +174,7 @@ def _check_device_count(processes: int, devices: int) -> None:
 
 
 def _start_group(cfg: Config) -> None:
-    """Join the process group; backend and timeout (seconds) are the config's."""
+    """Join the process group, with the backend and timeout (seconds) of the config."""
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_host(cfg.launcher)
@@ -188,10 +189,10 @@ def _start_group(cfg: Config) -> None:
 def first_on_each_machine(launcher: str) -> Iterator[None]:
     """Run the body on one rank of each machine first, then on the others.
 
-    What the first one downloads, the others find in the cache.
+    The others find in the cache what the first one downloads.
 
     Args:
-        launcher (str): The run's; with ``none`` the body just runs.
+        launcher (str): Launcher of the run; with ``none`` the body simply runs.
     """
     first = launcher == 'none' or read_ranks(launcher).local_rank == 0
     if not first:
@@ -205,7 +206,7 @@ def _first_host(launcher: str) -> str:
     if launcher != 'slurm':
         raise ConfigError(
             f'--launcher {launcher} needs MASTER_ADDR: set it to the address of the '
-            'machine that holds rank 0.'
+            'machine of rank 0.'
         )
     command = ['scontrol', 'show', 'hostnames', os.environ['SLURM_JOB_NODELIST']]
     return subprocess.run(
@@ -214,10 +215,10 @@ def _first_host(launcher: str) -> str:
 
 
 def _wrap_for_cpu(cfg: Config) -> None:
-    """Replace mmengine's model wrapper, which hands a CUDA device to torch's DDP."""
+    """Replace mmengine's model wrapper, which passes a CUDA device to torch's DDP."""
     wrapper = cfg.get('model_wrapper_cfg')
     if wrapper is None:
-        # With a wrapper config, the Runner reads neither of these itself.
+        # With a wrapper config, the Runner does not set these options.
         cfg.model_wrapper_cfg = dict(
             type='mmlgd.AnyDeviceDDP',
             find_unused_parameters=cfg.get('find_unused_parameters', False),

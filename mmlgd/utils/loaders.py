@@ -1,4 +1,4 @@
-"""Options of data loaders: those that torch refuses, and batches that never fill."""
+"""Checks of data loaders: worker options and batch size."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError
 
-#: torch takes these with worker processes only.
-_FOR_WORKERS = ('persistent_workers', 'prefetch_factor')
+#: torch accepts these only with worker processes.
+_WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor')
 
 
-def use_loader_options_that_work(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Remove the options for worker processes where ``num_workers`` is 0.
+def remove_unused_worker_options(cfg: Config, dataloaders: Sequence[str]) -> None:
+    """Remove the options for worker processes if ``num_workers`` is 0.
 
     Args:
         cfg (Config): Full config; changed in place.
@@ -24,20 +24,20 @@ def use_loader_options_that_work(cfg: Config, dataloaders: Sequence[str]) -> Non
         loader = cfg.get(key) or {}
         if not isinstance(loader, dict) or loader.get('num_workers', 0):
             continue
-        for option in _FOR_WORKERS:
+        for option in _WORKER_OPTIONS:
             if loader.pop(option, None):
                 print_log(f'{key}.{option} is ignored, since num_workers is 0.')
 
 
 def check_batches(loader: DataLoader) -> None:
-    """Refuse a training loader that has no batch to give.
+    """Check that a training loader has at least one batch.
 
     Args:
-        loader (DataLoader): With a finite sampler.
+        loader (DataLoader): A loader with a finite sampler.
 
     Raises:
         ConfigError: There are fewer images than a batch, and ``drop_last`` is set.
-            Names a batch size that works.
+            The message suggests a batch size.
     """
     if len(loader):
         return
@@ -46,7 +46,7 @@ def check_batches(loader: DataLoader) -> None:
     each = f' on each of {ranks} ranks' if ranks > 1 else ''
     raise ConfigError(
         f'train_dataloader has {images} image(s){each}, fewer than a batch of '
-        f'{loader.batch_size}, and drop_last leaves out a smaller one; set '
+        f'{loader.batch_size}, and drop_last drops incomplete batches; set '
         f'--cfg-options train_dataloader.batch_size={max(images // 2, 1)} (at most '
         f'{images}), or train_dataloader.drop_last=False.'
     )

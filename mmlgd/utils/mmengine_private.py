@@ -1,6 +1,6 @@
-"""Uses of mmengine for which it has no public way; each says why.
+"""Uses of private names of mmengine; each says why there is no public alternative.
 
-Tried with onedl-mmengine 0.10.12; the names are those of mmengine 0.10.0 to 0.10.7, too.
+Tested with onedl-mmengine 0.10.12; mmengine 0.10.0 to 0.10.7 have the same names.
 """
 
 import io
@@ -23,12 +23,12 @@ from .weights_only import load_weights_only
 
 
 def read_weights_only() -> None:
-    """Make mmengine read every checkpoint weights-only, in this process.
+    """Make mmengine read every checkpoint in this process weights-only.
 
-    mmengine's readers unpickle anything: before torch 2.6 at once, since then as a
-    fallback. They serve ``resume``, ``load_from`` and ``init_cfg`` of all libraries.
+    mmengine's readers unpickle any object: before torch 2.6 directly, since then as a
+    fallback. ``resume``, ``load_from`` and ``init_cfg`` of all libraries use them.
     ``CheckpointLoader.register_scheme`` is public, but other readers of the module call
-    the function for addresses (and its ``torch.load``) by name.
+    the function for URLs (and its ``torch.load``) by name.
     """
     for prefixes, loader in (
         ('', load_from_local),
@@ -45,12 +45,12 @@ def _load(file: Any, map_location: object = None, weights_only: object = None):
     return load_weights_only(file, map_location)
 
 
-# mmengine logs what stands behind `load_from_`.
+# mmengine logs the part of the name after `load_from_`.
 def load_from_local(filename: str, map_location: object = None) -> object:
     """Read a local file, see :func:`load_weights_only`.
 
     Raises:
-        CheckpointError: It is not there or cannot be read.
+        CheckpointError: The file is missing or cannot be read.
     """
     path = expand_user(filename, 'the checkpoint')
     if not osp.isfile(path):
@@ -64,10 +64,10 @@ def load_from_http(
     model_dir: str | None = None,
     progress: bool = True,
 ) -> object:
-    """Fetch a file into torch's cache, once, and read it.
+    """Download a file into torch's cache, once, and read it.
 
     Raises:
-        CheckpointError: It cannot be fetched or read.
+        CheckpointError: The file cannot be downloaded or read.
     """
     folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
     path = osp.join(folder, osp.basename(unquote(urlparse(filename).path)))
@@ -81,8 +81,8 @@ def load_from_http(
     barrier()
     if not osp.isfile(path):
         raise CheckpointError(
-            f'{filename} cannot be fetched ({failed or "rank 0 failed"}); without '
-            'network, fetch it elsewhere and give the local path.'
+            f'{filename} cannot be downloaded ({failed or "rank 0 failed"}); without '
+            'network, download it elsewhere and set the local path.'
         ) from failed
     return load_weights_only(path, map_location)
 
@@ -95,9 +95,9 @@ def load_from_ceph(
     return load_weights_only(io.BytesIO(store.get(filename)), map_location, filename)
 
 
-# The Runner's properties build what is not built, and tell none of these.
+# The Runner's public properties build missing loops and do not expose these states.
 def is_training(runner: Runner) -> bool:
-    """Whether a Runner was asked to train, not only to validate or test."""
+    """Whether a Runner is about to train, not only to validate or test."""
     return isinstance(runner._train_loop, BaseLoop)
 
 
@@ -107,18 +107,18 @@ def is_resuming(runner: Runner) -> bool:
 
 
 def loaded_source(runner: Runner) -> str | None:
-    """The ``load_from`` of a Runner, for messages; None where it found one itself."""
+    """The ``load_from`` of a Runner, for messages; None if it searches for one itself."""
     return runner._load_from
 
 
 def init_amp_without_accelerator(wrapper: AmpOptimWrapper, **kwargs) -> None:
-    """Initialise an AmpOptimWrapper on the CPU, where its own ``__init__`` asserts.
+    """Initialise an AmpOptimWrapper on the CPU, where its ``__init__`` fails.
 
     Its attributes are set here. ``_scale_update_param``, which ``step`` reads, has no
-    public name. A disabled scaler hands losses and steps through unchanged.
+    public name. A disabled scaler passes losses and steps through unchanged.
 
     Args:
-        wrapper: What is initialised; its ``cast_dtype`` is left to the caller.
+        wrapper: The wrapper; the caller sets its ``cast_dtype``.
         **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
     """
     OptimWrapper.__init__(wrapper, **kwargs)

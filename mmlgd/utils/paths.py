@@ -1,4 +1,4 @@
-"""Local paths as users write them."""
+"""Local paths given by users."""
 
 import os
 
@@ -6,14 +6,14 @@ from mmlgd.errors import ConfigError
 
 
 def expand_user(path: str | os.PathLike[str], what: str) -> str:
-    """A path with a leading ``~`` replaced by the home folder.
+    """Replace a leading ``~`` of a path by the home folder.
 
     Args:
-        path: The path as it was given.
-        what: What it is the path of, for the message, e.g. ``'the cache'``.
+        path: The path as given.
+        what: Description of the path's target, for the message, e.g. ``'the cache'``.
 
     Raises:
-        ConfigError: The text has a null character, which no path can have.
+        ConfigError: The path has a null character.
 
     Example:
         >>> expand_user('data/imagenet', 'the images')

@@ -1,4 +1,4 @@
-"""Configs as plain data: dicts, lists, tuples, numbers, texts, booleans and None."""
+"""Configs as plain data: dicts, lists, tuples, numbers, strings, booleans and None."""
 
 import inspect
 import math
@@ -11,11 +11,11 @@ _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
 
 
 def check_plain(config: object) -> Any:
-    """Copy a value of dicts, lists, tuples, numbers, texts, booleans and None.
+    """Copy a value of dicts, lists, tuples, numbers, strings, booleans and None.
 
     Raises:
-        ValueError: It holds something else, or is very deep or large; the text is the
-            end of a sentence.
+        ValueError: It contains something else, or is too deep or large. The message is
+            the end of a sentence.
     """
     budget = [_MAX_ITEMS]
 
@@ -25,29 +25,30 @@ def check_plain(config: object) -> Any:
             raise ValueError('is nested too deeply, or too large, for a config')
         if isinstance(value, dict):
             if not all(type(key) in (str, int) for key in value):
-                raise ValueError('has keys that are neither texts nor whole numbers')
+                raise ValueError('has keys that are neither strings nor integers')
             return {key: copy(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             items = [copy(item, depth + 1) for item in value]
             return items if isinstance(value, list) else tuple(items)
         is_plain = value is None or type(value) in (bool, int, float, str)
         if not is_plain or (isinstance(value, str) and len(value) > _MAX_TEXT):
-            raise ValueError(f'holds a {type(value).__name__}, which is not plain data')
+            kind = type(value).__name__
+            raise ValueError(f'contains a {kind}, which is not plain data')
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f'holds the number {value}')
+            raise ValueError(f'contains the number {value}')
         return value
 
     return copy(config, 0)
 
 
 def plain_config(config: object) -> Any:
-    """A config as plain data, to be stored: classes become the names of their types.
+    """Convert a config to plain data for storage; classes become names of types.
 
     Args:
-        config (object): Of mmengine, in any style.
+        config (object): Config of mmengine, in any style.
 
     Returns:
-        Any: The same in dicts, lists, tuples and simple values.
+        Any: The same as dicts, lists, tuples and simple values.
     """
     if isinstance(config, Mapping):
         return {key: plain_config(value) for key, value in config.items()}
@@ -58,7 +59,7 @@ def plain_config(config: object) -> Any:
 
 
 def find_test_pipeline(config: Mapping) -> list | None:
-    """The steps that a config tests or validates with, after an image is read."""
+    """The transforms of a config's test or validation, after an image is read."""
     for name in ('test_dataloader', 'val_dataloader'):
         loader = config.get(name)
         dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
@@ -69,15 +70,15 @@ def find_test_pipeline(config: Mapping) -> list | None:
 
 
 def name_of(step: Mapping) -> str:
-    """A config's type without its scope; '' where it has none."""
+    """A config's type without its scope; '' if it has none."""
     kind = step.get('type', '') if isinstance(step, Mapping) else ''
-    # A class in a config of this process; whatever else a file may hold has no name.
+    # Configs of this process may contain classes; other values of a file have no name.
     name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
     return name.split('.')[-1]
 
 
 def _innermost_pipeline(dataset: Any) -> list | None:
-    """The pipeline of a dataset, or of the first one inside of wrappers."""
+    """The pipeline of a dataset, or of the first dataset inside of wrappers."""
     for _ in range(_MAX_DEPTH):
         if not isinstance(dataset, Mapping):
             return None
@@ -90,7 +91,7 @@ def _innermost_pipeline(dataset: Any) -> list | None:
 
 
 def _type_name(cls: type) -> str:
-    """The name by which registries know a class, with its scope."""
+    """The registered name of a class, with its scope."""
     for root in (MODELS, WEIGHT_INITIALIZERS, TRANSFORMS):
         for registry in (*root.children.values(), root):
             for name, known in registry.module_dict.items():

@@ -1,8 +1,8 @@
-"""Finds or checks the TCP port of a distributed run, before anything starts.
+"""Find or check the TCP port of a distributed run, before anything starts.
 
-``python -m mmlgd.utils.ports --nnodes N [--port P]`` prints the port to use; the
-launch scripts call it, so that a taken port is one sentence instead of a
-traceback from each process.
+``python -m mmlgd.utils.ports --nnodes N [--port P]`` prints the port to use. The launch
+scripts call it, so that a port in use causes one message instead of a traceback from
+each process.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 
 from mmlgd.errors import ConfigError, MMLGDError
 
-#: torch.distributed's own default, which all nodes agree on without talking.
+#: torch.distributed's default, which all nodes know without communication.
 DEFAULT_PORT = 29500
 
 
@@ -32,16 +32,16 @@ def choose_port(port: int | None = None, num_nodes: int = 1) -> int:
     """Return the port that the first node of a run can listen on.
 
     Args:
-        port (int, optional): The port wanted. Without it, a single node takes any
-            free port; several nodes take :data:`DEFAULT_PORT`, since each must
-            know it beforehand. Defaults to None.
-        num_nodes (int): Machines that take part. Defaults to 1.
+        port (int, optional): The requested port. Defaults to None: any free port for a
+            single node, :data:`DEFAULT_PORT` for several nodes, which must all know it
+            beforehand.
+        num_nodes (int): Number of machines. Defaults to 1.
 
     Returns:
-        int: A port that was free a moment ago.
+        int: A port that was free when it was checked.
 
     Raises:
-        ConfigError: The port is taken, out of range, or reserved; or none is free.
+        ConfigError: The port is in use, out of range, or reserved; or none is free.
     """
     wanted = port if port is not None else (0 if num_nodes == 1 else DEFAULT_PORT)
     try:
@@ -54,7 +54,7 @@ def choose_port(port: int | None = None, num_nodes: int = 1) -> int:
                 f'This machine has no free TCP port: {reason}.'
             ) from error
         advice = (
-            'set PORT to a free one, or leave it unset to have one chosen'
+            'set PORT to a free one, or leave it unset to choose one automatically'
             if num_nodes == 1
             else 'set PORT to a free one, the same on every node'
         )
@@ -64,10 +64,10 @@ def choose_port(port: int | None = None, num_nodes: int = 1) -> int:
 
 
 def main() -> None:
-    """Print the port, or the reason why there is none (exit code 2)."""
+    """Print the port, or an error message (exit code 2)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--nnodes', type=int, default=1, help='machines of the run')
-    parser.add_argument('--port', type=int, help='the port wanted')
+    parser.add_argument('--nnodes', type=int, default=1, help='number of machines')
+    parser.add_argument('--port', type=int, help='the requested port')
     args = parser.parse_args()
     try:
         print(choose_port(args.port, args.nnodes))

@@ -1,4 +1,4 @@
-"""How images are normalised, as a checkpoint carries it and as a model does it."""
+"""Normalisation of images, in a checkpoint and in a data preprocessor."""
 
 from typing import NamedTuple
 
@@ -6,24 +6,24 @@ from torch import nn
 
 from mmlgd.errors import ConfigError
 
-#: Largest difference of a mean or std, in units of 0 to 255, that is no difference:
-#: configs round to two or three decimals.
+#: Tolerance of a mean or std, in units of 0 to 255: configs round to two or three
+#: decimals.
 TOLERANCE = 0.01
 
-#: How the libraries name the turn from BGR, as mmcv reads, to RGB, in a config ...
+#: Options of the libraries for the conversion from BGR (mmcv) to RGB in a config, ...
 _CHANNEL_OPTIONS = ('bgr_to_rgb', 'rgb_to_bgr', 'to_rgb')
-#: ... and in a built data preprocessor; mmpretrain's alone has the first.
+#: ... and the attributes of a data preprocessor; only mmpretrain's has the first.
 _CHANNEL_ATTRIBUTES = ('to_rgb', '_channel_conversion')
 
 
 class Preprocessing(NamedTuple):
-    """Normalisation of images that mmcv has read.
+    """Normalisation of images read by mmcv.
 
     Attributes:
-        mean (tuple[float, ...]): Three channel means, 0 to 255, in RGB order where
-            ``to_rgb`` holds.
-        std (tuple[float, ...]): Three standard deviations, likewise.
-        to_rgb (bool): Whether the channels are turned from BGR to RGB first.
+        mean (tuple[float, ...]): Three channel means, 0 to 255, in RGB order with
+            ``to_rgb``, otherwise in BGR order.
+        std (tuple[float, ...]): Three standard deviations, in the same order.
+        to_rgb (bool): Whether the channels are first converted from BGR to RGB.
     """
 
     mean: tuple[float, ...]
@@ -32,20 +32,20 @@ class Preprocessing(NamedTuple):
 
     @classmethod
     def from_module(cls, module: nn.Module) -> 'Preprocessing | None':
-        """What a data preprocessor does; None where it does not normalise."""
+        """The normalisation of a data preprocessor; None if it does not normalise."""
         if getattr(module, 'mean', None) is None:
             return None
         mean, std = _floats(module.mean.flatten()), _floats(module.std.flatten())
         return cls(mean, std, bool(getattr(module, _channel_attribute(module))))
 
     def to_meta(self) -> dict:
-        """The entries of a checkpoint's ``meta``."""
+        """The entries for a checkpoint's ``meta``."""
         return dict(
             image_mean=list(self.mean), image_std=list(self.std), to_rgb=self.to_rgb
         )
 
     def equals(self, other: 'Preprocessing | None') -> bool:
-        """Whether both normalise alike, up to :data:`TOLERANCE`."""
+        """Whether both are equal up to :data:`TOLERANCE`."""
         if other is None or self.to_rgb != other.to_rgb:
             return False
         mine, theirs = self.mean + self.std, other.mean + other.std
@@ -53,28 +53,28 @@ class Preprocessing(NamedTuple):
             abs(a - b) <= TOLERANCE for a, b in zip(mine, theirs)
         )
 
-    def give_to(self, module: nn.Module) -> None:
-        """Make a data preprocessor normalise like this, in place.
+    def apply_to(self, module: nn.Module) -> None:
+        """Set the normalisation of a data preprocessor, in place.
 
         Raises:
-            ConfigError: It does not normalise three channels.
+            ConfigError: The data preprocessor does not normalise three channels.
         """
         if getattr(module, 'mean', None) is None or module.mean.numel() != 3:
             raise ConfigError(
                 f'The data preprocessor {type(module).__name__} does not normalise '
-                'three channels, so it can take no mean and std; set its mean and std '
-                'in the config.'
+                'three channels, so its mean and std cannot be changed; set them in the '
+                'config.'
             )
         for buffer, values in ((module.mean, self.mean), (module.std, self.std)):
             buffer.copy_(buffer.new_tensor(values).view_as(buffer))
         setattr(module, _channel_attribute(module), self.to_rgb)
 
     def write_to(self, config: dict, module: nn.Module) -> None:
-        """Write it into the config of a data preprocessor, in place.
+        """Write the normalisation into the config of a data preprocessor, in place.
 
         Args:
-            config (dict): Changed.
-            module (nn.Module): What was built from it.
+            config (dict): Config of the data preprocessor.
+            module (nn.Module): The data preprocessor that was built from it.
         """
         for name in _CHANNEL_OPTIONS:
             config.pop(name, None)
@@ -98,6 +98,6 @@ def _channel_attribute(module: nn.Module) -> str:
         if hasattr(module, name):
             return name
     raise ConfigError(
-        f'It is not known how {type(module).__name__} orders channels; set '
+        f'The channel order of {type(module).__name__} is unknown; set '
         "preprocessing='ignore' for BackboneLoadCheckHook and compare by hand."
     )

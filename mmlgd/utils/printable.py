@@ -1,17 +1,17 @@
-"""Text that every terminal, log and file can take."""
+"""Text that can be written to every terminal, log and file."""
 
 
 def printable(text: str) -> str:
-    r"""Escape what cannot be printed, such as bytes of a file name that are not UTF-8.
+    r"""Escape unprintable characters, such as bytes of a file name that are not UTF-8.
 
-    Python keeps such bytes as lone surrogates, which no encoder accepts. A line break
-    in a file name is escaped as well, so that a list has one line for each file.
+    Python represents such bytes as lone surrogates, which no encoder accepts. Line
+    breaks in a file name are also escaped, so that a list has one line per file.
 
     Args:
         text: Any text, for example a path.
 
     Returns:
-        str: The same text where all of it can be printed.
+        str: The escaped text; equal to ``text`` if all of it is printable.
 
     Example:
         >>> printable('caf\udce9.jpg')

@@ -1,4 +1,4 @@
-"""Keeps what libraries print at start-up off the terminal."""
+"""Suppression of library output on the terminal at start-up."""
 
 import contextlib
 import io
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from mmengine.logging import MMLogger
 
-#: What is printed before the log file exists waits here for it.
-_aside: list[str] = []
-#: Warnings that no user can do anything about.
+#: Lines printed before the log file exists.
+_captured: list[str] = []
+#: Warnings that users cannot fix.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 
 @contextlib.contextmanager
-def set_prints_aside() -> Iterator[None]:
-    """Keep what is printed for :func:`log_prints`, or show it if the body raises."""
+def capture_prints() -> Iterator[None]:
+    """Capture printed lines for :func:`log_prints`; print them if the body raises."""
     stream = io.StringIO()
     try:
         with contextlib.redirect_stdout(stream):
@@ -23,20 +23,20 @@ def set_prints_aside() -> Iterator[None]:
     except BaseException:
         print(stream.getvalue(), end='')
         raise
-    _aside.extend(stream.getvalue().splitlines())
+    _captured.extend(stream.getvalue().splitlines())
 
 
 def log_prints(logger: logging.Logger) -> None:
-    """Write what :func:`set_prints_aside` kept into the log."""
-    for line in _aside:
+    """Log the lines that :func:`capture_prints` captured."""
+    for line in _captured:
         logger.info(line)
-    _aside.clear()
+    _captured.clear()
 
 
 class StartupFilter(logging.Filter):
-    """Passes warnings and the summary, and everything once ``open`` is set.
+    """Passes warnings and the summary, and all records once ``open`` is set.
 
-    Meant for a terminal's handler; the log file takes all records.
+    It is meant for the handler of a terminal; the log file gets all records.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class StartupFilter(logging.Filter):
         self.open = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record reaches the terminal."""
+        """Whether a record is shown on the terminal."""
         message = record.getMessage()
         if any(noise in message for noise in _NOISE):
             return False
@@ -52,8 +52,8 @@ class StartupFilter(logging.Filter):
         return self.open or important
 
 
-def quieten(logger: MMLogger) -> None:
-    """Let only warnings and the summary reach the terminal until it is opened."""
+def mute_terminal(logger: MMLogger) -> None:
+    """Show only warnings and the summary on the terminal until it is opened."""
     for handler in logger.handlers:
         is_terminal = not isinstance(handler, logging.FileHandler)
         known = any(isinstance(each, StartupFilter) for each in handler.filters)
@@ -62,7 +62,7 @@ def quieten(logger: MMLogger) -> None:
 
 
 def open_terminal(logger: MMLogger) -> None:
-    """Let everything reach the terminal from now on."""
+    """Show all records on the terminal from now on."""
     for handler in logger.handlers:
         for each in handler.filters:
             if isinstance(each, StartupFilter):

@@ -1,4 +1,4 @@
-"""What a training finds in its work dir, and the checkpoint that it resumes from."""
+"""Checks of the work dir, and of the checkpoint to resume from."""
 
 import os.path as osp
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmlgd.errors import CheckpointError, ConfigError
 
 from .checkpoint import read_checkpoint
 
-#: What a checkpoint needs so that a training can be resumed from it.
+#: Keys of a checkpoint that are required to resume a training.
 _TRAINING_STATE = ('optimizer', 'message_hub')
 
 
@@ -20,11 +20,11 @@ def set_resume(cfg: Config, resume: str) -> None:
 
     Args:
         cfg (Config): Config with ``work_dir``; changed in place.
-        resume (str): A file, an address, or ``auto``.
+        resume (str): A file, a URL, or ``auto``.
 
     Raises:
-        CheckpointError: The checkpoint named, on the command line or in
-            ``last_checkpoint``, does not exist.
+        CheckpointError: The checkpoint on the command line or in ``last_checkpoint``
+            does not exist.
     """
     path, source = resume, '--resume'
     if resume == 'auto':
@@ -35,18 +35,18 @@ def set_resume(cfg: Config, resume: str) -> None:
             cfg.resume = False
             return
         moved = osp.join(cfg.work_dir, osp.basename(path))
-        # The file holds a path of the day it was written; the folder may have moved.
+        # The folder may have moved since the path was written.
         path = moved if not osp.isfile(path) and osp.isfile(moved) else path
     if '://' not in path and not osp.isfile(path):
         raise CheckpointError(
-            f'{source} names the checkpoint {path!r}, which is not there; give another '
-            'path, or omit --resume to start a new run.'
+            f'{source} refers to the checkpoint {path!r}, which does not exist; set '
+            'another path, or omit --resume to start a new run.'
         )
     cfg.resume, cfg.load_from = True, path
 
 
 def is_finished(cfg: Config) -> bool:
-    """Whether the run that is to be resumed has done all its epochs or iterations.
+    """Whether the run to be resumed has completed all its epochs or iterations.
 
     Args:
         cfg (Config): Config with ``resume`` and ``load_from``.
@@ -67,7 +67,7 @@ def is_finished(cfg: Config) -> bool:
     if 'config' in meta:
         # mmengine would execute it.
         raise CheckpointError(
-            f'--resume: {cfg.load_from} holds a config as Python code (meta.config), '
+            f'--resume: {cfg.load_from} contains a config as Python code (meta.config), '
             'which is not executed; it was not written by mmengine.'
         )
     for unit in ('epoch', 'iter'):
@@ -83,16 +83,16 @@ def is_finished(cfg: Config) -> bool:
 
 
 def check_work_dir(cfg: Config, overwrite: bool) -> None:
-    """Refuse to mix a new run with the checkpoints of an earlier one.
+    """Refuse to start a new run in the folder of an earlier one.
 
-    Every rank looks before the group starts, and none writes before that.
+    Every rank checks this before the group starts, and no rank writes before that.
 
     Args:
         cfg (Config): Config with ``work_dir``.
-        overwrite (bool): Whether to start there all the same.
+        overwrite (bool): Whether to start there nevertheless.
 
     Raises:
-        ConfigError: The folder holds checkpoints.
+        ConfigError: The folder contains checkpoints.
     """
     folder = Path(cfg.work_dir)
     marker = folder / 'last_checkpoint'
@@ -103,9 +103,9 @@ def check_work_dir(cfg: Config, overwrite: bool) -> None:
         return
     if not overwrite:
         raise ConfigError(
-            f'The work dir {folder} holds checkpoints of an earlier run '
+            f'The work dir {folder} contains checkpoints of an earlier run '
             f'({", ".join(found[:3])}{", ..." if found[3:] else ""}). Resume it with '
-            '--resume [FILE], name another folder with --work-dir, or replace it with '
+            '--resume [FILE], set another folder with --work-dir, or replace it with '
             '--overwrite.'
         )
     # Otherwise a later --resume could resume the earlier run.

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what is asked for, not on what was drawn before."""
+"""Stateless random numbers: seeds that do not depend on previous draws."""
 
 import random
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ import torch
 def mix_seed(*parts: int) -> int:
     """Hash integers into one seed.
 
-    Sums such as ``seed + epoch`` make neighbouring seeds share their streams;
-    numpy's seed sequence does not.
+    With sums such as ``seed + epoch``, neighbouring seeds share their streams; with
+    numpy's seed sequence they do not.
 
     Args:
         *parts: Non-negative integers, for example (seed, view, index).
@@ -25,10 +25,10 @@ def mix_seed(*parts: int) -> int:
 
 
 def seed_cpu(seed: int) -> None:
-    """Seed Python's, numpy's and torch's global generators of the CPU.
+    """Seed the global CPU generators of Python, numpy and torch.
 
-    Data loader workers call this for every image, so it leaves the accelerators
-    alone: ``torch.manual_seed`` formats a stack trace for CUDA at each call.
+    Data loader workers call this for every image, so it does not seed accelerators:
+    ``torch.manual_seed`` formats a stack trace for CUDA at each call.
 
     Args:
         seed: From :func:`mix_seed`.
@@ -40,10 +40,9 @@ def seed_cpu(seed: int) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the CPU's global generators, and put their states back at the end.
+    """Seed the global CPU generators, and restore their states at the end.
 
-    Generators that code makes for itself (``np.random.default_rng()``) are out of
-    its reach.
+    Generators that other code creates (``np.random.default_rng()``) are not affected.
 
     Args:
         seed: From :func:`mix_seed`.

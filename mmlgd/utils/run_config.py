@@ -1,4 +1,4 @@
-"""From the options of a tool to a checked config and its Runner."""
+"""The checked config of a tool, and its Runner."""
 
 import argparse
 import os.path as osp
@@ -16,62 +16,62 @@ from .config_check import check_config
 from .config_fields import (
     check_option_fields,
     check_sync_bn,
-    warn_of_compile,
-    warn_of_misspelt_fields,
+    warn_about_compile,
+    warn_about_misspelt_fields,
 )
 from .launch import detect_launcher, set_up_distributed
-from .loaders import use_loader_options_that_work
+from .loaders import remove_unused_worker_options
 from .mmengine_private import read_weights_only
-from .quiet import set_prints_aside
+from .quiet import capture_prints
 
 
 def read_config(
     path: str, options: dict, needed: Sequence[str], optional: Sequence[str] = ()
 ) -> Config:
-    """Read a config and lay the options of ``--cfg-options`` over it.
+    """Read a config and merge the options of ``--cfg-options`` into it.
 
     Args:
         path (str): Config file.
         options (dict): Dotted key to value.
-        needed (Sequence[str]): Top-level fields the tool cannot do without.
+        needed (Sequence[str]): Top-level fields that the tool needs.
         optional (Sequence[str]): Further fields that the tool reads and a Runner
             does not. Defaults to none.
 
     Raises:
-        ConfigError: No such config, a field is missing, an option would change
-            nothing, or a type or an option of a class is unknown.
+        ConfigError: The config or a field is missing, an option would have no effect,
+            or a type or an option of a class is unknown.
     """
     try:
         cfg = Config.fromfile(path)
     except OSError as error:
         raise ConfigError(f'Config {path!r} cannot be read: {error}') from error
     check_option_fields(cfg, options, {*needed, *optional})
-    _lay_over(cfg, options)
+    _merge_options(cfg, options)
     absent = [name for name in needed if cfg.get(name) is None]
     if absent:
         raise ConfigError(
             f'Config {path!r} has no {", ".join(absent)}, which this tool needs; add '
             'it, or inherit from a file of configs/_base_/ that has it.'
         )
-    warn_of_misspelt_fields(cfg)
-    # The tools set this scope where a config has none.
+    warn_about_misspelt_fields(cfg)
+    # The tools set this scope if a config has none.
     _check(cfg, {*needed, *optional}, 'mmlgd')
     return cfg
 
 
 def _check(cfg: Config, *args) -> None:
-    with set_prints_aside():  # of libraries, when they are imported
+    with capture_prints():  # of libraries, when they are imported
         check_config(cfg, *args)
 
 
-def _lay_over(cfg: Config, options: dict) -> None:
-    # One at a time, so that an error can name the option.
+def _merge_options(cfg: Config, options: dict) -> None:
+    # One at a time, so that the error message can contain the option.
     for key, value in options.items():
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ConfigError(
-                f'--cfg-options {key}={value!r} does not fit the config: '
+                f'--cfg-options {key}={value!r} does not match the config: '
                 f'{error.args[0] if error.args else error}'
             ) from error
 
@@ -79,8 +79,8 @@ def _lay_over(cfg: Config, options: dict) -> None:
 def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
     """Read ``args.config`` and apply the options of ``tool.add_common_arguments``.
 
-    ``work_dir`` is the option's, else the config's, else ``work_dirs/`` and the
-    config's name.
+    ``work_dir`` comes from the option, otherwise from the config, otherwise it is
+    ``work_dirs/`` and the name of the config.
 
     Args:
         args (Namespace): Parsed options; ``launcher`` is filled in.
@@ -95,23 +95,23 @@ def load_config(args: argparse.Namespace, needed: Sequence[str]) -> Config:
 
 
 def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Find what would stop a run, before anything is built.
+    """Check a run before anything is built.
 
     Args:
-        cfg (Config): Full config; loader options that torch would refuse are changed.
-        dataloaders (Sequence[str]): Those the tool uses.
+        cfg (Config): Full config; loader options that torch would reject are removed.
+        dataloaders (Sequence[str]): Keys of the loaders that the tool uses.
 
     Raises:
-        ConfigError: A type or an option is unknown, options contradict, or the work dir
-            cannot be written.
-        DataError: An annotation file is not there.
+        ConfigError: A type or an option is unknown, options contradict each other, or
+            the work dir cannot be written.
+        DataError: An annotation file is missing, broken or without annotations.
     """
     _check(cfg)
     if 'train_dataloader' in dataloaders:
-        warn_of_compile(cfg)
+        warn_about_compile(cfg)
         check_sync_bn(cfg)
     check_annotation_files(cfg, dataloaders)
-    use_loader_options_that_work(cfg, dataloaders)
+    remove_unused_worker_options(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')
 
 
@@ -120,22 +120,20 @@ def build_runner(cfg: Config, runner_class: type[Runner]) -> Runner:
 
     Args:
         cfg (Config): Full config, as checked by :func:`check_run`.
-        runner_class (type[Runner]): Used unless ``cfg.runner_type`` names another.
+        runner_class (type[Runner]): Used unless the config sets ``runner_type``.
 
     Raises:
-        ConfigError: A class does not take an option that it was given.
+        ConfigError: A class does not accept an option.
     """
     set_up_distributed(cfg)
-    # A config of another library may name no class of mmlgd that sees to it.
+    # Configs of other libraries may not import a module of mmlgd that calls it.
     read_weights_only()
     try:
         if 'runner_type' in cfg:
             return RUNNERS.build(cfg)
         return runner_class.from_cfg(cfg)
     except TypeError as error:
-        # What the check of signatures cannot see: options handed on to functions.
+        # The check of signatures does not cover options passed on to functions.
         if 'unexpected keyword argument' not in str(error):
             raise
-        raise ConfigError(
-            f'The config has an option that is not one: {error}'
-        ) from error
+        raise ConfigError(f'The config has an unknown option: {error}') from error

@@ -1,4 +1,4 @@
-"""Which options a class or function takes, without calling it."""
+"""Options that a class or function accepts, without calling it."""
 
 import ast
 import functools
@@ -9,25 +9,25 @@ from collections.abc import Callable
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-#: Where classes hand ``**kwargs`` to that would fail hours later.
-_HANDED_ON = {
+#: Further options of classes whose ``**kwargs`` would otherwise fail hours later.
+_FORWARDED_OPTIONS = {
     CheckpointHook: frozenset(inspect.signature(Runner.save_checkpoint).parameters),
 }
 
 
 @functools.cache
 def options_of(target: Callable) -> frozenset[str] | None:
-    """Names of the options that a class or function takes.
+    """Names of the options that a class or function accepts.
 
-    ``**kwargs`` is followed along the base classes as long as all of it is handed to
-    the ``__init__`` of a base.
+    ``**kwargs`` is followed through the base classes as long as it is passed only to
+    the ``__init__`` of a base class.
 
     Args:
         target (Callable): A class or function.
 
     Returns:
-        frozenset[str] | None: The names; None where that cannot be known, so that any
-        name may be right.
+        frozenset[str] | None: The names; None if they cannot be determined, so that any
+        name may be valid.
     """
     if not inspect.isclass(target):
         names, keywords = _parameters(target)
@@ -45,8 +45,8 @@ def options_of(target: Callable) -> frozenset[str] | None:
         found |= names
         if keywords is None:
             return frozenset(found - {'self'})
-        if cls in _HANDED_ON:
-            return frozenset(found | _HANDED_ON[cls]) - {'self'}
+        if cls in _FORWARDED_OPTIONS:
+            return frozenset(found | _FORWARDED_OPTIONS[cls]) - {'self'}
         if not _only_forwards(
             init, keywords, {base.__name__ for base in target.__mro__}
         ):
@@ -55,7 +55,7 @@ def options_of(target: Callable) -> frozenset[str] | None:
 
 
 def _parameters(function: Callable) -> tuple[frozenset[str] | None, str | None]:
-    """Names of the parameters, and that of ``**kwargs`` where there is one."""
+    """Names of the parameters, and that of ``**kwargs`` if there is one."""
     # A decorator may rename options.
     if hasattr(function, '__wrapped__'):
         return None, 'unknown'
@@ -70,10 +70,10 @@ def _parameters(function: Callable) -> tuple[frozenset[str] | None, str | None]:
 
 
 def _only_forwards(init: Callable, keywords: str, bases: set[str]) -> bool:
-    """Whether ``**keywords`` goes to ``super().__init__`` and nowhere else.
+    """Whether ``**keywords`` is only passed to ``super().__init__``.
 
-    ``Base.__init__(self, ..., **keywords)`` counts, too; and beside such a call, in
-    another branch, a function that initialises ``self`` with the same options.
+    ``Base.__init__(self, ..., **keywords)`` also counts. In addition to such a call,
+    another branch may pass them to a function that initialises ``self``.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))

@@ -1,7 +1,8 @@
-"""Configs that come out of a file: what may be built of them.
+"""Checks of configs from a file, which are not trusted.
 
-mmengine imports what a config's ``type`` names, and a backbone's options may name
-weights to fetch. A config of the user may do so; one that a checkpoint brings may not.
+mmengine imports the module of a config's ``type``, and a backbone's options may refer to
+weights to download. This is accepted in a config of the user, but not in one from a
+checkpoint.
 """
 
 import inspect
@@ -48,9 +49,9 @@ _MODULES = dict(
         'mmcv.transforms.processing',
     ),
 )
-# VPD instantiates what another file names; the others take any name or expression.
+# VPD instantiates classes from another file; the others accept any name or expression.
 _REFUSED = ('VPD', 'Albu', 'Albumentations', 'AlbuKeypoint')
-# torchvision's are not classes in the registry, and evaluate their `dtype`.
+# torchvision's transforms are not classes in the registry, and evaluate their `dtype`.
 _TORCHVISION = ('torchvision/Resize', 'torchvision/CenterCrop')
 _SOURCES = re.compile(r'://|^(hf[-_]hub|local-dir):')
 _WEIGHTS = (
@@ -60,10 +61,10 @@ _WEIGHTS = (
     'checkpoint_path',
     'cache_dir',
 )
-# What may be allocated while a part is built, in elements: about a ViT-g, more than any
+# Limits of the elements allocated while a part is built: about a ViT-g, more than any
 # student, and twice the largest CLIP.
 _MAX_ELEMENTS, _MAX_TEACHER = 2**30, 2**33
-# Pixels, and times. Also a picture of few pixels can be made one that fills the memory.
+# Largest side in pixels, and largest scale factor, so that no step fills the memory.
 _MAX_SIDE, _MAX_FACTOR = 4096, 16
 
 
@@ -73,41 +74,41 @@ def trusted_config(
     kind: str = 'MODELS',
     scope: str | None = None,
 ) -> dict:
-    """Check a config that a file brought, so that it may be built.
+    """Check a config from a file, so that it may be built.
 
     Args:
         config (dict): Plain data.
         path (str): The file, for messages.
         kind (str): The registry of its type: 'MODELS' for parts of a student,
             'TRANSFORMS', or 'TEACHERS'. Defaults to 'MODELS'.
-        scope (str, optional): Of types without prefix. Defaults to None: mmlgd's.
+        scope (str, optional): Scope of types without prefix. Defaults to None: mmlgd's.
 
     Returns:
-        dict: A copy without the weights to start from. A teacher keeps its own, which
-        are a local file or a tag of open_clip or timm; others are refused.
+        dict: A copy without initial weights. A teacher keeps its weights, a local file
+        or a tag of open_clip or timm; others are refused.
 
     Raises:
-        CheckpointError: A type is not a name, is of a foreign library, is unknown or of
-            the wrong kind; or an option names something to be fetched.
+        CheckpointError: A type is not a name, belongs to another library, is unknown or
+            of the wrong kind; or an option refers to a download.
     """
     try:
         return _check(config, kind, scope or 'mmlgd')
     except ValueError as error:
         raise CheckpointError(
-            f'{path} brings a config that is not built, since nothing that a checkpoint '
-            f'names is executed, imported or fetched: {error}. If you trust it, pass the '
-            'config yourself; import the module of a type of your own first.'
+            f'{path} contains a config that is not built, since nothing from a checkpoint '
+            f'is executed, imported or downloaded: {error}. If you trust it, pass the '
+            'config yourself; import the module of a custom type first.'
         ) from error
 
 
 @contextmanager
 def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
-    """Name the file in whatever constructors raise on a config that it brought.
+    """Add the file to the errors of constructors called with a config from it.
 
-    What they allocate is limited, since a short config may ask for any size.
+    Their allocations are limited, since a short config may request any size.
 
     Raises:
-        MMLGDError: The body raised one; with the file in its message.
+        MMLGDError: The body raised one; the file is added to its message.
         CheckpointError: The body raised another error.
     """
     try:
@@ -121,7 +122,7 @@ def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
     except Exception as error:
         reason = ' '.join(str(error).split())[:400]
         raise CheckpointError(
-            f'{path}: its {what} cannot be built from the config it carries '
+            f'{path}: its {what} cannot be built from the stored config '
             f'({type(error).__name__}: {reason}); install the library releases it was '
             'trained with, or pass a config.'
         ) from error
@@ -141,7 +142,7 @@ def _check(value: object, kind: str, scope: str) -> Any:
         if kind == 'TEACHERS' and 'pretrained' in value and isinstance(own, str | None):
             kept['pretrained'] = own
         if kind == 'TEACHERS' and kept.keys() != value.keys():
-            raise ValueError('a part of the teacher starts from weights of its own')
+            raise ValueError('a part of the teacher has its own initial weights')
         if kind == 'TRANSFORMS':
             _check_sizes(kept)
         kinds = dict(init_cfg='WEIGHT_INITIALIZERS')
@@ -152,12 +153,12 @@ def _check(value: object, kind: str, scope: str) -> Any:
         items = [_check(item, kind, scope) for item in value]
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, str) and _SOURCES.search(value):
-        raise ValueError(f'{value[:100]!r} is an address')
+        raise ValueError(f'{value[:100]!r} is a URL')
     return value
 
 
 def _check_sizes(step: dict) -> None:
-    """Refuse a step that makes very large pictures."""
+    """Refuse a transform that makes very large images."""
     for key, value in step.items():
         most = _MAX_FACTOR if key == 'scale_factor' else _MAX_SIDE
         for each in value if isinstance(value, (list, tuple)) else [value]:
@@ -166,7 +167,7 @@ def _check_sizes(step: dict) -> None:
 
 
 def _without_weights(config: dict) -> dict:
-    """A copy without what names weights to start from."""
+    """A copy without the options for initial weights."""
     kept = {key: value for key, value in config.items() if key not in _WEIGHTS}
     for key in ('init_cfg', 'override'):
         if key not in kept:
@@ -206,11 +207,11 @@ def _check_type(name: object, kind: str, scope: str, config: dict) -> None:
         raise ValueError(f'type={name[:100]!r} is not in the registry of {kind}')
     for each in found:
         if not inspect.isclass(each) or not _is_allowed(each, kind):
-            raise ValueError(f'type={name[:100]!r} does not belong there')
+            raise ValueError(f'type={name[:100]!r} is not allowed there')
 
 
 def _find(kind: str, scope: str, name: str) -> object:
-    """The class that a registry knows by a name; nothing is imported for the name."""
+    """The class registered under a name; nothing is imported for the name."""
     root = _root(kind)
     if scope in SCOPES and scope not in ('mmengine', 'mmcv'):
         try:

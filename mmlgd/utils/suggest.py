@@ -5,22 +5,22 @@ from collections.abc import Iterable
 
 
 def suggest(name: str, known: Iterable[str], count: int = 1) -> str:
-    """Return a question that names the closest known spellings, or ''.
+    """Return a question with the closest known spellings, or ''.
 
     Args:
-        name (str): What the user wrote.
+        name (str): The misspelt name.
         known (Iterable[str]): The valid names.
-        count (int): The most names to suggest. Defaults to 1.
+        count (int): Maximum number of suggestions. Defaults to 1.
 
     Returns:
-        str: ``" Did you mean 'optim_wrapper'?"`` with a leading blank, so that it can
-        follow a sentence; '' where nothing is close.
+        str: ``" Did you mean 'optim_wrapper'?"`` with a leading space, so that it can
+        follow a sentence; '' if no name is close.
 
     Example:
         >>> suggest('optim_wraper', ['model', 'optim_wrapper'])
         " Did you mean 'optim_wrapper'?"
     """
-    # The original spelling is kept for the message; case and dashes do not matter.
+    # Case and dashes are ignored; the message has the original spelling.
     spellings = {_fold(each): each for each in known}
     close = difflib.get_close_matches(_fold(name), spellings, n=count)
     if not close:

@@ -1,25 +1,25 @@
-"""A limit on what a constructor may allocate."""
+"""A limit on the allocations of a constructor."""
 
 import math
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Many small tensors take time instead of memory.
-_LEAST = 2**16
+# Many small tensors cost time instead of memory.
+_MIN_ELEMENTS = 2**16
 
 
 class TensorBudget(TorchDispatchMode):
-    """Within it, no more than a number of elements is allocated, all tensors together.
+    """Context that limits the total number of elements of new tensors.
 
-    A config of ten words can ask for a model that no machine holds. torch has no limit of
-    its own; ``TorchDispatchMode`` is what it offers to libraries that watch its calls,
-    and has the same name in torch 2.1 to 2.11.
+    A short config can request a model that fits on no machine. torch itself has no
+    limit; ``TorchDispatchMode`` is its interface to intercept calls, and has the same
+    name in torch 2.1 to 2.11.
 
     Args:
-        elements (int): Each new tensor counts as 65,536 at least.
+        elements (int): The limit. Each new tensor counts as at least 65,536.
 
     Raises:
-        ValueError: The next tensor would be too much; it is not allocated.
+        ValueError: The next tensor would exceed the limit; it is not allocated.
     """
 
     def __init__(self, elements: int) -> None:
@@ -27,14 +27,13 @@ class TensorBudget(TorchDispatchMode):
         self._elements = self._left = elements
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Count what is created of a size alone, such as ``torch.empty(2, 3)``."""
+        """Count tensors that are created from a size, such as ``torch.empty(2, 3)``."""
         size = _new_elements(args)
         if size is not None:
-            self._left -= max(size, _LEAST)
+            self._left -= max(size, _MIN_ELEMENTS)
             if self._left < 0:
                 raise ValueError(
-                    f'it is larger than {self._elements:,} elements, or has very many '
-                    'parts'
+                    f'it has more than {self._elements:,} elements, or very many parts'
                 )
         return func(*args, **(kwargs or {}))
 
@@ -44,7 +43,7 @@ def _new_elements(args: tuple) -> int | None:
     if isinstance(first, (list, tuple)) and all(type(side) is int for side in first):
         return math.prod(first)
     is_number = isinstance(first, (int, float)) and math.isfinite(first)
-    # Of arange and linspace, whose length is not far from their largest argument.
+    # For arange and linspace, whose length is close to their largest argument.
     return (
         int(max(each for each in args if type(each) in (int, float)))
         if is_number

@@ -1,4 +1,4 @@
-"""Small files of tensors and texts, read without trust and refused when broken."""
+"""Small files of tensors and strings, read weights-only and validated."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,15 +17,15 @@ _File = TypeVar('_File', bound='TensorFile')
 
 @dataclass
 class TensorFile:
-    """A dataclass of tensors, strings and lists of strings that is kept in a file.
+    """A dataclass of tensors, strings and lists of strings that is saved in a file.
 
     A subclass adds fields of the types ``torch.Tensor``, ``str`` and ``list``, and
     checks their values in :meth:`validate`.
 
     Attributes:
-        KIND (str): What such a file is called in messages.
+        KIND (str): Name of such a file in messages.
         TOOL (str): The tool that writes one.
-        ERROR (type): What a bad file raises.
+        ERROR (type): Type of the error for a bad file.
     """
 
     KIND: ClassVar[str]
@@ -33,14 +33,14 @@ class TensorFile:
     ERROR: ClassVar[type[MMLGDError]]
 
     def validate(self) -> None:
-        """Check the values of the fields, whose types are right.
+        """Check the values of the fields, whose types are already checked.
 
         Raises:
-            ValueError: They cannot be, for example an index out of range.
+            ValueError: A value is invalid, for example an index out of range.
         """
 
     def save(self, path: str | Path) -> None:
-        """Write a file that ``torch.load`` reads weights-only, or none at all.
+        """Write a complete file that ``torch.load`` reads weights-only, or none.
 
         Raises:
             OSError: The disk is full, or the folder cannot be written.
@@ -52,11 +52,11 @@ class TensorFile:
 
     @classmethod
     def read(cls: type[_File], path: str | Path) -> _File:
-        """Read a file and check everything in it.
+        """Read a file and check its contents.
 
         Raises:
-            MMLGDError: Of type ``ERROR``: the file is absent, cut off, of another
-                kind, or its contents cannot be.
+            MMLGDError: Of type ``ERROR``: the file is missing, truncated, of another
+                kind, or its contents are invalid.
         """
         path = Path(path)
         if not path.is_file():
@@ -70,11 +70,11 @@ class TensorFile:
             for name, value in contents.items():
                 items = value if isinstance(value, list) else []
                 if not all(isinstance(item, str) for item in items):
-                    raise ValueError(f'{name} holds something else than strings')
+                    raise ValueError(f'{name} contains values other than strings')
             found.validate()
         except Exception as error:  # The unpickler raises anything on broken bytes.
             raise cls.ERROR(
-                f'{path} is not a whole {cls.KIND} ({why_unreadable(error)}); '
+                f'{path} is not a complete {cls.KIND} ({why_unreadable(error)}); '
                 f'write it again with {cls.TOOL}.'
             ) from error
         return found
@@ -83,10 +83,10 @@ class TensorFile:
 def check_tensor(
     name: str, tensor: torch.Tensor, dtype: torch.dtype, num_dims: int
 ) -> None:
-    """Refuse a tensor of another type or another number of dimensions.
+    """Check the dtype and the number of dimensions of a tensor.
 
     Raises:
-        ValueError: It is one, or it is empty, or not plain memory.
+        ValueError: They differ, or the tensor is empty or not contiguous.
     """
     if tensor.dtype != dtype or tensor.dim() != num_dims or not tensor.numel():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the tools do around their work: options and last words; imports no torch."""
+"""Command-line options and exit handling of the tools; does not import torch."""
 
 import argparse
 import logging
@@ -22,7 +22,8 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar='KEY=VALUE',
         help='change settings of the config: nested keys as a.b.c=value, lists as '
-        "'key=[a, b]', texts with commas in quotes (grammar: mmlgd/utils/config_options.py)",
+        "'key=[a, b]', strings with commas in quotes (grammar: "
+        'mmlgd/utils/config_options.py)',
     )
 
 
@@ -33,17 +34,17 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
-        help='what starts the ranks; default: found out from the environment',
+        help='launcher of the ranks; default: detected from the environment',
     )
-    # torch.distributed.launch passes it; the environment says the same.
+    # torch.distributed.launch passes it; the environment contains the same value.
     parser.add_argument('--local_rank', '--local-rank', help=argparse.SUPPRESS)
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
-    """Run a tool; end with its exit code, on a wrong input with its message and 2.
+    """Run a tool and exit with its code; on an MMLGDError, print its message and exit 2.
 
-    ``MMLGD_DEBUG=1`` shows the traceback instead. Other errors keep theirs, since
-    they are faults of the program.
+    ``MMLGD_DEBUG=1`` shows the traceback instead. Other errors keep their traceback,
+    since they are bugs.
     """
     try:
         code = main() or 0
@@ -54,7 +55,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
         where = '' if rank == '0' else f' (rank {rank})'
         print(f'{type(error).__name__}{where}: {error}', file=sys.stderr)
         sys.exit(2)
-    # A tool that has not imported torch has no process group, and need not wait for it.
+    # A tool that has not imported torch has no process group.
     distributed = sys.modules.get('torch.distributed')
     if distributed and distributed.is_available() and distributed.is_initialized():
         _leave_group(code)
@@ -63,11 +64,11 @@ def run_tool(main: Callable[[], int | None]) -> None:
 
 
 def _leave_group(code: int) -> None:
-    """End this rank, once all have ended: a launcher kills those still at work.
+    """Leave the process group after all ranks are done: launchers kill unfinished ranks.
 
-    Over gloo, some of torch's threads outlive the interpreter and now and then abort
-    a finished process (seen with torch 2.11 under autocast: 3 of 8 runs), for which
-    torchrun then calls the whole run failed. So there the process ends at once.
+    With gloo, some of torch's threads outlive the interpreter and sometimes abort a
+    finished process (3 of 8 runs with torch 2.11 under autocast). torchrun then reports
+    the whole run as failed, so the process exits immediately.
     """
     from torch import distributed
 

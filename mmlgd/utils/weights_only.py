@@ -1,4 +1,4 @@
-"""Reading files of weights without running anything that stands in them."""
+"""Reading of weight files without executing code from them."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from mmlgd.errors import CheckpointError, DependencyError
 
 
 class _StoredHistory:
-    """Stands for mmengine's ``HistoryBuffer`` while a file is read."""
+    """Replaces mmengine's ``HistoryBuffer`` while a file is read."""
 
     def __setstate__(self, state: dict) -> None:
         self.state = dict(state)
@@ -37,8 +37,8 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype, count=1)[0]
 
 
-def _called(module: str, name: str, function: Callable) -> object:
-    """A function under the name that torch's unpickler looks up."""
+def _function_as(module: str, name: str, function: Callable) -> object:
+    """A function with the name that torch's unpickler looks up."""
 
     def call(*args: object) -> object:
         return function(*args)
@@ -47,24 +47,24 @@ def _called(module: str, name: str, function: Callable) -> object:
     return call
 
 
-def _as(module: str, cls: type, name: str) -> type:
+def _class_as(module: str, name: str, cls: type) -> type:
     cls.__module__, cls.__name__, cls.__qualname__ = module, name, name
     return cls
 
 
-# What mmengine's training checkpoints hold beside tensors and plain data: histories of
-# logged scalars, which are arrays. mmengine's own list (get_torch_safe_globals) is not
-# used: it has `getattr`, through which a crafted file reaches `exec` under
-# weights_only=True (tried with mmengine 0.10.12 and torch 2.11).
+# In addition to tensors and plain data, mmengine's training checkpoints contain histories
+# of logged scalars, which are arrays. mmengine's own list (get_torch_safe_globals) is not
+# used: it contains `getattr`, through which a crafted file reaches `exec` under
+# weights_only=True (tested with mmengine 0.10.12 and torch 2.11).
 _NUMBERS = ('?', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8', 'f2', 'f4', 'f8')
 _ALLOWED = [
-    _as('mmengine.logging.history_buffer', _StoredHistory, 'HistoryBuffer'),
-    _called('builtins', 'getattr', _name_only),
+    _class_as('mmengine.logging.history_buffer', 'HistoryBuffer', _StoredHistory),
+    _function_as('builtins', 'getattr', _name_only),
     np.ndarray,
     np.dtype,
     *{type(np.dtype(each)) for each in _NUMBERS},
     *(
-        _called(f'numpy.{core}.multiarray', name, function)
+        _function_as(f'numpy.{core}.multiarray', name, function)
         for core in ('core', '_core')
         for name, function in (('_reconstruct', _empty_array), ('scalar', _scalar))
     ),
@@ -74,26 +74,26 @@ _ALLOWED = [
 def load_weights_only(
     file: str | Path | io.BytesIO, map_location: object = 'cpu', name: str = ''
 ) -> object:
-    """Read tensors and plain data, whatever else the file wants done.
+    """Read tensors and plain data from a file, and nothing else.
 
     Args:
-        file (str | Path | BytesIO): What ``torch.save`` wrote, or a path that ends with
-            ``.safetensors``.
-        map_location (object): As of ``torch.load``. Defaults to 'cpu'.
-        name (str): For messages. Defaults to '': the path.
+        file (str | Path | BytesIO): A file written by ``torch.save``, or a path with the
+            suffix ``.safetensors``.
+        map_location (object): As for ``torch.load``. Defaults to 'cpu'.
+        name (str): Name for messages. Defaults to '': the path.
 
     Returns:
         object: The contents; mmengine's histories of logged scalars are restored.
 
     Raises:
-        CheckpointError: The file cannot be read, or holds objects of other classes.
+        CheckpointError: The file cannot be read, or contains objects of other classes.
         DependencyError: A ``.safetensors`` file without that library.
     """
     name = name or str(file)
     if name.endswith('.safetensors'):
         return _load_safetensors(file, name, map_location)
     try:
-        # torch reads this format of 2017 by other code, which ran what was in it
+        # torch reads this format of 2017 with other code, which executed its content
         # before torch 2.6.
         if tarfile.is_tarfile(file):
             raise UnpicklingError('a tar archive')
@@ -103,18 +103,18 @@ def load_weights_only(
     except Exception as error:  # The unpickler raises anything on broken bytes.
         raise CheckpointError(
             f'{name} cannot be read as a checkpoint ({why_unreadable(error)}); '
-            'it may be truncated, a web page saved under this name, or hold objects that '
-            'are more than weights, which are never unpickled. Fetch or write it again; '
-            'from a source that you trust, save its state_dict alone.'
+            'it may be truncated, a web page saved under this name, or contain objects '
+            'other than weights, which are never unpickled. Download or write it again; '
+            'if you trust the source, save only its state_dict.'
         ) from error
 
 
 def why_unreadable(error: Exception) -> str:
-    """Why ``torch.load`` cannot read a file, without its advice to trust the file."""
+    """The reason of an error of ``torch.load``, without its advice to trust the file."""
     text = str(error).strip()
     found = re.search(r'GLOBAL (\S+)|instantiate (\S+)', text)
     if found:
-        return f'it holds {found[1] or found[2]}, which is not plain data'
+        return f'it contains {found[1] or found[2]}, which is not plain data'
     text = text.rpartition('WeightsUnpickler error:')[2].strip() or 'no message'
     return f'{type(error).__name__}: {text.splitlines()[0][:300]}'
 
@@ -123,8 +123,8 @@ def _allowing() -> AbstractContextManager:
     serialization = torch.serialization
     if hasattr(serialization, 'safe_globals'):
         return serialization.safe_globals(_ALLOWED)
-    # torch 2.4 can only add; older releases read weights and plain data alone, which is
-    # all that checkpoints under CheckpointMetaHook hold.
+    # torch 2.4 can only add classes; older releases read only weights and plain data,
+    # which is all that checkpoints of CheckpointMetaHook contain.
     getattr(serialization, 'add_safe_globals', lambda allowed: None)(_ALLOWED)
     return nullcontext()
 
@@ -142,21 +142,21 @@ def _load_safetensors(file: object, name: str, map_location: object) -> dict:
         return load_file(str(file), device=str(map_location or 'cpu'))
     except Exception as error:
         raise CheckpointError(
-            f'{name} cannot be read as safetensors ({error}); it may be truncated. Fetch '
-            'or write it again.'
+            f'{name} cannot be read as safetensors ({error}); it may be truncated. '
+            'Download or write it again.'
         ) from error
 
 
 def plain_message_hub(message_hub: dict) -> dict:
-    """A message hub's state with histories as tensors and numbers as Python's.
+    """Convert a message hub's state to tensors and Python numbers.
 
-    Any reader of weights takes such a state, without a list of classes.
+    A weights-only reader accepts such a state without additional classes.
 
     Args:
-        message_hub (dict): Of ``MessageHub.state_dict``.
+        message_hub (dict): Result of ``MessageHub.state_dict``.
 
     Returns:
-        dict: A changed copy, which :func:`load_weights_only` undoes.
+        dict: A converted copy; :func:`load_weights_only` reverts the conversion.
     """
     scalars = {
         key: dict(
@@ -198,7 +198,7 @@ def _history(value: Any) -> HistoryBuffer:
             counts.dtype.kind,
         }
     ):
-        raise UnpicklingError('a history of logged scalars that is none')
+        raise UnpicklingError('an invalid history of logged scalars')
     history = HistoryBuffer(max_length=int(state['max_length']))
     history._log_history, history._count_history = logs, counts
     return history

@@ -212,7 +212,7 @@ def test_models_that_cannot_be_aligned(models):
             image_size=32,
         )
     )
-    with pytest.raises(ConfigError, match='has a projection already'):
+    with pytest.raises(ConfigError, match='already has a projection'):
         align_teacher(projected, target, loader())
 
 
@@ -221,7 +221,7 @@ def test_a_teacher_with_non_finite_outputs_is_refused(models, monkeypatch):
     broken = nn.Flatten()
     broken.forward = lambda inputs: inputs[-1].mean(dim=(2, 3)) / 0
     monkeypatch.setattr(teacher, 'neck', broken)
-    with pytest.raises(TeacherError, match='The teacher gives values .* not finite'):
+    with pytest.raises(TeacherError, match='The teacher returns values .* not finite'):
         align_teacher(teacher, target, loader())
 
 

@@ -38,9 +38,9 @@ def test_backbone_is_built_and_equal(run, name):
 
 def test_backbone_of_another_architecture_is_refused(run):
     _, work_dir, _ = run
-    with pytest.raises(CheckpointError, match='do not fit a ToyBackbone'):
+    with pytest.raises(CheckpointError, match='do not match a ToyBackbone'):
         load_backbone(work_dir / 'backbone.pth', width=13)
-    with pytest.raises(CheckpointError, match='do not fit a ResNet'):
+    with pytest.raises(CheckpointError, match='do not match a ResNet'):
         load_backbone(
             work_dir / 'backbone.pth', dict(type='mmpretrain.ResNet', depth=18)
         )
@@ -55,7 +55,7 @@ def test_files_that_are_not_checkpoints_are_refused(run, tmp_path):
         load_backbone(tmp_path / 'page.pth')
     # Unpickling it would run code; mmengine's loader would do so after a warning.
     write_trap(tmp_path / 'trap.pth', tmp_path / 'it_ran')
-    with pytest.raises(CheckpointError, match='more than weights'):
+    with pytest.raises(CheckpointError, match='other than weights'):
         load_backbone(tmp_path / 'trap.pth')
     assert not (tmp_path / 'it_ran').exists()
     torch.save(dict(state_dict={'encoder.w': torch.ones(1)}), tmp_path / 'other.pth')
@@ -64,7 +64,7 @@ def test_files_that_are_not_checkpoints_are_refused(run, tmp_path):
     ):
         load_backbone(tmp_path / 'other.pth', dict(type='ToyBackbone'))
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its backbone'
+        CheckpointError, match='does not contain the config of its backbone'
     ):
         load_backbone(tmp_path / 'other.pth')
 
@@ -194,7 +194,7 @@ def test_a_file_of_the_first_release(classifier, rewrite, tmp_path, evil):
     path = rewrite(age)
     if evil:
         with pytest.raises(
-            CheckpointError, match='has code .Import., which is not run'
+            CheckpointError, match='has code .Import., which is not executed'
         ):
             ZeroShotClassifier(path)
         assert not sign.exists()
@@ -253,7 +253,7 @@ def test_missing_meta_is_named_and_can_be_passed(rewrite, classifier):
     keys = ('image_mean', 'test_pipeline', 'cfg')
     path = rewrite(lambda contents: [contents['meta'].pop(key) for key in keys])
     with pytest.raises(
-        CheckpointError, match='changed.pth does not carry test_pipeline'
+        CheckpointError, match='changed.pth does not have test_pipeline'
     ):
         ZeroShotClassifier(path)
     pipeline = dict(test_pipeline=[dict(type='mmpretrain.PackInputs')])
@@ -374,7 +374,7 @@ def test_another_teacher_than_the_students_is_refused(run, rewrite):
         )
     path = rewrite(lambda contents: contents['meta'].pop('teacher_config'))
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its teacher'
+        CheckpointError, match='does not contain the config of its teacher'
     ):
         ZeroShotClassifier(path, names)
     wanted = ZeroShotClassifier(run[1] / 'epoch_2.pth', names).scores(picture())

@@ -103,13 +103,13 @@ def test_images_need_exactly_one_label(preprocessor):
     loader[1]['data_samples'][0] = DataSample().set_gt_label([1, 2])
     with pytest.raises(DataError, match='an image has 2 labels'):
         extract_features(Maps(), loader, preprocessor)
-    with pytest.raises(DataError, match='gives no image'):
+    with pytest.raises(DataError, match='returns no image'):
         extract_features(Maps(), [], preprocessor)
 
 
 def test_a_checkpoint_must_record_its_normalisation(tmp_path):
     path = write_meta(tmp_path / 'foreign.pth', image_mean=MEAN)
-    with pytest.raises(CheckpointError, match=r'foreign.pth does not carry image_std'):
+    with pytest.raises(CheckpointError, match=r'foreign.pth does not have image_std'):
         build_preprocessor(path)
     found = build_preprocessor(path, dict(image_std=[1, 2, 3], to_rgb=False))
     assert found.std.flatten().tolist() == [1, 2, 3] and not found.to_rgb

@@ -97,7 +97,7 @@ def test_many_images_in_their_order(png, tmp_path):
 def test_images_are_read_one_at_a_time(png):
     images = iter_images([png, 'absent.png'])
     assert np.array_equal(next(images), BGR)
-    with pytest.raises(DataError, match="There is no image file 'absent.png'"):
+    with pytest.raises(DataError, match="The image file 'absent.png' does not exist"):
         next(images)
 
 
@@ -137,14 +137,14 @@ def test_a_preview_in_the_header_does_not_hide_a_cut(tmp_path):
     data = (tmp_path / 'photo.jpg').read_bytes()
     assert comment in data
     (tmp_path / 'photo.jpg').write_bytes(data[:-500])
-    with pytest.raises(DataError, match='photo.jpg does not decode: the end'):
+    with pytest.raises(DataError, match='photo.jpg cannot be decoded: the end'):
         only(tmp_path / 'photo.jpg')
 
 
 def test_files_that_are_not_images_are_named(tmp_path):
     for name, data, reason in (
         ('empty.png', b'', 'empty.png is empty'),
-        ('page.jpg', b'<html></html>', 'page.jpg does not decode'),
+        ('page.jpg', b'<html></html>', 'page.jpg cannot be decoded'),
     ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match=reason):

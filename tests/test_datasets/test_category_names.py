@@ -97,9 +97,9 @@ def test_blank_and_missing_names(tmp_path):
     with pytest.raises(ConfigError, match='index 1: blank category'):
         load_category_names(['cat', ''])
     path = write(tmp_path / 'empty.txt', ' \n\n')
-    with pytest.raises(ConfigError, match=r'empty\.txt holds no category name'):
+    with pytest.raises(ConfigError, match=r'empty\.txt contains no category name'):
         load_category_names(path)
-    with pytest.raises(ConfigError, match='holds no category name'):
+    with pytest.raises(ConfigError, match='contains no category name'):
         load_category_names([])
 
 
@@ -129,8 +129,8 @@ def test_many_duplicates_are_cut_short():
 @pytest.mark.parametrize(
     ('value', 'message'),
     [
-        (['cat', 3], 'holds int 3 at index 1'),
-        (['cat', None], 'holds NoneType None at index 1'),
+        (['cat', 3], 'contains int 3 at index 1'),
+        (['cat', None], 'contains NoneType None at index 1'),
         ({'cat', 'dog'}, 'got set'),
         (b'coco', 'got bytes'),
         (None, 'got NoneType'),
@@ -156,7 +156,7 @@ def test_own_templates(tmp_path):
     'template', ['a photo.', 'a {} of a {}', 'a {0}', 'a {name}', 'a {} {', '{{}}']
 )
 def test_a_template_without_exactly_one_slot(template, tmp_path):
-    with pytest.raises(ConfigError, match='exactly one slot') as error:
+    with pytest.raises(ConfigError, match='exactly one placeholder') as error:
         load_templates(['a {}', template])
     assert 'index 1' in str(error.value) and repr(template) in str(error.value)
     path = write(tmp_path / 'templates.txt', f'a {{}}\n{template}\n')
@@ -165,12 +165,12 @@ def test_a_template_without_exactly_one_slot(template, tmp_path):
 
 
 def test_invalid_templates_are_refused():
-    with pytest.raises(ConfigError, match='holds no template'):
+    with pytest.raises(ConfigError, match='contains no template'):
         load_templates([])
     with pytest.raises(ConfigError, match='unknown set of templates') as error:
         load_templates('imagnet')
     assert "Did you mean 'imagenet'" in str(error.value)
-    with pytest.raises(ConfigError, match='holds function'):
+    with pytest.raises(ConfigError, match='contains function'):
         load_templates([open_clip_names.OPENAI_IMAGENET_TEMPLATES[0]])
 
 

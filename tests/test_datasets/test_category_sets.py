@@ -27,6 +27,8 @@ SIZES = dict(
     imagenet=1000,
     lvis_v1=1203,
 )
+# Sets that the script does not write without a folder: no package has their names.
+WITHOUT_PACKAGE = {'caltech256'}
 
 
 @pytest.fixture(scope='module')
@@ -132,7 +134,10 @@ def test_templates_render_as_open_clips():
 def test_the_script_reproduces_the_shipped_files(writer, tmp_path):
     writer.main(['--out-dir', str(tmp_path)])
     made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob('*.txt'))
-    assert len(made) == len(SIZES) - 1 + 3
+    assert {path.stem for path in made if path.parent.name == 'categories'} == (
+        SIZES.keys() - WITHOUT_PACKAGE
+    )
+    assert sum(path.parent.name == 'prompts' for path in made) == 3
     for path in made:
         shipped = ROOT / 'mmlgd/datasets' / path
         assert (tmp_path / path).read_bytes() == shipped.read_bytes(), path

@@ -19,7 +19,7 @@ COUNT = 7
 
 @pytest.fixture
 def imagenet(tmp_path, monkeypatch):
-    """Three classes of five images; SimCLR's 1 % are 7 of them."""
+    """Three classes of five images; SimCLR's 1 % subset has 7 of them."""
     monkeypatch.setattr(imagenet_subsets, 'NUM_CLASSES', len(WNIDS))
     monkeypatch.setitem(SIMCLR_COUNTS, 1, COUNT)
     for wnid in WNIDS:
@@ -64,7 +64,7 @@ def test_list_becomes_an_ann_file_that_mmpretrain_reads(imagenet, prefix):
 
 def test_wrong_count_names_both_numbers(imagenet):
     path = write_list(imagenet, names(6))
-    with pytest.raises(DataError, match=r'lists 6 images.*1 % are 7.*simclr'):
+    with pytest.raises(DataError, match=r'lists 6 images.*1 % subset has 7.*simclr'):
         read_simclr_list(path, 1, imagenet / 'train')
 
 
@@ -108,7 +108,7 @@ def test_other_percentage(imagenet):
 
 def test_folder_without_the_classes(tmp_path):
     (tmp_path / 'n01440764').mkdir()
-    with pytest.raises(DataError, match='holds 1 class folders.*not 1000'):
+    with pytest.raises(DataError, match='has 1 class folders.*not 1000'):
         class_folders(tmp_path)
 
 

@@ -61,10 +61,10 @@ def test_yaml_is_read(tmp_path, content):
     [
         ('a.json', '["cat", 3]', r'a\.json, index 1 is int'),
         ('a.json', '["cat", ["dog"]]', 'index 1 is list'),
-        ('a.json', '"cat"', 'holds str'),
+        ('a.json', '"cat"', 'contains str'),
         ('a.json', '["cat",', 'is not JSON'),
         ('a.json', '{"1": "cat", "2": "dog"}', 'indices 0 to C - 1'),
-        ('a.json', '{"0": "cat", "0": "dog"}', 'a key is there twice'),
+        ('a.json', '{"0": "cat", "0": "dog"}', 'a key occurs twice'),
         ('a.json', '{"cat": 0, "dog": 0}', 'indices 0 to C - 1'),
         (
             'a.json',
@@ -72,7 +72,7 @@ def test_yaml_is_read(tmp_path, content):
             r'mapping \(images, annotations',
         ),
         ('a.json', '{}', 'indices 0 to C - 1'),
-        ('a.json', '[]', 'holds no category name'),
+        ('a.json', '[]', 'contains no category name'),
         ('a.json', '[" "]', 'index 0: blank'),
         ('a.json', '[' * 100_000, 'is not JSON'),
         (
@@ -80,12 +80,12 @@ def test_yaml_is_read(tmp_path, content):
             '[{"id": 2, "name": "cat"}, {"id": 1, "name": "dog"}]',
             'Sort them by id',
         ),
-        ('a.yaml', '- cat\n- no\n', 'index 1 is bool.*quotes'),
-        ('a.yaml', '- cat\n- 12\n', 'index 1 is int.*quotes'),
-        ('a.yaml', '0: cat\n0: dog\n', 'a key is there twice'),
+        ('a.yaml', '- cat\n- no\n', 'index 1 is bool.*quote it'),
+        ('a.yaml', '- cat\n- 12\n', 'index 1 is int.*quote it'),
+        ('a.yaml', '0: cat\n0: dog\n', 'a key occurs twice'),
         ('a.yaml', 'a: &x [cat]\nb: *x\n', 'aliases'),
         ('a.yaml', '- !!python/name:os.system\n', 'is not YAML of plain'),
-        ('a.yaml', 'cat\ndog\n', 'holds str'),
+        ('a.yaml', 'cat\ndog\n', 'contains str'),
     ],
 )
 def test_other_json_and_yaml_is_refused(tmp_path, name, content, message):
@@ -105,7 +105,7 @@ def test_yaml_executes_nothing(tmp_path):
 
 @pytest.mark.parametrize('name', ['names.csv', 'names.TSV'])
 def test_tables_are_refused(tmp_path, name):
-    with pytest.raises(ConfigError, match='is a table.*that column alone'):
+    with pytest.raises(ConfigError, match='is a table.*Save this column'):
         load_category_names(write(tmp_path / name, 'id,name\n0,cat\n1,dog\n'))
 
 

@@ -212,7 +212,7 @@ def test_first_reason_is_in_the_error_also_of_another_process(tmp_path):
     dataset = UnlabeledImages(str(tmp_path), max_broken=0.05, pipeline=[LOAD])
     wanted = (
         r'(?s)1 of the 10 images.*max_broken=0\.05 allows \(0 of 10\).*'
-        r'The first: .*03\.png does not decode'
+        r'The first: .*03\.png cannot be decoded'
     )
     with pytest.raises(DataError, match=wanted):
         dataset[3]

@@ -123,7 +123,7 @@ def test_works_in_a_data_loader_with_workers():
 def test_wrong_arguments_are_refused():
     with pytest.raises(DataError, match='empty SeededViews'):
         ViewSampler(images(0))
-    with pytest.raises(ConfigError, match='list does not know.*SeededViews'):
+    with pytest.raises(ConfigError, match='list does not support.*SeededViews'):
         ViewSampler([0])
     with pytest.raises(ConfigError, match='seed'):
         ViewSampler(images(1), seed=-1)

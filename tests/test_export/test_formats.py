@@ -109,6 +109,18 @@ def test_libraries_take_weights_alone(tmp_path, checkpoint):
         )
 
 
+def test_a_format_of_weights_takes_backbones_alone(
+    tmp_path, checkpoint, scaled, monkeypatch
+):
+    monkeypatch.setattr(find_format('scaled'), 'is_graph', False)
+    out = tmp_path / 'out.pt'
+    export_backbone(checkpoint, 'scaled', out)
+    out.unlink()
+    with pytest.raises(ConfigError, match='the weights of a backbone only'):
+        export_backbone(checkpoint, 'scaled', out, fold_preprocessing='uint8')
+    assert not out.exists()
+
+
 @pytest.mark.parametrize('export', [export_backbone, export_classifier])
 def test_the_output_path_is_checked_before_the_checkpoint_is_read(tmp_path, export):
     with pytest.raises(ConfigError, match='is a folder'):

@@ -185,7 +185,7 @@ def test_a_checkpoint_without_backbone_config_needs_one(tmp_path):
     contents = torch.load(tmp_path / 'in.pth')
     torch.save(dict(contents, meta={}), tmp_path / 'in.pth')
     with pytest.raises(
-        CheckpointError, match='does not carry the config of its backbone'
+        CheckpointError, match='does not contain the config of its backbone'
     ):
         export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth')
     done = export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth', R18)
@@ -194,7 +194,7 @@ def test_a_checkpoint_without_backbone_config_needs_one(tmp_path):
 
 def test_weights_of_another_architecture_are_refused(tmp_path):
     write_backbone(tmp_path / 'in.pth', R18, backbone=R34)
-    with pytest.raises(CheckpointError, match='do not fit a ResNet'):
+    with pytest.raises(CheckpointError, match='do not match a ResNet'):
         export_backbone(tmp_path / 'in.pth', 'timm', tmp_path / 'out.pth')
 
 

@@ -45,7 +45,10 @@ def test_two_processes_train_one_model_over_gloo(toy_config, tmp_path):
         CUDA_VISIBLE_DEVICES='-1',
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count('2 process(es) run on the CPU and talk over gloo') == 1
+    assert (
+        result.stdout.count('2 process(es) run on the CPU and communicate over gloo')
+        == 1
+    )
     first, second = (torch.load(tmp_path / f'rank{rank}.pth') for rank in (0, 1))
     assert first['wrapper'] == 'AnyDeviceDDP'
     assert first['find_unused_parameters'] is True

@@ -26,5 +26,5 @@ def test_prints_and_writes_the_counts(tmp_path, capsys):
 def test_a_size_that_does_not_pass_is_refused(tmp_path):
     tool = load('analysis_tools/get_flops.py')
     arguments = f'configs/lgd/r50_vit_tiny_patch16_224.py --size 65 --out {tmp_path}/o'
-    with pytest.raises(ConfigError, match='does not take images of 65 pixels'):
+    with pytest.raises(ConfigError, match='does not support images of 65 pixels'):
         tool.main(arguments.split())

@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 
 from mmlgd.cli import train
 from mmlgd.errors import ConfigError
-from mmlgd.utils.quiet import log_prints, open_terminal, quieten, set_prints_aside
+from mmlgd.utils.quiet import capture_prints, log_prints, mute_terminal, open_terminal
 from tests.runs import toy_run_cfg, write_images
 from tests.toy_tool_run import TOOLS, run_tool
 
@@ -62,8 +62,8 @@ def test_only_warnings_and_the_summary_pass_until_the_terminal_is_opened(
 ):
     logger = MMLogger(f'quiet{tmp_path}', log_file=str(tmp_path / 'log'))
     logger.handlers[0].setStream(sys.stdout)
-    quieten(logger)
-    with set_prints_aside():
+    mute_terminal(logger)
+    with capture_prints():
         print('a library says hello')
     log_prints(logger)
     logger.info('table of hooks')
@@ -81,7 +81,7 @@ def test_only_warnings_and_the_summary_pass_until_the_terminal_is_opened(
 
 
 def test_output_is_shown_when_a_check_fails(capsys):
-    with pytest.raises(ConfigError), set_prints_aside():
+    with pytest.raises(ConfigError), capture_prints():
         print('the reason')
         raise ConfigError('no')
     assert capsys.readouterr().out == 'the reason\n'

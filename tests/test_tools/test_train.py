@@ -60,12 +60,16 @@ def test_auto_resume_without_checkpoint_starts_a_new_run_and_says_so(tmp_path, c
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"--resume names .*'/none/epoch_9.pth'"):
+    with pytest.raises(
+        CheckpointError, match=r"--resume refers to .*'/none/epoch_9.pth'"
+    ):
         resume.set_resume(toy(), '/none/epoch_9.pth')
     (tmp_path / 'last_checkpoint').write_text('/none/epoch_8.pth')
     cfg = toy()
     cfg.work_dir = str(tmp_path)
-    with pytest.raises(CheckpointError, match=r'last_checkpoint names .*epoch_8.pth'):
+    with pytest.raises(
+        CheckpointError, match=r'last_checkpoint refers to .*epoch_8.pth'
+    ):
         resume.set_resume(cfg, 'auto')
 
 
@@ -87,7 +91,9 @@ def test_global_batch_is_split_over_the_ranks():
     ('total', 'nearest'), [(10, '8 and 12'), (3, '4'), (0, '4'), (-5, '4')]
 )
 def test_a_batch_that_does_not_split_names_the_nearest(total, nearest):
-    with pytest.raises(ConfigError, match=rf'{total} .*4 rank.*nearest valid: {nearest}\.'):
+    with pytest.raises(
+        ConfigError, match=rf'{total} .*4 rank.*nearest valid: {nearest}\.'
+    ):
         train.split_global_batch(toy(train_dataloader={}), total, world_size=4)
 
 

@@ -84,7 +84,7 @@ def test_a_checkpoint_of_other_shapes_is_refused_unless_the_model_converts_it():
     model = nn.ModuleDict(dict(head=nn.Linear(2, 10)))
     state = {'head.weight': torch.zeros(1000, 2), 'head.bias': torch.zeros(1000)}
     with pytest.raises(
-        CheckpointError, match=r'x.pth does not fit.* head.weight.*1000'
+        CheckpointError, match=r'x.pth does not match.* head.weight.*1000'
     ):
         check_complete(model, dict(state_dict=state), 'x.pth')
     older = {'head.weight': torch.ones(3, 3), 'head.old': torch.ones(2)}

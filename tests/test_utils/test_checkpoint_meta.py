@@ -71,7 +71,7 @@ def test_missing_entries_are_named_with_what_to_pass():
     record = CheckpointMeta.from_meta(meta, 'f.pth')
     with pytest.raises(
         CheckpointError,
-        match=r'f.pth does not carry image_mean, image_size.*'
+        match=r'f.pth does not have image_mean, image_size.*'
         r'meta=dict\(image_mean=..., image_size=...\)',
     ):
         record.require('image_mean', 'to_rgb', 'image_size')
@@ -98,7 +98,7 @@ def test_the_config_text_of_an_older_file_is_parsed_and_never_run(tmp_path):
     record = CheckpointMeta.from_meta(dict(cfg=evil), 'f.pth')
     assert record.backbone is None
     with pytest.raises(
-        CheckpointError, match='line 1 has code .Import., which is not run'
+        CheckpointError, match='line 1 has code .Import., which is not executed'
     ):
         record.require('test_pipeline')
     assert not sign.exists()

@@ -18,8 +18,8 @@ from mmlgd.utils.config_check import check_config
 from mmlgd.utils.config_fields import (
     check_option_fields,
     check_sync_bn,
-    warn_of_compile,
-    warn_of_misspelt_fields,
+    warn_about_compile,
+    warn_about_misspelt_fields,
 )
 from mmlgd.utils.config_types import class_name, scope_of
 from mmlgd.utils.signatures import options_of
@@ -199,7 +199,7 @@ def test_a_variable_that_looks_like_a_field_is_warned_about(field, close, monkey
         'mmlgd.utils.config_fields.print_log',
         lambda text, logger, level: said.append((text, level)),
     )
-    warn_of_misspelt_fields(Config({field: dict(a=1), 'model': dict(type='X')}))
+    warn_about_misspelt_fields(Config({field: dict(a=1), 'model': dict(type='X')}))
     assert len(said) == (close is not None)
     if close:
         assert f'Did you mean {close!r}' in said[0][0]
@@ -237,9 +237,9 @@ def test_the_compile_option_of_mmengine_is_warned_of(monkeypatch):
         'mmlgd.utils.config_fields.print_log',
         lambda text, logger, level: said.append((text, level)),
     )
-    warn_of_compile(Config(dict(compile=False)))
+    warn_about_compile(Config(dict(compile=False)))
     assert not said
-    warn_of_compile(Config(dict(compile=dict(backend='eager'))))
+    warn_about_compile(Config(dict(compile=dict(backend='eager'))))
     assert 'CompileHook' in said[0][0] and said[0][1] == logging.WARNING
 
 

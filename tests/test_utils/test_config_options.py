@@ -61,7 +61,7 @@ def test_values(text, value):
         ('k=[(a])', "']' closes no bracket"),
         ('k="a', 'the quote " is not closed'),
         ('k=dict(b=1, b=2)', "'b' twice"),
-        ('k=dict(1)', "takes name=value, not '1'"),
+        ('k=dict(1)', "accepts name=value, not '1'"),
         ('light', "'light' is not of the form key=value"),
         ('=3', 'empty part'),
         ('a..b=3', 'empty part'),

@@ -31,7 +31,7 @@ def test_contents_that_fit_are_returned():
 @pytest.mark.parametrize(
     ('contents', 'message'),
     [
-        ([1], 'it holds list, not a dict'),
+        ([1], 'it contains list, not a dict'),
         (dict(name='a'), r"missing keys \['sizes'\], unexpected \[\]"),
         (dict(name='a', sizes=[1, 2], x=1), r"missing keys \[\], unexpected \['x'\]"),
         (dict(name=1, sizes=[1, 2]), 'name is int, not str'),

@@ -91,7 +91,7 @@ def test_gloo_starts_by_itself_without_a_device(
     assert cfg.model_wrapper_cfg.to_dict() == expected
     assert cfg.env_cfg.dist_cfg.backend == 'gloo'
     assert (
-        'No CUDA device here: 1 process(es) run on the CPU' in capsys.readouterr().out
+        'No CUDA device found: 1 process(es) run on the CPU' in capsys.readouterr().out
     )
 
 

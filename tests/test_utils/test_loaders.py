@@ -5,7 +5,7 @@ from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError
-from mmlgd.utils.loaders import check_batches, use_loader_options_that_work
+from mmlgd.utils.loaders import check_batches, remove_unused_worker_options
 
 
 def test_options_for_workers_go_where_there_are_none(capsys):
@@ -18,7 +18,7 @@ def test_options_for_workers_go_where_there_are_none(capsys):
         )
     )
     keys = ['train_dataloader', 'val_dataloader', 'test_dataloader']
-    use_loader_options_that_work(cfg, keys)
+    remove_unused_worker_options(cfg, keys)
     assert cfg.train_dataloader.to_dict() == dict(num_workers=0)
     assert cfg.val_dataloader.to_dict() == workers
     DataLoader([1], **cfg.train_dataloader)  # torch takes them

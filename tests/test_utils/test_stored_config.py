@@ -72,7 +72,7 @@ def test_everything_else_is_refused_and_nothing_imported(config, tmp_path, monke
         (tmp_path / f'some_evil_package/{name}.py').write_text('')
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
-        CheckpointError, match='f.pth brings a config that is not built'
+        CheckpointError, match='f.pth contains a config that is not built'
     ):
         trusted_config(config, 'f.pth')
     assert 'some_evil_package' not in sys.modules
@@ -112,7 +112,9 @@ def test_weights_to_start_from_are_dropped():
     ],
 )
 def test_transforms_that_read_or_evaluate_are_refused(step):
-    with pytest.raises(CheckpointError, match='f.pth brings'):
+    with pytest.raises(
+        CheckpointError, match='f.pth contains a config that is not built'
+    ):
         trusted_config(step, 'f.pth', 'TRANSFORMS')
 
 
@@ -152,7 +154,9 @@ def test_transforms_of_tests_are_taken():
     ],
 )
 def test_teachers_that_fetch_by_address_are_refused(config):
-    with pytest.raises(CheckpointError, match='f.pth brings'):
+    with pytest.raises(
+        CheckpointError, match='f.pth contains a config that is not built'
+    ):
         trusted_config(config, 'f.pth', 'TEACHERS')
 
 
@@ -200,7 +204,7 @@ def test_an_initialisation_without_a_name_is_refused_or_dropped(kind):
 )
 def test_a_short_config_does_not_fill_the_memory(config):
     backbone = trusted_config(config, 'f.pth')
-    with pytest.raises(CheckpointError, match='f.pth.*larger than 1,073,741,824'):
+    with pytest.raises(CheckpointError, match='f.pth.*more than 1,073,741,824'):
         with building('f.pth', 'backbone'):
             MODELS.build(backbone)
 

@@ -85,8 +85,8 @@ def test_debug_mode_and_internal_errors_keep_the_traceback(monkeypatch):
 @pytest.mark.parametrize(
     ('option', 'what'),
     [
-        ('model.a.b=1', 'model.a.b=1 does not fit the config'),
-        ('custom_hooks.3.interval=1', 'custom_hooks.3.interval=1 does not fit'),
+        ('model.a.b=1', 'model.a.b=1 does not match the config'),
+        ('custom_hooks.3.interval=1', 'custom_hooks.3.interval=1 does not match'),
         ('modle.a=1', "reads a field 'modle'.*'model'"),
     ],
 )

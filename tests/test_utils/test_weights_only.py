@@ -98,7 +98,7 @@ def test_an_address_is_fetched_and_read_weights_only(trap, tmp_path, monkeypatch
     for _ in range(2):  # the second time from the cache
         contents = read_checkpoint('https://host/good.pth')
         assert contents['state_dict']['w'].tolist() == [1, 1]
-    with pytest.raises(CheckpointError, match='host/none.pth cannot be fetched'):
+    with pytest.raises(CheckpointError, match='host/none.pth cannot be downloaded'):
         read_checkpoint('https://host/none.pth')
 
 
@@ -174,7 +174,7 @@ def test_a_refusal_names_what_the_file_holds_and_never_advises_to_trust_it(tmp_p
     evil = write_trap(tmp_path / 'evil.pth', tmp_path / 'it_ran')
     for read in (load_weights_only, BankFile.read, Bags.read):
         with pytest.raises(
-            MMLGDError, match='it holds (posix|nt).mkdir, which'
+            MMLGDError, match='it contains (posix|nt).mkdir, which'
         ) as caught:
             read(evil)
         assert 'weights_only' not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Transforms that are missing in mmpretrain and mmcv, or slower there."""
+"""Transforms that mmpretrain and mmcv lack, or that are faster here."""
 
 from .formatting import GrayToBGR
 from .geometric import FastRandomFlip, FastRandomResizedCrop

@@ -1,8 +1,8 @@
-"""Reading and decoding image files.
+"""Reading and decoding of image files.
 
-JPEGs of one or three components are decoded by OpenCV, everything else by Pillow. OpenCV
-is faster for JPEG, but gives wrong colours without an error for some other files: those
-of floats, those with an alpha channel in TIFF, and those in Lab.
+JPEGs with one or three components are decoded by OpenCV, all other files by Pillow.
+OpenCV is faster for JPEG, but returns wrong colours without an error for some other
+files: those with floats, TIFFs with an alpha channel, and those in Lab.
 """
 
 import io
@@ -19,16 +19,16 @@ from PIL.TiffImagePlugin import TiffImageFile
 from mmlgd.errors import ImageReadError
 from mmlgd.utils.printable import printable
 
-#: What libjpeg can divide both sides by while it decodes, to OpenCV's flag; largest
-#: first. It then computes fewer values of each block of 8 x 8.
+#: Factor by which libjpeg divides both sides while decoding, to OpenCV's flag; largest
+#: first. Fewer values of each 8 x 8 block are then computed.
 REDUCTIONS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
     4: cv2.IMREAD_REDUCED_COLOR_4,
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-#: Formats that Pillow may take a file for, by content. Others are refused, such as
-#: EPS, for which it starts another program.
+#: Formats that Pillow may detect. Others are refused, such as EPS, for which it starts
+#: another program.
 FORMATS = (
     'AVIF',
     'BMP',
@@ -44,40 +44,40 @@ FORMATS = (
 _ORIENTATION = 0x0112
 _APP1 = 0xE1
 _END_OF_IMAGE = b'\xff\xd9'
-# Starts of a frame, of any kind of coding.
+# Markers that start a frame, for all kinds of coding.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-# EXIF's orientations that exchange width and height.
+# EXIF orientations that swap width and height.
 _TRANSPOSED = (5, 6, 7, 8)
-# Pillow's modes with 8 bits a channel, which it converts to RGB as they are meant.
+# Pillow's modes with 8 bits per channel, which it converts to RGB correctly.
 _EIGHT_BITS = {'1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr'}
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _BLACK_IS_ZERO = 258, 262, 1
 
 
 class _Frame(NamedTuple):
-    """Header of a JPEG that OpenCV decodes: its (H, W) as stored, its place, EXIF."""
+    """Header of a JPEG that OpenCV decodes: (H, W) as stored, offset, EXIF."""
 
     size: tuple[int, int]
-    place: int
+    offset: int
     exif: bytes
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:
-    """Read a file by mmengine's file backend.
+    """Read a file through mmengine's file backend.
 
     Args:
-        path: Local path, or one that the backend knows.
+        path: Local path, or one of the backend.
         backend_args: Options of the backend. Defaults to None.
 
     Raises:
-        ImageReadError: The file is missing, cannot be read, or is empty. Wrong options
-            of the backend raise their own errors.
+        ImageReadError: The file is missing, cannot be read, or is empty. Invalid options
+            of the backend raise other errors.
     """
     backend = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
     try:
         data = backend.get(path)
     except MemoryError:
         raise
-    except Exception as error:  # those of any storage client
+    except Exception as error:  # depends on the storage client
         reason = printable(f'{type(error).__name__}: {error}')
         raise ImageReadError(f'{printable(path)} cannot be read: {reason}') from error
     if not data:
@@ -86,17 +86,17 @@ def read_file(path: str, backend_args: dict | None = None) -> bytes:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Read a JPEG's size from its header, without decoding it.
+    """Read the size of a JPEG from its header, without decoding it.
 
-    Pillow could read it, in a twentieth of the time that a whole view takes; walking
-    over the segments costs next to nothing.
+    Pillow would need a twentieth of the time of a whole view for this; iterating over
+    the segments takes almost none.
 
     Args:
-        data: A file's content, of any format.
+        data: Contents of a file, of any format.
 
     Returns:
-        tuple[int, int] or None: (H, W) as :func:`decode` will orient the image; None
-        where it is not a JPEG with a plain header and one or three components.
+        tuple[int, int] or None: (H, W) after the orientation by :func:`decode`; None
+        if it is not a JPEG with a regular header and one or three components.
     """
     frame = _jpeg_frame(data)
     if frame is None:
@@ -105,17 +105,17 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
-    """Decode an image to 8 bits a channel.
+    """Decode an image to 8 bits per channel.
 
-    The orientation of EXIF is applied. Transparency is ignored, as by Pillow's
-    ``convert('RGB')``. Of 16 bits the upper 8 are kept. Of several frames or pages the
-    first is taken. ICC profiles are ignored.
+    The EXIF orientation is applied. Transparency is ignored, as in Pillow's
+    ``convert('RGB')``. The upper 8 of 16 bits are kept. Of several frames or pages, the
+    first is decoded. ICC profiles are ignored.
 
     Args:
-        data: A file's content.
-        path: Where it is from, for the error.
-        reduction: One of :data:`REDUCTIONS`; both sides are divided by it, rounded
-            up. Only where :func:`jpeg_size` knows the size. Defaults to 1.
+        data: Contents of a file.
+        path: Path of the file, for messages.
+        reduction: One of :data:`REDUCTIONS`. Both sides are divided by it and rounded
+            up. Only for files whose size :func:`jpeg_size` returns. Defaults to 1.
 
     Returns:
         ndarray: uint8 BGR (H, W, 3).
@@ -132,10 +132,10 @@ def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and height * width > 2 * limit:
         raise _broken(path, f'{width} x {height} pixels are more than {2 * limit}')
-    # OpenCV fills up some files that are cut off with gray, without an error. Behind
-    # the frame's header, as the thumbnail before it has an end of its own.
+    # OpenCV fills some truncated files with gray, without an error. The search starts
+    # after the frame header, since an embedded thumbnail has its own end marker.
     complete = data.endswith(_END_OF_IMAGE)
-    if not complete and data.rfind(_END_OF_IMAGE, frame.place) < 0:
+    if not complete and data.rfind(_END_OF_IMAGE, frame.offset) < 0:
         raise _broken(path, 'the end of the file is missing')
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCTIONS[reduction])
@@ -149,20 +149,20 @@ def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
 def _jpeg_frame(data: bytes) -> _Frame | None:
     if not data.startswith(b'\xff\xd8'):
         return None
-    place, exif = 2, b''
-    while len(data) > place + 9 and data[place] == 0xFF:
-        marker = data[place + 1]
-        (length,) = struct.unpack_from('>H', data, place + 2)
+    offset, exif = 2, b''
+    while len(data) > offset + 9 and data[offset] == 0xFF:
+        marker = data[offset + 1]
+        (length,) = struct.unpack_from('>H', data, offset + 2)
         if marker in _FRAMES:
             bits, height, width, components = struct.unpack_from(
-                '>BHHB', data, place + 4
+                '>BHHB', data, offset + 4
             )
             plain = bits == 8 and components in (1, 3) and height and width
-            return _Frame((height, width), place, exif) if plain else None
-        segment = data[place + 4 : place + 2 + length]
+            return _Frame((height, width), offset, exif) if plain else None
+        segment = data[offset + 4 : offset + 2 + length]
         if marker == _APP1 and segment.startswith(b'Exif\x00\x00'):
             exif = segment
-        place += 2 + length
+        offset += 2 + length
     return None
 
 
@@ -173,37 +173,37 @@ def _is_transposed(exif: bytes) -> bool:
     try:
         found.load(exif)
         return found.get(_ORIENTATION) in _TRANSPOSED
-    except Exception:  # whatever damage does to it: OpenCV overlooks such a header
+    except Exception:  # damaged EXIF, which OpenCV ignores as well
         return False
 
 
 def _decode_by_pillow(data: bytes, path: str) -> np.ndarray:
-    # Other libraries set it for the whole process; what is cut off would be black.
+    # Other libraries set it for the whole process; missing parts would be black.
     allowed, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
             sixteen_bits = _check_values(image)
-            # With it, Pillow warns of each palette.
+            # With this entry, Pillow warns about palettes.
             image.info.pop('transparency', None)
             upright = ImageOps.exif_transpose(image)
             if sixteen_bits:
-                # Pillow's own conversion cuts off at 255.
+                # Pillow's conversion clips at 255.
                 upper = (np.asarray(upright) >> 8).astype(np.uint8)
                 return cv2.cvtColor(upper, cv2.COLOR_GRAY2BGR)
             return cv2.cvtColor(np.asarray(upright.convert('RGB')), cv2.COLOR_RGB2BGR)
     except MemoryError:
         raise
     except Image.UnidentifiedImageError as error:
-        reason = 'it is damaged, or not in a format that is read here'
+        reason = 'it is damaged, or not in a supported format'
         raise _broken(path, reason) from error
-    except Exception as error:  # damage can raise nearly any error in a decoder
+    except Exception as error:  # a damaged file can raise nearly any error in a decoder
         raise _broken(path, f'{type(error).__name__}: {error}') from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = allowed
 
 
 def _check_values(image: Image.Image) -> bool:
-    """Whether an image has 16 bits, from 0, black, to 65535, white; else it has 8.
+    """Whether an image has 16 bits, with 0 as black and 65535 as white, instead of 8.
 
     Raises:
         ValueError: The range or the meaning of its values is unknown.
@@ -214,23 +214,23 @@ def _check_values(image: Image.Image) -> bool:
     if isinstance(image, TiffImageFile):
         known &= image.tag_v2.get(_BITS_PER_SAMPLE) == (16,)
         known &= image.tag_v2.get(_PHOTOMETRIC) == _BLACK_IS_ZERO
-    # Pillow holds 16-bit PGMs in 32 bits, and before release 11 PNGs, too.
+    # Pillow stores 16-bit PGMs in 32 bits; before release 11, also 16-bit PNGs.
     if known or (image.mode == 'I' and image.format in ('PNG', 'PPM')):
         return True
     raise ValueError(
         f"Pillow's mode {image.mode!r} of this {image.format} has no known range of "
-        'values; convert it to 8 bits a channel'
+        'values; convert it to 8 bits per channel'
     )
 
 
 @cache
 def _known_formats() -> tuple[str, ...]:
-    # Older releases, and builds without a library, do not have them all.
+    # Older releases, and builds without some libraries, do not support all of them.
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _broken(path: str, reason: str) -> ImageReadError:
     return ImageReadError(
-        f'{printable(path)} does not decode: {printable(reason)}. Repair or remove it.'
+        f'{printable(path)} cannot be decoded: {printable(reason)}. Repair or remove it.'
     )

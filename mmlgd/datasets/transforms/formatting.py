@@ -1,4 +1,4 @@
-"""Transforms that change how an image is laid out, not what it shows."""
+"""Transforms that change the layout of an image, but not its content."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,8 +11,8 @@ from mmlgd.registry import TRANSFORMS
 class GrayToBGR(BaseTransform):
     """Repeat the channel of a gray image three times.
 
-    Datasets such as Fashion-MNIST give (H, W) arrays, while teachers,
-    students and colour transforms take three channels.
+    Datasets such as Fashion-MNIST have (H, W) arrays, while teachers, students and
+    colour transforms need three channels.
 
     **Required Keys:** ``img``: (H, W) or (H, W, 1), any dtype.
 
@@ -29,8 +29,8 @@ class GrayToBGR(BaseTransform):
         if plane.ndim != 2:
             where = results.get('img_path', 'this image')
             raise DataError(
-                f'GrayToBGR takes (H, W) or (H, W, 1) images, but {where} has the '
-                f'shape {image.shape}; leave the transform out for colour images'
+                f'GrayToBGR needs (H, W) or (H, W, 1) images, but {where} has the '
+                f'shape {image.shape}; omit the transform for colour images'
             )
         results['img'] = np.repeat(plane[..., None], 3, axis=2)
         return results

@@ -1,4 +1,4 @@
-"""Cropping, with no more decoding than a crop needs, resizing and flipping."""
+"""Cropping with partial decoding, resizing and flipping."""
 
 import math
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from mmlgd.utils.checks import check_in_range
 from .decoding import REDUCTIONS, decode, jpeg_size, read_file
 
 #: A reduced crop keeps at least this multiple of the requested side in pixels.
-#: libjpeg's filter is sharper than the resizing's; from 1.5 on, what is left of that is
-#: no more than between bilinear and bicubic resizing (PSNR 43 dB and more).
+#: libjpeg's filter is sharper than that of the resizing. From 1.5 on, the remaining
+#: difference is at most that of bilinear and bicubic resizing (PSNR 43 dB and more).
 MARGIN = 1.5
 
 Box = tuple[int, int, int, int]
 
 
 class Reading(NamedTuple):
-    """An image with the box to be cut out of it.
+    """An image with the box to crop from it.
 
     Attributes:
         image (ndarray): (H / reduction, W / reduction, C), rounded up.
@@ -47,22 +47,22 @@ class Reading(NamedTuple):
 
 @TRANSFORMS.register_module()
 class FastRandomResizedCrop(RandomResizedCrop):
-    """Load an image, or take a loaded one, crop a random box and resize it.
+    """Load an image, or use a loaded one, crop a random box and resize it.
 
-    The boxes are mmpretrain's ``RandomResizedCrop``'s, which are distributed as
-    torchvision's: from the same state of numpy's generator, the same box. It depends
-    on the size of the whole image alone, not on ``scale``. The resizing is Pillow's
-    antialiased bilinear filter, within one gray level, by torch's kernel for uint8.
+    The boxes are those of mmpretrain's ``RandomResizedCrop``, with the distribution of
+    torchvision: the same state of numpy's generator yields the same box. The box depends
+    only on the size of the whole image, not on ``scale``. Resizing matches Pillow's
+    antialiased bilinear filter within one gray level; it uses torch's uint8 kernel.
 
-    Where no transform before has set ``img``, the image is read from ``img_path``. A
-    JPEG is then decoded at 1/2, 1/4 or 1/8 of its sides if the box keeps at least
-    :data:`MARGIN` times ``scale`` so; the box is rounded to the pixels of that image,
-    which moves an edge by at most a third of a pixel of the result. Smaller images,
-    such as most of ImageNet's, and other formats are decoded in full.
+    If no previous transform has set ``img``, the image is read from ``img_path``. A
+    JPEG is then decoded at 1/2, 1/4 or 1/8 of its sides, if the reduced box still has at
+    least :data:`MARGIN` times ``scale`` pixels per side. The box is rounded to the pixels
+    of the reduced image, which moves an edge by at most a third of a pixel of the result.
+    Smaller images, such as most of ImageNet's, and other formats are decoded in full.
 
     **Required Keys:** ``img_path``, or ``img``: (H, W, C) or (H, W), uint8 or float32.
 
-    **Modified Keys:** ``img``: BGR uint8 where it was read, contiguous, of the size
+    **Modified Keys:** ``img``: BGR uint8 if it was read, contiguous, of the size
     ``scale``; ``img_shape``.
 
     **Added Keys:** ``crop_box``: (top, left, height, width) in pixels of the whole
@@ -70,19 +70,19 @@ class FastRandomResizedCrop(RandomResizedCrop):
 
     Args:
         scale: Size (h, w) of the result, or its side.
-        crop_ratio_range: Range of the box's share of the area, drawn uniformly.
-            Defaults to (0.08, 1.0).
+        crop_ratio_range: Range of the ratio of the box's area to the image's, drawn
+            uniformly. Defaults to (0.08, 1.0).
         aspect_ratio_range: Range of width over height, drawn uniformly on a
             logarithmic scale. Defaults to (3/4, 4/3).
-        max_attempts: Draws before a central box is taken. Defaults to 10.
+        max_attempts: Draws before a central box is used. Defaults to 10.
         backend_args: Options of mmengine's file backend. Defaults to None.
 
     Raises:
-        ConfigError: An option cannot work.
+        ConfigError: An option is invalid.
         ImageReadError: The file cannot be read or decoded.
     """
 
-    #: Of its errors, only ImageReadError is the fault of an image.
+    #: Only its ImageReadErrors are caused by the image file.
     separates_reading = True
 
     def __init__(
@@ -103,7 +103,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
             wanted = f'(min, max) with 0 < min <= max{" <= 1" if most == 1 else ""}'
             _check_option(name, value, _is_range(value, most), wanted)
         tries = _is_count(max_attempts) or max_attempts == 0
-        _check_option('max_attempts', max_attempts, tries, 'a whole number from 0 on')
+        _check_option('max_attempts', max_attempts, tries, 'a non-negative integer')
         super().__init__(scale, crop_ratio_range, aspect_ratio_range, max_attempts)
         self.backend_args = backend_args
 
@@ -112,7 +112,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
         return self.cut(results, self.read(results))
 
     def read(self, results: dict) -> Reading:
-        """Draw a box, and decode what it needs, unless ``results`` has an image."""
+        """Draw a box and decode the part it needs, unless ``results`` has an image."""
         image = results.get('img')
         if image is None:
             path = results['img_path']
@@ -122,7 +122,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
                 box = self._draw(size)
                 reduction = self._reduction(*box[2:])
                 image = decode(data, path, reduction)
-                # OpenCV could read an odd header in another way.
+                # OpenCV could interpret an unusual header differently.
                 if image.shape[:2] == tuple(-(-side // reduction) for side in size):
                     return Reading(image, size, box, reduction)
             image = decode(data, path)
@@ -130,12 +130,12 @@ class FastRandomResizedCrop(RandomResizedCrop):
         return Reading(image, size, self._draw(size), 1)
 
     def cut(self, results: dict, reading: Reading) -> dict:
-        """Set what :meth:`transform` sets, to the resized box of an image."""
+        """Crop and resize the box, and set the keys of :meth:`transform`."""
         image, size, box, reduction = reading
         top, left, height, width = box
         edges = (top, top + height, left, left + width)
         top, bottom, left, right = (round(edge / reduction) for edge in edges)
-        # A copy, as torch is faster where pixels lie together.
+        # A contiguous copy, which torch resizes faster.
         crop = image[top:bottom, left:right].copy()
         results['img'] = resize(crop, self.scale)
         results['img_shape'] = tuple(self.scale)
@@ -154,11 +154,11 @@ class FastRandomResizedCrop(RandomResizedCrop):
 
 @TRANSFORMS.register_module()
 class FastRandomFlip(BaseTransform):
-    """Mirror an image left to right at random.
+    """Flip an image horizontally at random.
 
-    From the same state of numpy's generator, it is mirrored when mmcv's
-    ``RandomFlip`` mirrors it. Boxes, masks and key points are left as they are: for
-    images without them only.
+    For the same state of numpy's generator, it flips the same images as mmcv's
+    ``RandomFlip``. Boxes, masks and key points are not changed: use it only for images
+    without them.
 
     **Required Keys:** ``img``: (H, W, C) or (H, W).
 
@@ -170,14 +170,14 @@ class FastRandomFlip(BaseTransform):
         prob: Probability in [0, 1]. Defaults to 0.5.
 
     Raises:
-        ConfigError: ``prob`` is outside.
+        ConfigError: ``prob`` is out of range.
     """
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = check_in_range('FastRandomFlip.prob', prob, 0, 1)
 
     def transform(self, results: dict) -> dict:
-        """Mirror ``results['img']`` at times and return ``results``."""
+        """Flip ``results['img']`` with probability ``prob`` and return ``results``."""
         results['flip'] = self.draw()
         results['flip_direction'] = 'horizontal' if results['flip'] else None
         if results['flip']:
@@ -186,23 +186,22 @@ class FastRandomFlip(BaseTransform):
 
     @cache_randomness
     def draw(self) -> bool:
-        """Whether to mirror the image."""
+        """Whether to flip the image."""
         return np.random.random_sample() < self.prob
 
 
 def resize(image: np.ndarray, scale: Sequence[int]) -> np.ndarray:
-    """Resize by Pillow's antialiased bilinear filter, within one gray level.
+    """Resize with Pillow's antialiased bilinear filter, within one gray level.
 
     Args:
-        image: (H, W, C) or (H, W), uint8 or float32, in memory of its own.
+        image: (H, W, C) or (H, W), uint8 or float32, contiguous.
         scale: (h, w).
 
     Returns:
         ndarray: (h, w, C) or (h, w), contiguous, same dtype.
     """
     planes = image if image.ndim == 3 else image[..., None]
-    # In torch's `channels_last`, for which it has a fast kernel of uint8, and which the
-    # result keeps.
+    # torch has a fast uint8 kernel for `channels_last`, and the result keeps this layout.
     batch = torch.from_numpy(planes)[None].permute(0, 3, 1, 2)
     resized = F.interpolate(batch, tuple(scale), mode='bilinear', antialias=True)
     pixels = np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""Loading whole images."""
+"""Loading of whole images."""
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
@@ -11,19 +11,20 @@ from .decoding import decode, read_file
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(MMCVLoadImageFromFile):
-    """mmcv's transform, reading images as :class:`FastRandomResizedCrop` does.
+    """mmcv's transform, with the decoding of :class:`FastRandomResizedCrop`.
 
-    So training, validation and testing see the same pixels of a file, and damaged or
-    unsuitable files are errors rather than wrong colours; :func:`~.decoding.decode`
-    has the rules. In the scope ``mmlgd``, configs get it by mmcv's name.
+    Training, validation and testing therefore use the same pixels of a file. Damaged or
+    unsupported files raise errors instead of yielding wrong colours; see
+    :func:`~.decoding.decode`. In the scope ``mmlgd``, it replaces mmcv's transform of the
+    same name.
 
     **Required Keys:** ``img_path``.
 
     **Added Keys:** ``img``: (H, W, 3) BGR uint8, or float32; ``img_shape``;
     ``ori_shape``.
 
-    Args are mmcv's. Another ``color_type`` than 'color', another ``imdecode_backend``
-    than 'cv2' and ``file_client_args`` leave the reading to mmcv.
+    The arguments are those of mmcv. With a ``color_type`` other than 'color', an
+    ``imdecode_backend`` other than 'cv2', or ``file_client_args``, mmcv reads the image.
 
     Raises:
         ImageReadError: The file cannot be read or decoded.
@@ -31,7 +32,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
     @property
     def separates_reading(self) -> bool:
-        """Whether of its errors only ImageReadError is the fault of an image."""
+        """Whether only ImageReadErrors are caused by the image file."""
         return (
             self.color_type == 'color'
             and self.imdecode_backend == 'cv2'
@@ -39,7 +40,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         )
 
     def transform(self, results: dict) -> dict | None:
-        """Set ``results['img']`` and return ``results``; None as mmcv's does."""
+        """Set ``results['img']`` and return ``results``, or None as in mmcv."""
         if not self.separates_reading:
             return super().transform(results)
         path = results['img_path']

@@ -1,8 +1,8 @@
-"""Colour jitter, grayscale and blur of uint8 BGR images in few passes of OpenCV.
+"""Colour jitter, grayscale and blur of uint8 BGR images with few OpenCV operations.
 
-They draw what their namesakes of mmpretrain and mmcv draw, from the same generators
-and in the same order, so that a seed gives the same view up to rounding. Those go
-through Pillow or float64 for each change; these stay in uint8 arrays.
+They draw the same random numbers as the corresponding transforms of mmpretrain and
+mmcv, from the same generators and in the same order, so a seed yields the same view up to
+rounding. Those use Pillow or float64 for each change; these stay in uint8 arrays.
 """
 
 from typing import Any
@@ -15,8 +15,8 @@ from mmpretrain.datasets.transforms import ColorJitter, GaussianBlur
 from mmlgd.errors import DataError
 from mmlgd.registry import TRANSFORMS
 
-# Pillow cuts fractions off where OpenCV rounds. Not quite a half, so that whole numbers
-# stay what they are.
+# Pillow truncates where OpenCV rounds. Slightly less than a half, so that integers are
+# kept.
 _CUT = -0.499
 _STEPS = np.arange(256)
 
@@ -25,8 +25,8 @@ _STEPS = np.arange(256)
 class FastColorJitter(ColorJitter):
     """Change brightness, contrast, saturation and hue, in random order.
 
-    The first three are torchvision's on Pillow images within one gray level. The hue
-    turns in OpenCV's HSV of 8 bits, which is nearer to the exact turn than Pillow's.
+    The first three match torchvision's on Pillow images within one gray level. The hue
+    is shifted in OpenCV's 8-bit HSV, which is closer to the exact shift than Pillow's.
 
     **Required Keys:** ``img``: (H, W, 3), uint8, BGR.
 
@@ -35,8 +35,8 @@ class FastColorJitter(ColorJitter):
     Args:
         brightness: Half the range of the factor around 1, or the range itself.
             Defaults to 0, no change.
-        contrast: Alike. Defaults to 0.
-        saturation: Alike. Defaults to 0.
+        contrast: As ``brightness``. Defaults to 0.
+        saturation: As ``brightness``. Defaults to 0.
         hue: Half the range of the shift around 0, in turns of the colour circle, or
             the range itself. Defaults to 0.
 
@@ -66,9 +66,9 @@ class FastColorJitter(ColorJitter):
 
 @TRANSFORMS.register_module()
 class FastRandomGrayscale(RandomGrayscale):
-    """Turn an image gray at random; it keeps its three channels.
+    """Convert an image to gray at random; it keeps three channels.
 
-    The weights are ITU-R 601's, as Pillow's and torchvision's.
+    The weights are those of ITU-R 601, as in Pillow and torchvision.
 
     **Required Keys:** ``img``: (H, W, 3), uint8, BGR.
 
@@ -85,7 +85,7 @@ class FastRandomGrayscale(RandomGrayscale):
         super().__init__(prob, keep_channels=True)
 
     def transform(self, results: dict) -> dict:
-        """Replace ``results['img']`` at times and return ``results``."""
+        """Convert ``results['img']`` at random and return ``results``."""
         image = _colour_image(self, results)
         if self._random_prob() < self.prob:
             results['img'] = _gray(image)
@@ -94,15 +94,15 @@ class FastRandomGrayscale(RandomGrayscale):
 
 @TRANSFORMS.register_module()
 class FastGaussianBlur(GaussianBlur):
-    """Blur as Pillow does, in one pass a direction and without rounding between.
+    """Blur like Pillow, in one pass per direction and without intermediate rounding.
 
-    Pillow takes three box filters in a row, with a fraction of a pixel at both ends,
-    for a Gaussian of the same variance; here they are one filter. The difference is
-    Pillow's rounding (up to 3 gray levels), and near the edges, which Pillow repeats
-    again before each of the three.
+    Pillow approximates a Gaussian by three successive box filters, with fractional
+    weights at both ends, of the same total variance. Here they are combined into one
+    filter. The result differs by Pillow's rounding (up to 3 gray levels) and near the
+    edges, which Pillow extends before each of the three.
 
-    Args, which are mmpretrain's: ``magnitude_range``, range of sigma in pixels, with
-    ``magnitude_std='inf'`` drawn uniformly; ``prob``; or ``radius``, a fixed sigma.
+    The arguments are those of mmpretrain: ``magnitude_range``, range of sigma in pixels,
+    drawn uniformly with ``magnitude_std='inf'``; ``prob``; or ``radius``, a fixed sigma.
 
     **Required Keys:** ``img``: (H, W, 3), uint8.
 
@@ -113,7 +113,7 @@ class FastGaussianBlur(GaussianBlur):
     """
 
     def transform(self, results: dict) -> dict:
-        """Replace ``results['img']`` at times and return ``results``."""
+        """Blur ``results['img']`` at random and return ``results``."""
         image = _colour_image(self, results)
         if self.random_disable():
             return results
@@ -123,7 +123,7 @@ class FastGaussianBlur(GaussianBlur):
 
 
 def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
-    """Multiply (H, W, 3) uint8 by a factor of at least 0, cut to [0, 255]."""
+    """Multiply (H, W, 3) uint8 by a factor of at least 0, clipped to [0, 255]."""
     return cv2.addWeighted(image, factor, image, 0, _CUT)
 
 
@@ -141,31 +141,31 @@ def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def adjust_hue(image: np.ndarray, turns: float) -> np.ndarray:
-    """Shift the hue of (H, W, 3) uint8 BGR by a share of the colour circle."""
+    """Shift the hue of (H, W, 3) uint8 BGR, in turns of the colour circle."""
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL)
-    # The circle has 256 steps on the way there, but 255 on the way back.
+    # The conversion to HSV has 256 steps per turn, but the conversion back has 255.
     turned = (_STEPS + 256 * turns) % 256 * (255 / 256)
     hue = cv2.LUT(cv2.extractChannel(hsv, 0), np.rint(turned).astype(np.uint8))
     cv2.insertChannel(hue, hsv, 0)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL)
 
 
-# In the order in which ColorJitter numbers them.
+# In the order of the indices of ColorJitter.
 _ADJUSTMENTS = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
 
 
 def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur (H, W, C) uint8 by the filter that Pillow takes for a Gaussian.
+    """Blur (H, W, C) uint8 with Pillow's approximation of a Gaussian.
 
     Args:
-        image: Continued beyond its edges by its outermost pixels.
+        image: Extended beyond its edges by replicating the outermost pixels.
         sigma: Standard deviation in pixels, at least 0.
 
     Source: P. Gwosdek et al., Theoretical foundations of Gaussian convolution by
     extended box filtering, 2011.
     """
-    # A box of 2 r + 1 ones with a weight of `ends` at either end, three of which have
-    # the variance sigma^2 together.
+    # A box of 2 r + 1 ones with a weight of `ends` at both ends. Three of them have the
+    # variance sigma^2.
     variance = sigma**2 / 3
     r = int(((12 * variance + 1) ** 0.5 - 1) / 2)
     ends = (2 * r + 1) * (r * (r + 1) - 3 * variance)
@@ -173,8 +173,8 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     box = np.ones(2 * r + 3)
     box[0] = box[-1] = ends
     box /= 2 * (r + ends) + 1
-    # In 256ths: sums of both directions then fit into a float32, and come out the same
-    # on every processor. Stored views are compared bit for bit.
+    # Rounded to 1/256: sums over both directions are then exact in float32, and equal on
+    # every CPU. Stored views are compared bit for bit.
     taps = np.rint(256 * np.convolve(np.convolve(box, box), box))
     taps[len(taps) // 2] += 256 - taps.sum()
     taps = (taps / 256).astype(np.float32)
@@ -191,7 +191,7 @@ def _colour_image(transform: object, results: dict) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         where = results.get('img_path', 'this image')
         raise DataError(
-            f'{type(transform).__name__} takes uint8 images (H, W, 3), but {where} is '
+            f'{type(transform).__name__} needs uint8 images (H, W, 3), but {where} is '
             f'{image.dtype} {image.shape}; put GrayToBGR before it for gray images'
         )
     return image

@@ -1,4 +1,4 @@
-"""Hooks for the Runner; each stands in a module of its own."""
+"""Hooks for the Runner, one per module."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .backbone_load_check_hook import BackboneLoadCheckHook

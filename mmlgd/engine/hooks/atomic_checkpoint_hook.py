@@ -1,4 +1,4 @@
-"""Checkpoints that survive a full disk and a kill."""
+"""Checkpoints that survive a full disk or a killed process."""
 
 import os.path as osp
 from collections.abc import Iterator
@@ -16,25 +16,25 @@ from mmlgd.utils.atomic import remove_leftovers
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """mmengine's CheckpointHook, with the previous checkpoint whole at any moment.
+    """mmengine's CheckpointHook, which always keeps a complete previous checkpoint.
 
     A checkpoint is written under a temporary name in its folder, flushed to disk and
-    renamed. Only then does ``last_checkpoint`` (replaced in the same way) point to
-    it, and only then are the outdated ones (``max_keep_ckpts``) and the previous best
-    (``save_best``) removed; the disk therefore needs room for one more. Parts left
-    by a killed run are removed when training starts.
+    renamed. Then ``last_checkpoint``, replaced in the same way, points to it. Only then
+    are outdated checkpoints (``max_keep_ckpts``) and the previous best (``save_best``)
+    removed, so the disk needs room for one more. Partial files of a killed run are
+    removed when training starts.
 
-    Other hooks may have ``after_save_checkpoint(runner, path)`` and
-    ``after_remove_checkpoint(runner, path)``, called on rank 0 when a checkpoint is
-    whole on the disk, or gone.
+    Other hooks may define ``after_save_checkpoint(runner, path)`` and
+    ``after_remove_checkpoint(runner, path)``. They are called on rank 0 when a
+    checkpoint is completely written or removed.
 
-    On an object store, or with ``backend_args`` of one's own, writing is up to that
-    backend; the order of saving and removing outdated ones stays.
+    On an object store, or with custom ``backend_args``, that backend writes the files;
+    the order of saving and removing is the same.
 
-    Before a save each hook with a method ``refuse_checkpoint(runner, reasons)`` is
-    asked, on all ranks, whether the state is worth saving; it appends to ``reasons``
-    where it is not. The save is then put off, to the next iteration or, by epoch, to
-    the end of the next epoch, and what was saved before stays. At the last step it is
+    Before saving, ``refuse_checkpoint(runner, reasons)`` of each hook that defines it is
+    called on all ranks. It appends to ``reasons`` if the state should not be saved. The
+    checkpoint is then postponed to the next iteration or, by epoch, to the end of the
+    next epoch, and earlier checkpoints are kept. At the last step the checkpoint is
     saved with a warning.
 
     Args:
@@ -42,13 +42,13 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
-        CheckpointError: A checkpoint cannot be written. Names it, the space needed
-            and free, and the previous checkpoint.
+        CheckpointError: A checkpoint cannot be written. The message gives its path, the
+            needed and the free space, and the previous checkpoint.
     """
 
     backend_args: dict | None
-    # The iteration, or the epoch, whose checkpoint is still to be saved.
-    _put_off_at: int | None = None
+    # Iteration or epoch of the postponed checkpoint.
+    _postponed_at: int | None = None
 
     def before_train(self, runner) -> None:
         """Choose the backend that replaces files atomically."""
@@ -59,47 +59,49 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
             leftovers = remove_leftovers(self.out_dir)
             if leftovers:
-                runner.logger.info(f'Removed parts of a killed run: {leftovers}')
+                runner.logger.info(
+                    f'Removed partial files of a killed run: {leftovers}'
+                )
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Save by iterations, and what an earlier iteration put off."""
+        """Save by iterations, and save a checkpoint postponed by an earlier iteration."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         if not self.by_epoch:
-            self._make_up(runner, runner.iter)
+            self._save_postponed(runner, runner.iter)
 
     def after_train_epoch(self, runner) -> None:
-        """Save by epochs, and what an earlier epoch put off."""
+        """Save by epochs, and save a checkpoint postponed by an earlier epoch."""
         super().after_train_epoch(runner)
         if self.by_epoch:
-            self._make_up(runner, runner.epoch)
+            self._save_postponed(runner, runner.epoch)
 
-    def _make_up(self, runner, step: int) -> None:
-        if self._put_off_at not in (None, step):
+    def _save_postponed(self, runner, step: int) -> None:
+        if self._postponed_at not in (None, step):
             self._save_checkpoint(runner)
 
     def _save_checkpoint(self, runner) -> None:
-        reasons = _reasons_against(runner)
+        reasons = _refusal_reasons(runner)
         is_last = self.is_last_train_epoch if self.by_epoch else self.is_last_train_iter
         if not reasons or is_last(runner):
             if reasons:
                 runner.logger.warning(f'The last checkpoint is saved, but {reasons}.')
-            self._put_off_at = None
+            self._postponed_at = None
             super()._save_checkpoint(runner)
             return
-        self._put_off_at = runner.epoch if self.by_epoch else runner.iter
+        self._postponed_at = runner.epoch if self.by_epoch else runner.iter
         then = 'epoch' if self.by_epoch else 'iteration'
         runner.logger.warning(
-            f'The checkpoint is put off to the next {then}: {reasons}.'
+            f'The checkpoint is postponed to the next {then}: {reasons}.'
         )
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
-        outdated = self._enlist(runner, step)
+        outdated = self._update_kept_steps(runner, step)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        with _naming_previous(runner):
+        with _previous_checkpoint_in_errors(runner):
             runner.save_checkpoint(
                 self.out_dir,
                 name,
@@ -117,11 +119,11 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             runner.call_hook('after_save_checkpoint', path=self.last_ckpt)
             for path in outdated:
-                self._discard(path)
+                self._remove_checkpoint(path)
                 runner.call_hook('after_remove_checkpoint', path=path)
 
-    def _enlist(self, runner, step: int) -> list[str]:
-        """Note the step among those to keep; return what it makes outdated."""
+    def _update_kept_steps(self, runner, step: int) -> list[str]:
+        """Add the step to those to keep; return the checkpoints that it outdates."""
         if self.max_keep_ckpts <= 0:
             return []
         kept = list(self.keep_ckpt_ids)
@@ -129,14 +131,14 @@ class AtomicCheckpointHook(CheckpointHook):
             return []
         dropped = kept[: len(kept) + 1 - self.max_keep_ckpts]
         self.keep_ckpt_ids.append(step)
-        # The checkpoint about to be saved carries this list, for a resumed run.
+        # A resumed run reads this list from the checkpoint.
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         return [
             self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
             for old in dropped
         ]
 
-    def _discard(self, path: str) -> None:
+    def _remove_checkpoint(self, path: str) -> None:
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
         elif self.file_backend.isdir(path):
@@ -144,18 +146,18 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.rmtree(path)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
-        if self.save_best and (reasons := _reasons_against(runner)):
+        if self.save_best and (reasons := _refusal_reasons(runner)):
             runner.logger.warning(f'No best checkpoint is saved: {reasons}.')
             return
-        # A run that only validates has no backend yet, and saves nothing.
+        # A run that only validates has no backend and saves nothing.
         atomic = self.save_best and isinstance(self.file_backend, AtomicLocalBackend)
         if not atomic:
             super()._save_best_checkpoint(runner, metrics)
             return
-        with self.file_backend.removing_last() as removals:
-            with _naming_previous(runner):
+        with self.file_backend.deferred_removals() as removals:
+            with _previous_checkpoint_in_errors(runner):
                 super()._save_best_checkpoint(runner, metrics)
-            # A resumed run may repeat a validation: its best has the same name.
+            # A resumed run may repeat a validation; its best then has the same name.
             best = {getattr(self, 'best_ckpt_path', None)}
             best.update(getattr(self, 'best_ckpt_path_dict', {}).values())
             removals[:] = [path for path in removals if path not in best]
@@ -169,15 +171,15 @@ class AtomicCheckpointHook(CheckpointHook):
                 runner.call_hook('after_remove_checkpoint', path=path)
 
 
-def _reasons_against(runner) -> str:
-    """What hooks say against saving the present state; '' where nothing."""
+def _refusal_reasons(runner) -> str:
+    """Reasons of hooks against saving the current state; '' if there are none."""
     reasons: list[str] = []
     runner.call_hook('refuse_checkpoint', reasons=reasons)
     return '; '.join(reasons)
 
 
 @contextmanager
-def _naming_previous(runner) -> Iterator[None]:
+def _previous_checkpoint_in_errors(runner) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
@@ -185,7 +187,7 @@ def _naming_previous(runner) -> Iterator[None]:
             raise
         previous = find_latest_checkpoint(runner.work_dir)
         state = (
-            f'The previous checkpoint {previous} is whole'
+            f'The previous checkpoint {previous} is complete'
             if previous
             else 'There is no previous checkpoint'
         )

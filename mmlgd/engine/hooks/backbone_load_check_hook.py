@@ -1,4 +1,4 @@
-"""Proof that a downstream run starts from the backbone it names."""
+"""Check that a downstream run starts from the configured backbone weights."""
 
 from typing import Any
 
@@ -26,31 +26,31 @@ _MODES = ('check', 'take', 'ignore')
 
 @HOOKS.register_module()
 class BackboneLoadCheckHook(Hook):
-    """Stops a run whose backbone does not hold the weights of its ``init_cfg``.
+    """Stops a run whose backbone does not have the weights of its ``init_cfg``.
 
     For configs of mmdet, mmseg and mmpretrain whose backbone has
-    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``. There,
-    a wrong prefix, width, depth or variant loads a part or nothing and only warns.
-    This hook compares names and shapes before initialisation and values after it,
-    logs how many tensors match, and stops the run where some do not.
+    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``. With a
+    wrong prefix, width, depth or variant, these load some weights or none and only
+    warn. This hook compares names and shapes before initialisation and values after
+    it, logs how many tensors match, and stops the run if some do not.
 
-    A run that resumes, or starts from ``load_from``, replaces those weights, so
-    there it compares none and says so.
+    A run that resumes or starts from ``load_from`` replaces those weights, so they are
+    not compared, which is logged.
 
-    Features depend on the normalisation of images, too. What the checkpoint says of
-    it is compared with the data preprocessor. Whatever the run uses goes into the
-    ``meta`` of its own checkpoints, where a resumed run and a test find it.
+    Features also depend on the normalisation of images. The checkpoint's normalisation
+    is compared with the data preprocessor. The one in use is saved in the ``meta`` of
+    the run's checkpoints, for resumed runs and tests.
 
     Args:
         preprocessing (str): 'check' stops the run if the data preprocessor
-            normalises otherwise; 'take' changes the data preprocessor, and the
-            config that the run saves, to the checkpoint's; 'ignore' leaves it as it
-            is, and also takes checkpoints that tell nothing. Defaults to 'check'.
-        min_share (float): Share of tensors that must match, above 0. Below 1 it
-            allows for a backbone with layers of its own. Defaults to 1.0.
+            normalises differently; 'take' changes the data preprocessor, and the
+            config that the run saves, to the checkpoint's; 'ignore' keeps it, and also
+            accepts checkpoints without a recorded normalisation. Defaults to 'check'.
+        min_share (float): Share of tensors that must match, above 0. A value below 1
+            allows for a backbone with additional layers. Defaults to 1.0.
 
     Raises:
-        ConfigError: An unknown option.
+        ConfigError: An option is unknown or out of range.
 
     Example:
         >>> custom_hooks = [dict(type='mmlgd.BackboneLoadCheckHook')]
@@ -71,51 +71,51 @@ class BackboneLoadCheckHook(Hook):
         )
         self._stored: Any = None
         self._source = ''
-        self._built_from: object = 'not told'
+        self._built_from: object = 'not recorded'
 
     def before_run(self, runner: Runner) -> None:
         """Read the checkpoint before the libraries do; compare names and shapes.
 
         Raises:
-            CheckpointError: The file is absent or broken, has not the prefix or does
-                not fit the backbone, or its normalisation differs.
+            CheckpointError: The file is missing or broken, lacks the prefix or does
+                not match the backbone, or its normalisation differs.
         """
         if not is_training(runner):
             return  # A test initialises nothing.
         checkpoint, prefix = pretrained_source(runner.model)
         if checkpoint is None:
             runner.logger.warning(
-                'BackboneLoadCheckHook: model.backbone.init_cfg names no checkpoint; '
-                'nothing to check: the backbone starts from random weights.'
+                'BackboneLoadCheckHook: model.backbone.init_cfg has no checkpoint, so '
+                'there is nothing to check: the backbone starts from random weights.'
             )
             return
-        # Also for a run that resumes: mmengine initialises that one first, too.
+        # mmengine also initialises a run that resumes.
         contents = read_checkpoint(checkpoint)
-        self._settle(runner, contents['meta'], checkpoint)
+        self._check_preprocessing(runner, contents['meta'], checkpoint)
         if _will_load(runner):
             return
         self._stored = select_prefix(contents['state_dict'], prefix, checkpoint)
         check_finite(self._stored, checkpoint, prefix or '')
         self._source = f'{checkpoint} under {prefix!r}' if prefix else checkpoint
-        self._built_from = contents['meta'].get('backbone', 'not told')
+        self._built_from = contents['meta'].get('backbone', 'not recorded')
         self._compare(runner, compare_values=False)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Normalise as the run did that saved this checkpoint.
+        """Check or apply the normalisation of the loaded checkpoint.
 
         Raises:
-            CheckpointError: The config normalises otherwise ('check'), or the
-                checkpoint to be tested says nothing of it ('take') or lacks weights of
-                the model.
+            CheckpointError: The config normalises differently ('check'), or the
+                checkpoint to be tested has no normalisation ('take') or lacks weights
+                of the model.
         """
         meta = checkpoint.get('meta', {})
         source = loaded_source(runner) or 'The latest checkpoint'
         if CheckpointMeta.from_meta(meta, source).preprocessing is not None:
-            self._settle(runner, meta, source)
+            self._check_preprocessing(runner, meta, source)
         elif self.preprocessing == 'take' and not is_training(runner):
             raise CheckpointError(
-                f'{source} does not carry the mean and std it was trained '
-                "with, as preprocessing='take' asks; train with BackboneLoadCheckHook, "
+                f'{source} does not contain the mean and std it was trained '
+                "with, which preprocessing='take' needs; train with BackboneLoadCheckHook, "
                 "or set mean and std in the config and preprocessing='ignore'."
             )
         if not is_training(runner):
@@ -125,7 +125,7 @@ class BackboneLoadCheckHook(Hook):
         """Compare the values of all tensors, after initialisation.
 
         Raises:
-            CheckpointError: Too small a share is equal.
+            CheckpointError: The share of equal tensors is too small.
         """
         if self._stored is None:
             if pretrained_source(runner.model)[0] is not None:
@@ -139,7 +139,7 @@ class BackboneLoadCheckHook(Hook):
         runner.logger.info(f'BackboneLoadCheckHook: {match.summary(self._source)}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Write the normalisation into ``meta``, whoever chose it."""
+        """Write the normalisation in use into ``meta``."""
         used = Preprocessing.from_module(
             model_with_backbone(runner.model).data_preprocessor
         )
@@ -153,23 +153,23 @@ class BackboneLoadCheckHook(Hook):
             raise CheckpointError(
                 f'{len(match.matched)} of {match.total} tensors '
                 f'({100 * match.share:.1f} %) of the backbone {type(backbone).__name__} '
-                f'match {self._source}: {match.faults()}. Set model.backbone to what the '
+                f'match {self._source}: {match.mismatches()}. Set model.backbone to what the '
                 f'checkpoint was saved from ({self._built_from}), and '
-                'init_cfg.prefix to where its keys begin.'
+                'init_cfg.prefix to the prefix of its keys.'
             )
         return match
 
-    def _settle(self, runner: Runner, meta: dict, source: str) -> None:
-        """Check, or take over, the normalisation that a checkpoint carries."""
+    def _check_preprocessing(self, runner: Runner, meta: dict, source: str) -> None:
+        """Check or apply the normalisation of a checkpoint."""
         if self.preprocessing == 'ignore':
             return
         wanted = CheckpointMeta.from_meta(meta, source).preprocessing
         if wanted is None:
             raise CheckpointError(
                 f'{source} is not a checkpoint of mmlgd: its meta has no image_mean, '
-                'image_std and to_rgb, so there is no telling how images must be '
-                "normalised. Set preprocessing='ignore' for BackboneLoadCheckHook, and "
-                'the right mean and std in data_preprocessor.'
+                'image_std and to_rgb, so its normalisation of images is unknown. Set '
+                "preprocessing='ignore' for BackboneLoadCheckHook, and the right mean and "
+                'std in data_preprocessor.'
             )
         module = model_with_backbone(runner.model).data_preprocessor
         found = Preprocessing.from_module(module)
@@ -182,7 +182,7 @@ class BackboneLoadCheckHook(Hook):
                 "data_preprocessor, or set preprocessing='take' (or 'ignore') for "
                 'BackboneLoadCheckHook.'
             )
-        wanted.give_to(module)
+        wanted.apply_to(module)
         # Inference from the saved config and a checkpoint builds no hooks.
         for holder in (runner.cfg.get('model') or {}, runner.cfg):
             if holder.get('data_preprocessor') is not None:

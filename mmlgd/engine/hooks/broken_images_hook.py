@@ -1,4 +1,4 @@
-"""A list of the images that did not load."""
+"""List of the images that did not load."""
 
 import os.path as osp
 
@@ -15,18 +15,18 @@ from mmlgd.utils.printable import printable
 class BrokenImagesHook(Hook):
     """Counts and lists the broken images of all ranks and workers.
 
-    Works with datasets that note them (:class:`~mmlgd.datasets.UnlabeledImages`),
-    also inside wrappers that keep them as ``dataset``; does nothing with others.
-    The paths go to ``broken_images.txt`` in the work folder, one a line, with
-    characters that cannot be printed escaped. Their count goes to the log. Both happen
-    each time there are new ones, and for a last time at the end of training.
+    Works with datasets that record them (:class:`~mmlgd.datasets.UnlabeledImages`),
+    also inside wrappers that keep them as ``dataset``; other datasets are ignored. The
+    paths are written to ``broken_images.txt`` in the work folder, one per line, with
+    unprintable characters escaped, and their number is logged. Both happen when there
+    are new ones, at the latest at the end of training.
 
     Args:
-        interval: Iterations between two looks besides the end of each epoch; every
-            look is one small collective. Defaults to 1000.
+        interval: Iterations between two checks, in addition to the end of each epoch;
+            each check is one small collective. Defaults to 1000.
 
     Raises:
-        DataError: The ranks together met more than the dataset allows.
+        DataError: The ranks together found more than the dataset allows.
     """
 
     def __init__(self, interval: int = 1000) -> None:
@@ -36,16 +36,16 @@ class BrokenImagesHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Look every ``interval`` iterations."""
+        """Check every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval):
             self._report(runner)
 
     def after_train_epoch(self, runner) -> None:
-        """Look at the end of an epoch, or of an iteration-based training."""
+        """Check at the end of an epoch, or of an iteration-based training."""
         self._report(runner)
 
     def _report(self, runner) -> None:
-        dataset = _find_noting_dataset(runner.train_dataloader.dataset)
+        dataset = _find_recording_dataset(runner.train_dataloader.dataset)
         if dataset is None:
             return
         flags = dataset.broken_flags.to(torch.int32)
@@ -56,14 +56,14 @@ class BrokenImagesHook(Hook):
             lines = (f'{printable(one)}\n' for one in dataset.broken_paths(flags))
             write_atomically(path, ''.join(lines))
             runner.logger.warning(
-                f'{count} of {len(dataset)} images do not load so far and were '
+                f'{count} of {len(dataset)} images did not load so far and were '
                 f'replaced by others; they are listed in {path}'
             )
         self._reported = count
         dataset.check_broken(flags)
 
 
-def _find_noting_dataset(dataset):
+def _find_recording_dataset(dataset):
     while dataset is not None and not hasattr(dataset, 'broken_flags'):
         dataset = getattr(dataset, 'dataset', None)
     return dataset

@@ -1,4 +1,4 @@
-"""Memory format for faster convolutions."""
+"""Channels-last memory format for faster convolutions."""
 
 import copy
 import gc
@@ -18,38 +18,38 @@ from mmlgd.utils.model import unwrap_model
 class ChannelsLastHook(Hook):
     """Keeps the model's weights as ``torch.channels_last``.
 
-    Convolutions hand this format on to their outputs, so the images need no
-    conversion. It pays on CPUs, and with AMP on GPUs that have tensor cores; keys,
-    shapes and (up to rounding) values stay, and checkpoints load into either format:
-    weights that are loaded later are copied into it. A teacher that its model moves
-    along in ``Module.to`` is converted with it.
+    Convolutions propagate this format to their outputs, so the images need no
+    conversion. It is faster on CPUs, and with AMP on GPUs with tensor cores. Keys,
+    shapes and (up to rounding) values do not change, and checkpoints load into either
+    format: weights that are loaded later are copied into it. A teacher that its model
+    moves along in ``Module.to`` is converted as well.
 
-    DistributedDataParallel lays its buckets out by the strides that weights have when
-    it wraps them, and the Runner wraps before it knows any hook. So the model is
-    converted and then wrapped again, before weights are initialised or loaded.
+    DistributedDataParallel lays out its buckets by the strides of the weights when it
+    wraps them, and the Runner wraps the model before it registers hooks. The model is
+    therefore converted and wrapped again, before weights are initialised or loaded.
 
     Raises:
         ConfigError: The model has a compiled operator of mmcv (RoIAlign, deformable
-            convolution). They read any tensor as if it were contiguous, and would
-            compute with the wrong pixels without an error. Or its wrapper is not a
-            DistributedDataParallel and would not see the conversion.
+            convolution). These read every tensor as if it were contiguous, and would
+            compute with the wrong pixels without an error. Or the model's wrapper is not
+            a DistributedDataParallel and would not notice the conversion.
     """
 
     # Before hooks that copy the model (EMAHook) or keep its wrapper.
     priority = 'HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        """Convert the model, whether the run trains, validates or tests."""
+        """Convert the model, for training, validation and test."""
         model = unwrap_model(runner.model)
-        _refuse_operators(model)
+        _check_operators(model)
         if _is_converted(model):
             return
         wrapped = model is not runner.model
         if wrapped and not isinstance(runner.model, DistributedDataParallel):
             raise ConfigError(
                 f'ChannelsLastHook cannot convert a model in {type(runner.model).__name__}'
-                "; set model_wrapper_cfg=dict(type='mmlgd.AnyDeviceDDP'), or take the "
-                'hook out of custom_hooks.'
+                "; set model_wrapper_cfg=dict(type='mmlgd.AnyDeviceDDP'), or remove the "
+                'hook from custom_hooks.'
             )
         model.to(memory_format=torch.channels_last)
         if wrapped:
@@ -57,8 +57,8 @@ class ChannelsLastHook(Hook):
 
 
 def _wrap_again(runner: Runner, model: nn.Module) -> None:
-    # The old reducer must be gone with the hooks it has on the gradients, or each
-    # gradient would be reduced twice.
+    # The old reducer must be freed together with its gradient hooks, or each gradient
+    # would be reduced twice.
     runner.model = None
     gc.collect()
     runner.model = runner.wrap_model(
@@ -74,10 +74,10 @@ def _is_converted(model: nn.Module) -> bool:
     )
 
 
-def _refuse_operators(model: nn.Module) -> None:
+def _check_operators(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if type(module).__module__.startswith('mmcv.ops.'):
             raise ConfigError(
                 f'ChannelsLastHook: {name} is a {type(module).__name__} of mmcv, which '
-                'misreads channels-last tensors; take the hook out of custom_hooks.'
+                'misreads channels-last tensors; remove the hook from custom_hooks.'
             )

@@ -1,4 +1,4 @@
-"""Writes into every checkpoint what it needs to be used elsewhere."""
+"""Metadata that makes a checkpoint self-contained."""
 
 from collections.abc import Iterator
 
@@ -15,23 +15,23 @@ from .whole_checkpoint_hook import WholeCheckpointHook
 
 @HOOKS.register_module()
 class CheckpointMetaHook(WholeCheckpointHook):
-    """Makes a checkpoint enough by itself, and checks one that is loaded.
+    """Makes saved checkpoints self-contained, and checks loaded ones.
 
-    Into ``meta`` go the model's ``checkpoint_meta`` (teacher, category names, the
-    normalisation the student was trained under) and, as plain data, the configs of the
-    student (``backbone``, ``neck``, ``projector`` with its widths) and of the teacher
+    ``meta`` gets the model's ``checkpoint_meta`` (teacher, category names, the
+    normalisation that the student was trained with) and, as plain data, the configs of
+    the student (``backbone``, ``neck``, ``projector`` with its widths) and of the teacher
     (``teacher_config``), both temperatures, the ``default_scope`` of their types and the
-    ``test_pipeline``: what becomes of an image after it is read. The histories of logged
-    scalars become tensors, so that any ``torch.load(..., weights_only=True)`` reads the
-    file.
+    ``test_pipeline`` that follows the reading of an image. The histories of logged
+    scalars are converted to tensors, so that ``torch.load(..., weights_only=True)`` can
+    read the file.
 
-    A checkpoint to be tested or resumed must hold every tensor of the model.
+    A checkpoint to be tested or resumed must contain every tensor of the model.
     """
 
     priority = 'HIGH'
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the keys; warn of a part that is not plain data, and leave it out."""
+        """Add the keys; omit entries that are not plain data, with a warning."""
         model = unwrap_model(runner.model)
         meta = checkpoint['meta']
         meta.update(model.checkpoint_meta)
@@ -41,7 +41,7 @@ class CheckpointMetaHook(WholeCheckpointHook):
             except ValueError as error:
                 runner.logger.warning(
                     f'CheckpointMetaHook: {name} {error}, so the checkpoint does not '
-                    'carry it; whoever uses the checkpoint must pass it.'
+                    'contain it; users of the checkpoint must pass it.'
                 )
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])

@@ -1,4 +1,4 @@
-"""A compiled student, and nothing compiled that changes from step to step."""
+"""Compilation of the student's backbone."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -13,30 +13,30 @@ from mmlgd.utils.model import unwrap_model
 class CompileHook(Hook):
     """Compiles the backbone's forward and backward passes with ``torch.compile``.
 
-    mmengine's option ``compile`` compiles the whole step, optimizer included, in which
-    the learning rate is a constant: it compiles again whenever the rate changes, which
-    is every iteration under most schedules. This hook leaves everything but the
-    backbone as it is. It is compiled in place, so the keys of checkpoints stay, and
-    for training only: a validation, which would be compiled for itself, runs without.
+    mmengine's option ``compile`` compiles the whole step including the optimizer, with
+    the learning rate as a constant. It recompiles whenever the rate changes, which is
+    every iteration under most schedules. This hook compiles only the backbone. It is
+    compiled in place, so the keys of checkpoints do not change. It is compiled for
+    training only: validation, which would need its own compilation, runs uncompiled.
 
     Args:
-        **options: Arguments of ``torch.compile``. ``dynamic`` is False unless given:
-            each size of the images is compiled for itself, at its first step.
+        **options: Arguments of ``torch.compile``. ``dynamic`` defaults to False: each
+            image size is compiled separately, at its first step.
 
     Raises:
-        ConfigError: The model has no ``backbone``, or mmengine's ``compile`` is set too.
+        ConfigError: The model has no ``backbone``, or mmengine's ``compile`` is also set.
     """
 
     def __init__(self, **options) -> None:
         self._options = dict(dynamic=False, **options)
 
     def before_train(self, runner: Runner) -> None:
-        """Have the first step compile the backbone."""
+        """Mark the backbone for compilation in the first step."""
         if runner.cfg.get('compile'):
             raise ConfigError(
                 'The config has both CompileHook and compile='
-                f'{runner.cfg.compile!r}, which compiles the whole step and does so '
-                'again at each change of the learning rate; take compile out.'
+                f'{runner.cfg.compile!r}, which compiles the whole step and recompiles it '
+                'at each change of the learning rate; remove compile.'
             )
         _backbone(runner).compile(**self._options)
         runner.logger.info(
@@ -48,11 +48,11 @@ class CompileHook(Hook):
         _backbone(runner).compile(disable=True)
 
     def after_val(self, runner: Runner) -> None:
-        """Go back to the compiled backbone, which is still there."""
+        """Use the compiled backbone again, which is still cached."""
         _backbone(runner).compile(**self._options)
 
     def after_train(self, runner: Runner) -> None:
-        """Leave a backbone as it was."""
+        """Restore the uncompiled backbone."""
         _backbone(runner).compile(disable=True)
 
 
@@ -62,6 +62,6 @@ def _backbone(runner: Runner) -> nn.Module:
     if not isinstance(backbone, nn.Module):
         raise ConfigError(
             f'CompileHook compiles model.backbone, but {type(model).__name__} has none; '
-            'take the hook out of custom_hooks.'
+            'remove the hook from custom_hooks.'
         )
     return backbone

@@ -1,4 +1,4 @@
-"""Stops a downstream run whose dataset and model do not belong together."""
+"""Check that datasets and model of a downstream run match."""
 
 import json
 import mmap
@@ -16,7 +16,7 @@ from mmlgd.registry import HOOKS
 from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.model import unwrap_model
 
-# Heads that tell the dataset's classes apart; a region proposal head has one class.
+# Heads with one output per dataset class; a region proposal head has one class.
 _HEADS = {'bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head'}
 
 
@@ -24,21 +24,21 @@ _HEADS = {'bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head'}
 class DatasetCheckHook(Hook):
     """Compares datasets, class names and heads before the first iteration.
 
-    Stock libraries train on without a word where a COCO file's categories are not the
-    configured names, whose images are left out, or are in another order, so that labels
-    have other names; and where training and validation set count their labels in
-    another order.
+    The libraries silently accept a COCO file whose categories differ from the configured
+    names, and omit the images of missing names. They also accept categories in another
+    order, so that labels have wrong names, and different label orders of training and
+    validation set.
 
     Raises:
         DataError: A dataset is empty, or its annotation file lacks names.
         ConfigError: Classes are in another order than in the annotation file or the
-            training set; or a head tells apart another number of classes.
+            training set, or a head has another number of classes.
     """
 
     priority = 'HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Check the training set, and the validation set where there is one."""
+        """Check the training set, and the validation set if there is one."""
         datasets = [('train_dataloader', runner.train_dataloader.dataset)]
         if runner.val_loop is not None:
             datasets.append(('val_dataloader', runner.val_dataloader.dataset))
@@ -62,13 +62,13 @@ def _check_names(key: str, dataset: Any) -> None:
         return
     names = {category['id']: category['name'] for category in _categories(dataset)}
     stored = [*names.values()]
-    # Label i is the category of cat_ids[i], which are in the order of the file.
+    # Label i is the category cat_ids[i]; cat_ids are in the order of the file.
     ordered = [names[number] for number in found]
     if sorted(ordered) == sorted(classes) and ordered != [*classes]:
         raise ConfigError(
             f'{dataset.ann_file} of {key} has its categories in another order than the '
-            f'classes, {list(classes)[:5]}, ...; labels are counted in the order of the '
-            f'file. Set dataset.metainfo=dict(classes={tuple(ordered)[:5]}, ...).'
+            f'classes, {list(classes)[:5]}, ...; labels follow the order of the file. '
+            f'Set dataset.metainfo=dict(classes={tuple(ordered)[:5]}, ...).'
         )
     if len(found) >= len(classes):
         return
@@ -76,7 +76,7 @@ def _check_names(key: str, dataset: Any) -> None:
     raise DataError(
         f'{dataset.ann_file} of {key} lacks {len(missing)} of the {len(classes)} class names, '
         f'first {missing[:5]}; it has {stored[:5]}, ... Set dataset.metainfo=dict(classes=...) '
-        'to names of the file, spelled alike.'
+        'to names of the file, in the same spelling.'
     )
 
 
@@ -85,28 +85,28 @@ def _check_size(key: str, dataset: Any) -> None:
         inner = innermost_datasets(dataset)[0]
         source = getattr(inner, 'ann_file', '') or getattr(inner, 'data_root', '')
         raise DataError(
-            f'{key} holds no image that could be used: {source} has none, or none with an '
-            'annotation of the configured classes. Give it an annotated file.'
+            f'{key} has no usable image: {source} has none, or none with an annotation of '
+            'the configured classes. Set ann_file to an annotated file.'
         )
 
 
 def _check_order(train: list[str], val: list[str] | None = None) -> None:
-    """Compare what labels mean in training and validation set."""
+    """Compare the classes of labels in training and validation set."""
     if val is None:
         return
     matched = match_classes(val, train, 'val_dataloader')
     if matched != list(range(len(val))):
         raise ConfigError(
             f'val_dataloader has the classes {val[:5]}, ..., train_dataloader '
-            f'{train[:5]}, ...: the same labels stand for other classes. Give both '
-            'datasets the same classes=[...] and labels counted in that order.'
+            f'{train[:5]}, ...: the same labels stand for different classes. Set the same '
+            'classes=[...] for both datasets, with labels in that order.'
         )
 
 
 def _categories(dataset: Any) -> list[dict]:
-    """The categories of a COCO-format file, without parsing the whole of it.
+    """The categories of a COCO-format file, without parsing the whole file.
 
-    mmdet has parsed it, 450 MB for COCO's training images, and has thrown it away.
+    mmdet has parsed it (450 MB for COCO's training images) but discards the result.
     """
     if os.path.isfile(dataset.ann_file):
         with (
@@ -121,7 +121,7 @@ def _categories(dataset: Any) -> list[dict]:
                 if all({'id', 'name'} <= {*category} for category in found):
                     return found
             except (ValueError, TypeError):
-                pass  # Nested lists, or the word stands elsewhere first.
+                pass  # Nested lists, or an earlier occurrence of the word.
     return load(dataset.ann_file)['categories']
 
 
@@ -131,7 +131,7 @@ def _check_heads(key: str, classes: list[str] | None, model: Any) -> None:
     for name, head in _heads(model):
         if head.num_classes != len(classes):
             raise ConfigError(
-                f'model.{name} tells {head.num_classes} classes apart, but {key} has '
+                f'model.{name} has {head.num_classes} classes, but {key} has '
                 f'{len(classes)}: {classes[:5]}, ... Set num_classes of that head to '
                 f'{len(classes)}, or dataset.metainfo to the right classes.'
             )

@@ -1,4 +1,4 @@
-"""The log's scalars, without a wait for the device in every step."""
+"""Logged scalars without a device synchronisation in every step."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,23 +17,23 @@ _DEFAULT_INTERVAL = 50
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """mmengine's RuntimeInfoHook, which reads the losses of many steps together.
 
-    mmengine's hook asks each output of each step for its value, and its optimizer
-    wrapper the norm of the gradients where they are clipped; on a GPU the host waits
-    each time until the device has done all work before. Here they stay on the device
-    until the log, a checkpoint or a validation needs them; then the value of each
-    step enters the message hub, in order. What is logged is the same. A hook that
-    asks the message hub in between finds the values of the last reading.
+    mmengine's hook reads the value of every output in every step, and its optimizer
+    wrapper reads the norm of clipped gradients. On a GPU, the host waits each time for
+    all preceding work. Here the values stay on the device until the log, a checkpoint
+    or a validation needs them. Then the values of all steps are added to the message
+    hub, in order. The logged values are the same. A hook that reads the message hub in
+    between gets the values of the last transfer.
 
-    It takes the place of mmengine's hook::
+    It replaces mmengine's hook::
 
         default_hooks = dict(runtime_info=dict(type='DeferredRuntimeInfoHook'))
 
     Args:
-        interval (int, optional): Steps between two readings, at least 1. Defaults to
-            None: the interval of the Runner's ``LoggerHook``, or else 50.
+        interval (int, optional): Steps between two transfers, at least 1. Defaults to
+            None: the interval of the Runner's ``LoggerHook``, or 50 without one.
 
     Raises:
-        ConfigError: The interval is no whole number above 0.
+        ConfigError: The interval is not an integer above 0.
     """
 
     def __init__(self, interval: int | None = None) -> None:
@@ -41,7 +41,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             check_count('DeferredRuntimeInfoHook.interval', interval, 1)
         self.interval = interval
         self._pending = PendingScalars()
-        self._norms: _NormKeeper | None = None
+        self._norms: _NormRecorder | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Find the interval of the log, and keep the norms of clipped gradients."""
@@ -51,7 +51,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             self.interval = loggers[0].interval if loggers else _DEFAULT_INTERVAL
         wrapper = runner.optim_wrapper
         if getattr(wrapper, 'clip_grad_kwargs', None) and self._norms is None:
-            wrapper.clip_func = self._norms = _NormKeeper(wrapper.clip_func)
+            wrapper.clip_func = self._norms = _NormRecorder(wrapper.clip_func)
 
     def after_train_iter(
         self,
@@ -60,13 +60,13 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         data_batch: dict | tuple | list | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the outputs of the step, and read them where the log needs them.
+        """Keep the outputs of the step, and read them when the log needs them.
 
         Args:
             runner: The runner.
-            batch_idx: Index of the batch in the loop, by which the log counts.
+            batch_idx: Index of the batch in the loop, which the log interval counts.
             data_batch: Unused.
-            outputs: What ``train_step`` returned: names to scalar tensors or numbers.
+            outputs: Output of ``train_step``: names to scalar tensors or numbers.
         """
         values = dict(outputs or {})
         norm = self._norms and self._norms.take()
@@ -82,12 +82,12 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             self._read(runner)
 
     def before_val(self, runner: Runner) -> None:
-        """Read what is kept, so that it is logged as of the training before."""
+        """Read the kept values, so that they are logged with the preceding training."""
         self._read(runner)
         super().before_val(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Put what is kept into the history that the checkpoint holds."""
+        """Add the kept values to the history in the checkpoint."""
         self._read(runner)
         checkpoint['message_hub'] = runner.message_hub.state_dict()
 
@@ -97,10 +97,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
                 runner.message_hub.update_scalar(f'train/{name}', value)
 
 
-class _NormKeeper:
-    """A clipping function that keeps the norm it found on its device.
+class _NormRecorder:
+    """A clipping function that keeps the gradient norm on its device.
 
-    mmengine's optimizer wrapper logs what its function returns, and reads it at once.
+    mmengine's optimizer wrapper logs the returned norm, which it reads immediately.
     """
 
     def __init__(self, clip: Callable[..., Tensor | None]) -> None:
@@ -111,6 +111,6 @@ class _NormKeeper:
         self._norm = self._clip(params, **kwargs)
 
     def take(self) -> Tensor | None:
-        """The norm of the last step; None where it was no step, or taken before."""
+        """The norm of the last step; None if there is none or it was already returned."""
         norm, self._norm = self._norm, None
         return norm

@@ -1,4 +1,4 @@
-"""Writes the student's backbone beside every checkpoint."""
+"""Export of the student's backbone with every checkpoint."""
 
 from pathlib import Path
 
@@ -16,22 +16,22 @@ _META_KEYS = (*ORIGIN_KEYS, 'backbone', 'default_scope', 'epoch', 'iter')
 
 @HOOKS.register_module()
 class ExportBackboneHook(Hook):
-    """Writes the backbone alone, once a checkpoint is whole on the disk.
+    """Writes the backbone to a file of its own after a checkpoint is saved.
 
-    ``backbone.pth`` in the work directory is the backbone of the newest checkpoint. Each
-    checkpoint has its own beside it: ``backbone_epoch_12.pth`` beside ``epoch_12.pth``,
-    ``backbone_best_NAME_epoch_8.pth`` beside ``best_NAME_epoch_8.pth``; it is removed
-    together with the checkpoint (``max_keep_ckpts``, a new best). Under mmengine's own
-    ``CheckpointHook``, which names no finished checkpoint, there is ``backbone.pth``
-    alone.
+    ``backbone.pth`` in the work directory is the backbone of the latest checkpoint. Each
+    checkpoint has its own file in the same folder: ``backbone_epoch_12.pth`` for
+    ``epoch_12.pth``, ``backbone_best_NAME_epoch_8.pth`` for ``best_NAME_epoch_8.pth``. It
+    is removed together with the checkpoint (``max_keep_ckpts``, a new best). mmengine's
+    own ``CheckpointHook`` does not report saved checkpoints; with it, only
+    ``backbone.pth`` is written.
 
-    A file holds ``state_dict`` with the ``backbone.*`` keys and ``meta`` with
-    the preprocessing, and loads with plain ``torch.load(weights_only=True)``.
-    Under an EMA hook it holds the averaged weights, as the checkpoint does.
+    A file contains ``state_dict`` with the ``backbone.*`` keys and ``meta`` with the
+    preprocessing, and loads with ``torch.load(weights_only=True)``. With an EMA hook it
+    contains the averaged weights, as the checkpoint does.
 
     Args:
-        filename (str): Name within the work directory; those beside checkpoints begin
-            with its stem. Defaults to 'backbone.pth'.
+        filename (str): Name within the work directory; the names of the other files
+            start with its stem. Defaults to 'backbone.pth'.
     """
 
     # After EMAHook and CheckpointMetaHook have changed the checkpoint, and after a
@@ -43,7 +43,7 @@ class ExportBackboneHook(Hook):
         self._pending: dict | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the very weights that are about to be saved, until they are.
+        """Keep the weights of the checkpoint until it is saved.
 
         Raises:
             CheckpointError: The model has no backbone.
@@ -69,24 +69,24 @@ class ExportBackboneHook(Hook):
     def after_save_checkpoint(self, runner: Runner, path: str) -> None:
         """Write the backbone of a checkpoint that AtomicCheckpointHook has saved."""
         if self._pending is not None and '://' not in path:
-            self._write(self._beside(path))
+            self._write(self._backbone_path(path))
         self._export(runner)
 
     def after_remove_checkpoint(self, runner: Runner, path: str) -> None:
         """Remove the backbone of a checkpoint that is removed."""
         if '://' not in path:
-            self._beside(path).unlink(missing_ok=True)
+            self._backbone_path(path).unlink(missing_ok=True)
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Write ``backbone.pth`` of what another hook has saved in this iteration."""
+        """Write ``backbone.pth`` for a checkpoint saved by another hook."""
         self._finish(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Write ``backbone.pth`` of what another hook has saved after this epoch."""
+        """See :meth:`after_train_iter`."""
         self._finish(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Write ``backbone.pth`` of what another hook has saved as the best."""
+        """See :meth:`after_train_iter`; for the best checkpoint."""
         self._finish(runner)
 
     def _finish(self, runner: Runner) -> None:
@@ -101,6 +101,6 @@ class ExportBackboneHook(Hook):
         with replace_file(path) as part:
             torch.save(self._pending, part)
 
-    def _beside(self, path: str) -> Path:
+    def _backbone_path(self, path: str) -> Path:
         checkpoint, own = Path(path), Path(self.filename)
         return checkpoint.with_name(f'{own.stem}_{checkpoint.stem}{own.suffix}')

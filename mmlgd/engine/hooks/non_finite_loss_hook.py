@@ -1,4 +1,4 @@
-"""Stops a run whose loss is lost, before it overwrites its checkpoints."""
+"""Stops a run with a non-finite loss before it overwrites its checkpoints."""
 
 import math
 from collections.abc import Iterator
@@ -27,26 +27,26 @@ _HOW_TO_FIX = (
 class NonFiniteLossHook(Hook):
     """Raises after ``patience`` consecutive steps with a NaN or infinite loss.
 
-    Every output whose name contains ``loss`` counts, as in mmengine's own sum.
-    Steps that the loss scaler of AMP skips, with finite losses and infinite
-    gradients, do not. The losses stay on their device and are looked at together,
-    every ``interval`` steps, before a validation, before a checkpoint and at the last
-    step, so the host does not wait for the device in between. A step is bad where it
-    is bad on any rank, and all ranks decide alike.
+    Every output whose name contains ``loss`` counts, as in mmengine's sum. Steps that
+    the AMP loss scaler skips, with finite losses and infinite gradients, do not. The
+    losses stay on their device and are checked together, every ``interval`` steps,
+    before a validation, before a checkpoint and at the last step, so the host does not
+    wait for the device in between. A step is bad if it is bad on any rank, and all
+    ranks decide alike.
 
-    :class:`AtomicCheckpointHook` puts a checkpoint off while such a series is open.
-    Weights that are not finite are not saved at all (one bad step can ruin them while
-    its own loss was finite), so that the last checkpoint stays good.
+    :class:`AtomicCheckpointHook` postpones a checkpoint if the latest steps were bad.
+    Weights that are not finite are never saved (one step can corrupt them although its
+    own loss was finite), so the last checkpoint stays usable.
 
     Args:
-        patience: Steps in a row, at least 1. Defaults to 3.
-        interval: Steps between two looks, at least 1. Defaults to 50.
+        patience: Consecutive bad steps, at least 1. Defaults to 3.
+        interval: Steps between two checks, at least 1. Defaults to 50.
 
     Raises:
         ConfigError: ``patience`` or ``interval`` is below 1.
     """
 
-    # Before those that rearrange a checkpoint (EMAHook) or write one.
+    # Before the hooks that modify a checkpoint (EMAHook) or write one.
     priority = 'HIGHEST'
 
     def __init__(self, patience: int = 3, interval: int = 50) -> None:
@@ -63,13 +63,13 @@ class NonFiniteLossHook(Hook):
         data_batch: dict | tuple | list | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the losses of the step; look at them every ``interval`` steps.
+        """Keep the losses of the step; check them every ``interval`` steps.
 
         Args:
             runner: The runner.
             batch_idx: Unused.
             data_batch: Unused.
-            outputs: What ``train_step`` returned: names to scalar tensors or numbers.
+            outputs: Output of ``train_step``: names to scalar tensors or numbers.
 
         Raises:
             MMLGDError: There were ``patience`` bad steps in a row.
@@ -80,48 +80,48 @@ class NonFiniteLossHook(Hook):
         if self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(
             runner
         ):
-            self._look(runner)
+            self._check_losses(runner)
 
     def before_val(self, runner: Runner) -> None:
-        """Look before a validation, which may take long and may save the best."""
-        self._look(runner)
+        """Check before a validation, which may take long and may save the best."""
+        self._check_losses(runner)
 
     def refuse_checkpoint(self, runner: Runner, reasons: list[str]) -> None:
-        """Say whether a checkpoint should wait; called on all ranks.
+        """Refuse a checkpoint after bad steps; called on all ranks.
 
         Args:
             runner: The runner.
-            reasons: Takes a reason where a series of bad steps is open.
+            reasons: A reason is appended if the latest steps were bad.
 
         Raises:
             MMLGDError: There were ``patience`` bad steps in a row.
             CheckpointError: A weight is not finite, on any rank.
         """
-        self._look(runner)
-        name = _first_ruined(unwrap_model(runner.model).state_dict(), runner)
-        is_ruined = torch.tensor(int(name is not None))
-        all_reduce(is_ruined, op='max')
-        if is_ruined:
-            raise self._refusal(runner, name or 'of another rank')
+        self._check_losses(runner)
+        name = _first_non_finite(unwrap_model(runner.model).state_dict(), runner)
+        is_broken = torch.tensor(int(name is not None))
+        all_reduce(is_broken, op='max')
+        if is_broken:
+            raise self._non_finite_error(runner, name or 'of another rank')
         if self._streak:
             reasons.append(f'the last {self._streak} losses are not finite')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that are not finite, whoever saves them.
+        """Refuse weights that are not finite, for any hook that saves them.
 
         Args:
             runner: The runner.
-            checkpoint: What is to be saved; ``state_dict`` is on the CPU.
+            checkpoint: The checkpoint to be saved; ``state_dict`` is on the CPU.
 
         Raises:
             CheckpointError: A weight is not finite.
         """
-        name = _first_ruined(checkpoint['state_dict'], runner)
+        name = _first_non_finite(checkpoint['state_dict'], runner)
         if name is not None:
-            raise self._refusal(runner, name)
+            raise self._non_finite_error(runner, name)
 
-    def _look(self, runner: Runner) -> None:
-        """Go through the steps since the last look; the same on all ranks."""
+    def _check_losses(self, runner: Runner) -> None:
+        """Check the steps since the last check; all ranks get the same result."""
         steps = self._pending.read()
         if not steps:
             return
@@ -137,29 +137,29 @@ class NonFiniteLossHook(Hook):
                     f'The loss is not finite for {self._streak} steps in a row, the last '
                     f'of them iteration {step}, where this rank had {_format(losses)}; '
                     f'learning rates at iteration {self._last_step}: '
-                    f'{_format_rates(runner)}. {_last_checkpoint(runner)} {_HOW_TO_FIX}'
+                    f'{_format_lrs(runner)}. {_last_checkpoint(runner)} {_HOW_TO_FIX}'
                 )
 
-    def _refusal(self, runner: Runner, name: str) -> CheckpointError:
+    def _non_finite_error(self, runner: Runner, name: str) -> CheckpointError:
         return CheckpointError(
             f'No checkpoint is saved at iteration {self._last_step}: weight {name} is '
             f'not finite. {_last_checkpoint(runner)} {_HOW_TO_FIX}'
         )
 
 
-def _first_ruined(state: dict[str, Tensor], runner: Runner) -> str | None:
+def _first_non_finite(state: dict[str, Tensor], runner: Runner) -> str | None:
     """Name of a parameter that is not finite, or of a buffer with NaN, if any.
 
-    Buffers may hold infinities on purpose, such as masks.
+    Buffers such as masks may contain infinities on purpose.
     """
-    named = list(_ruined_flags(state, runner))
-    # One transfer for all, rather than one each.
+    named = list(_non_finite_flags(state, runner))
+    # One transfer for all instead of one for each.
     if named and torch.stack([flag for _, flag in named]).any():
         return next(name for name, flag in named if flag)
     return None
 
 
-def _ruined_flags(
+def _non_finite_flags(
     state: dict[str, Tensor], runner: Runner
 ) -> Iterator[tuple[str, Tensor]]:
     parameters = {name for name, _ in unwrap_model(runner.model).named_parameters()}
@@ -176,9 +176,9 @@ def _format(values: dict) -> str:
     return ', '.join(f'{name} {value:g}' for name, value in values.items())
 
 
-def _format_rates(runner) -> str:
-    rates = runner.optim_wrapper.get_lr()
-    return _format({name: values[0] for name, values in rates.items()})
+def _format_lrs(runner) -> str:
+    lrs = runner.optim_wrapper.get_lr()
+    return _format({name: values[0] for name, values in lrs.items()})
 
 
 def _last_checkpoint(runner) -> str:

@@ -1,4 +1,4 @@
-"""A progress bar for people who watch."""
+"""A progress bar for the terminal."""
 
 import logging
 import shutil
@@ -20,12 +20,12 @@ _MIN_PAUSE = 0.1
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Draws one line with iteration, loss, speed and time left under the log.
+    """Draws one line with iteration, loss, speed and remaining time below the log.
 
-    Only rank 0 draws, and only where the standard output is a terminal; into a file
-    or a pipe nothing is written, and mmengine's own plain lines stay as they are. On
-    the terminal each line of the log first clears the bar, which is drawn again below
-    it. The time left is the mean since the first iteration of this process ended,
+    Only rank 0 draws, and only if the standard output is a terminal. Nothing is written
+    to a file or a pipe, and mmengine's log lines are not changed. On the terminal, each
+    log line first clears the bar, which is then drawn again below it. The remaining time
+    is estimated from the mean since the end of this process's first iteration,
     validation included.
     """
 
@@ -39,7 +39,7 @@ class ProgressBarHook(Hook):
         self._last_drawn = 0.0
 
     def before_train(self, runner) -> None:
-        """Start drawing if somebody can watch."""
+        """Start drawing if the output is a terminal."""
         if not is_main_process() or not sys.stdout.isatty():
             return
         self._stream = sys.stdout
@@ -71,7 +71,7 @@ class ProgressBarHook(Hook):
             return
         filled = _BAR_WIDTH * done // total
         text = f'[{"#" * filled}{"-" * (_BAR_WIDTH - filled)}] {done}/{total}'
-        # What was read for the log: asking the outputs would wait for the device.
+        # The value read for the log: reading the outputs would wait for the device.
         history = runner.message_hub.log_scalars.get('train/loss')
         if history is not None:
             text += f'  loss {history.current():.4g}'
@@ -99,7 +99,7 @@ class ProgressBarHook(Hook):
         return last or time.monotonic() - self._last_drawn >= _MIN_PAUSE
 
     def _speed_and_eta(self, done: int, total: int) -> str:
-        assert self._begin is not None  # set when the first step begins
+        assert self._begin is not None  # set at the first step
         begin, first = self._begin
         if done == first:
             return '  ETA ...'
@@ -114,7 +114,7 @@ class ProgressBarHook(Hook):
         self._last_drawn = time.monotonic()
 
     def _clear(self, record: logging.LogRecord | None = None) -> bool:
-        """Clear the line; as a filter of a log handler, let the record pass."""
+        """Clear the line; as a filter of a log handler, accept the record."""
         self._stream.write(_CLEAR_LINE)
         self._stream.flush()
         return True

@@ -1,4 +1,4 @@
-"""Resumes a training under the config that is given, and says what it changes."""
+"""Resuming with changed options, and a log of the changes."""
 
 import warnings
 from copy import deepcopy
@@ -22,14 +22,13 @@ from mmlgd.registry import HOOKS
 class ResumeHook(Hook):
     """Compares a resumed run with the one that wrote the checkpoint.
 
-    mmengine takes learning rate and schedule from the checkpoint, whatever the config
-    says. With this hook the config is in force: where its optimizer options or
-    schedulers differ from the checkpoint's, the schedulers are built again and stepped
-    to the resumed iteration, so that the learning rate is what the new schedule has
-    there. Each difference is logged as a warning. Where nothing differs, nothing is
-    touched.
+    mmengine restores learning rate and schedule from the checkpoint and ignores those of
+    the config. With this hook the config is used: if its optimizer options or schedulers
+    differ from the checkpoint's, the schedulers are built again and stepped to the
+    resumed iteration, so that the learning rate follows the new schedule. Each
+    difference is logged as a warning. Without differences, nothing is changed.
 
-    Checkpoints get a record of the training as plain data, ``meta['training']``.
+    A record of the training is saved as plain data in ``meta['training']``.
     """
 
     # Before the hooks that read the learning rate.
@@ -43,28 +42,28 @@ class ResumeHook(Hook):
         checkpoint['meta']['training'] = training_record(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare, before mmengine takes anything from the checkpoint.
+        """Compare the runs, before mmengine restores anything from the checkpoint.
 
         Raises:
-            ConfigError: The run cannot be resumed under this config.
-            CheckpointError: The optimizer's state is of other parameters.
+            ConfigError: The run cannot be resumed with this config.
+            CheckpointError: The optimizer's state belongs to other parameters.
         """
         if not runner.cfg.get('resume') or not isinstance(
             runner.optim_wrapper, OptimWrapper
         ):
             return
-        around = compare_records(checkpoint['meta'], training_record(runner))
+        changed = compare_records(checkpoint['meta'], training_record(runner))
         fresh = [group_options(group) for group in runner.optim_wrapper.param_groups]
         stepped = [
             *compare_groups(checkpoint, fresh),
             *compare_schedulers(checkpoint, runner.param_schedulers),
         ]
-        _count_in_new_epochs(runner, checkpoint['meta'])
-        if around or stepped:
+        _convert_iterations(runner, checkpoint['meta'])
+        if changed or stepped:
             runner.logger.warning(
                 'The resumed run differs from the one that wrote the checkpoint: '
-                f'{"; ".join((*around, *stepped))}. The new values are in force from '
-                'here on.'
+                f'{"; ".join((*changed, *stepped))}. The new values are used from here '
+                'on.'
             )
         if stepped:
             _check_can_be_stepped(runner.param_schedulers)
@@ -72,7 +71,7 @@ class ResumeHook(Hook):
             checkpoint.pop('param_schedulers', None)
 
     def before_train(self, runner: Runner) -> None:
-        """Put the config's options and schedule in force, where they changed."""
+        """Apply the options and the schedule of the config if they changed."""
         if self._wanted is None:
             return
         groups = runner.optim_wrapper.param_groups
@@ -84,7 +83,7 @@ class ResumeHook(Hook):
             runner.param_schedulers = runner.build_param_scheduler(
                 deepcopy(runner.cfg.param_scheduler)
             )
-            _step_to_now(runner)
+            _step_to_current(runner)
         self._wanted = None
 
 
@@ -93,14 +92,14 @@ def _check_can_be_stepped(schedulers: list | None) -> None:
         isinstance(each, ReduceOnPlateauParamScheduler) for each in schedulers or []
     ):
         raise ConfigError(
-            '--resume: a schedule that follows a metric (ReduceOnPlateau) cannot be '
-            'changed, nor its learning rate, since the metrics of the past are not '
-            'stored; keep param_scheduler and optim_wrapper.'
+            '--resume: a schedule that follows a metric (ReduceOnPlateau) and its learning '
+            'rate cannot be changed, since past metrics are not stored; keep '
+            'param_scheduler and optim_wrapper.'
         )
 
 
-def _count_in_new_epochs(runner: Runner, meta: dict) -> None:
-    """Count the iterations done in epochs of the new length, where that changed."""
+def _convert_iterations(runner: Runner, meta: dict) -> None:
+    """Convert the completed iterations to the new epoch length, if that changed."""
     before = meta.get('training')
     if not before or not before['by_epoch'] or not before['max_epochs']:
         return
@@ -110,14 +109,14 @@ def _count_in_new_epochs(runner: Runner, meta: dict) -> None:
         meta['iter'] = meta['epoch'] * new_length
 
 
-def _step_to_now(runner: Runner) -> None:
-    """Step fresh schedulers as often as the iterations and epochs done would have."""
+def _step_to_current(runner: Runner) -> None:
+    """Step new schedulers through the completed iterations and epochs."""
     by_iter = [each for each in runner.param_schedulers if not each.by_epoch]
     by_epoch = [each for each in runner.param_schedulers if each.by_epoch]
     is_epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
     length = len(runner.train_dataloader)
     with warnings.catch_warnings():
-        # Of steps before the optimizer's first: it has made them in the past.
+        # torch warns of steps before the optimizer's first step in this process.
         warnings.simplefilter('ignore')
         for done in range(1, runner.iter + 1):
             for scheduler in by_iter:

@@ -1,4 +1,4 @@
-"""The position in the data of a resumed run, whatever its number of processes."""
+"""The data position of a resumed run, for any number of processes."""
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
@@ -7,7 +7,7 @@ from mmlgd.datasets import ViewSampler
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import HOOKS
 
-#: Key in a checkpoint's ``meta``: how many images all ranks together have drawn.
+#: Key in a checkpoint's ``meta``: number of images drawn by all ranks together.
 KEY = 'samples_seen'
 
 
@@ -15,33 +15,33 @@ KEY = 'samples_seen'
 class SamplerPositionHook(Hook):
     """Resumes an iteration-based training at the image where it stopped.
 
-    mmengine multiplies the iterations done with the batch size and number of ranks of
-    the resumed run. When these changed, images would be left out or repeated. This hook
+    mmengine multiplies the completed iterations by the batch size and number of ranks of
+    the resumed run. If these changed, images would be skipped or repeated. This hook
     saves the number of images in ``meta['samples_seen']`` of checkpoints, and sets
-    :attr:`ViewSampler.origin <mmlgd.datasets.ViewSampler>` of a resumed run by it. So
-    an interrupted run draws the images of an uninterrupted one, each as often.
+    :attr:`ViewSampler.origin <mmlgd.datasets.ViewSampler>` of a resumed run accordingly.
+    An interrupted run thus draws the same images, equally often, as an uninterrupted one.
 
-    It acts on an infinite :class:`~mmlgd.datasets.ViewSampler`. Epoch-based trainings
-    start again at an epoch's first image, which depends on no size. For other samplers
-    it warns where the sizes changed.
+    It supports an infinite :class:`~mmlgd.datasets.ViewSampler`. Epoch-based trainings
+    restart at the first image of an epoch, which does not depend on these sizes. For
+    other samplers, it warns if the sizes changed.
 
     Raises:
-        CheckpointError: ``samples_seen`` of a checkpoint is not a whole number.
+        CheckpointError: ``samples_seen`` of a checkpoint is not a non-negative integer.
     """
 
     def __init__(self) -> None:
         self._loaded: int | None = None
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Save the number of images that are drawn in the iterations done."""
-        batch = _images_an_iteration(runner)
+        """Save the number of images drawn in the completed iterations."""
+        batch = _images_per_iter(runner)
         if batch:
             origin = getattr(runner.train_dataloader.sampler, 'origin', 0)
             done = checkpoint['meta']['iter']
             checkpoint['meta'][KEY] = origin + done * batch
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Note the number of images; whether the run is resumed is not known yet."""
+        """Keep the number of images; whether the run is resumed is not known yet."""
         self._loaded = (checkpoint.get('meta') or {}).get(KEY)
         if self._loaded is not None and (
             not isinstance(self._loaded, int) or self._loaded < 0
@@ -53,7 +53,7 @@ class SamplerPositionHook(Hook):
 
     def before_train(self, runner) -> None:
         """Set the position of a resumed run."""
-        batch = _images_an_iteration(runner)
+        batch = _images_per_iter(runner)
         if not batch or not runner.iter:
             return
         skipped = runner.iter * batch
@@ -63,28 +63,28 @@ class SamplerPositionHook(Hook):
                 runner.logger.warning(
                     f'The checkpoint has seen {self._loaded} images, but '
                     f'{type(sampler).__name__} resumes at image {skipped}, because the '
-                    'batch size or the number of processes changed: images are left '
-                    'out or repeated. Use ViewSampler(infinite=True).'
+                    'batch size or the number of processes changed: images are skipped '
+                    'or repeated. Use ViewSampler(infinite=True).'
                 )
         elif self._loaded is None:
             runner.logger.warning(
-                'The checkpoint does not record how many images were seen (it is of '
-                'mmlgd 0.1, or of a run without SamplerPositionHook). The run resumes '
+                'The checkpoint does not record how many images were seen (it is from '
+                'mmlgd 0.1, or from a run without SamplerPositionHook). The run resumes '
                 'as if batch size and number of processes were unchanged.'
             )
         else:
             loop = runner.train_loop
-            # mmengine skips the iterations done, unless it is told not to.
+            # mmengine skips the completed iterations unless this is set.
             if getattr(loop, 'fast_forward_on_resume', False):
                 skipped = 0
             sampler.origin = self._loaded - skipped
-            # The loop of OpenMMLab's own mmengine has drawn indices for its workers
-            # already, from the origin before.
+            # The loop of the original mmengine has already drawn indices for its
+            # workers, from the previous origin.
             loop.dataloader_iterator = type(loop.dataloader_iterator)(loop.dataloader)
 
 
-def _images_an_iteration(runner) -> int:
-    """Images that all ranks draw in an iteration; 0 where the epochs are counted."""
+def _images_per_iter(runner) -> int:
+    """Images that all ranks draw per iteration; 0 for epoch-based loops and samplers."""
     if not hasattr(runner.train_loop, 'dataloader_iterator'):
         return 0
     loader = runner.train_dataloader

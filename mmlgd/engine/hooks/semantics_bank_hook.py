@@ -1,4 +1,4 @@
-"""Prepares the semantics banks and reports how they are used."""
+"""Preparation of the semantics banks, and their statistics."""
 
 import torch
 from mmengine.dist import broadcast, is_main_process
@@ -22,27 +22,28 @@ DEFAULT_CACHE_DIR = '~/.cache/mmlgd/text_banks'
 class SemanticsBankHook(Hook):
     """Builds or loads the textual banks before training, and logs statistics.
 
-    Before the first iteration a bank comes, in this order, from the resumed
-    checkpoint, from ``bank_file`` (the first bank of the model), from the cache,
-    or from the teacher's text tower, which is then released from memory. All ranks
-    end with rank 0's banks. A distiller without any bank only loses the tower.
+    Before the first iteration, a bank is loaded from the first available of the resumed
+    checkpoint, ``bank_file`` (for the first bank of the model) and the cache, or is
+    built with the teacher's text tower. The tower is then released from memory. All
+    ranks get the banks of rank 0. For a distiller without banks, only the tower is
+    released.
 
-    While training it logs, at every ``interval``, the model's ``statistics()``;
-    of LGD: ``categories_hit`` (how many visual anchors were ever hit),
-    ``assignment_entropy`` (nats) and ``teacher_student_agreement`` (share of
-    images whose most similar name is the same for both).
+    During training, it logs the model's ``statistics()`` at every ``interval``. For LGD
+    these are ``categories_hit`` (number of visual anchors ever hit),
+    ``assignment_entropy`` (nats) and ``teacher_student_agreement`` (share of images
+    whose most similar name is the same for both).
 
-    Before training, validation and test it matches the classes of the evaluated dataset
+    Before training, validation and test, it matches the classes of the evaluated dataset
     with the names, see :func:`~mmlgd.evaluation.match_dataset`. From the second
-    validation on the teacher is not asked where ``ZeroShotAccuracy`` knows its
-    accuracies. Each class's own accuracy is written beside the log.
+    validation on, the teacher is not run if ``ZeroShotAccuracy`` knows its accuracies.
+    The accuracy of each class is written to the folder of the log.
 
     Args:
         bank_file (str, optional): A file written by tools/build_text_bank.py.
             Defaults to None.
-        cache_dir (str, optional): Where built banks are kept; None keeps none.
+        cache_dir (str, optional): Folder of cached banks; None disables the cache.
             Defaults to '~/.cache/mmlgd/text_banks'.
-        interval (int): Iterations between two reports. Defaults to 50.
+        interval (int): Iterations between two log entries. Defaults to 50.
     """
 
     priority = 'NORMAL'
@@ -62,10 +63,10 @@ class SemanticsBankHook(Hook):
         """Check image sizes, prepare the banks, check names of the validation set.
 
         Raises:
-            BankError: The bank file or the resumed bank does not fit.
-            ConfigError: The teacher cannot take the crops, or the validation set has
-                other categories than the bank.
-            DataError: The validation set is empty or its labels fit no class.
+            BankError: The bank file or the resumed bank does not match.
+            ConfigError: The teacher does not accept the size of the crops, or the
+                validation set has other categories than the bank.
+            DataError: The validation set is empty or its labels match no class.
         """
         model = unwrap_model(runner.model)
         check_image_size(model, runner.train_dataloader.dataset, 'train_dataloader')
@@ -76,7 +77,7 @@ class SemanticsBankHook(Hook):
             match_names(model, runner.val_loop, 'val_dataloader')
 
     def before_val(self, runner: Runner) -> None:
-        """Prepare the banks where a run only validates; ask the teacher only once."""
+        """Prepare the banks of a run that only validates; run the teacher only once."""
         model = unwrap_model(runner.model)
         if not self._ready:
             _check_predicted(model, runner.val_dataloader, 'val_dataloader')
@@ -87,18 +88,18 @@ class SemanticsBankHook(Hook):
             model.predict_teacher = False
 
     def after_val(self, runner: Runner) -> None:
-        """Let the model predict as it is configured."""
+        """Restore the model's ``predict_teacher``."""
         unwrap_model(runner.model).predict_teacher = self._predict_teacher
 
     def before_test(self, runner: Runner) -> None:
-        """Prepare the banks where a run only tests."""
+        """Prepare the banks of a run that only tests."""
         model = unwrap_model(runner.model)
         _check_predicted(model, runner.test_dataloader, 'test_dataloader')
         self._prepare(runner)
         match_names(model, runner.test_loop, 'test_dataloader')
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Write each class's own accuracy beside the log."""
+        """Write the accuracy of each class to the folder of the log."""
         report_classes(runner, runner.val_loop, 'val', metrics)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -106,11 +107,10 @@ class SemanticsBankHook(Hook):
         report_classes(runner, runner.test_loop, 'test', metrics)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse a checkpoint that was distilled from another teacher.
+        """Check that the checkpoint was distilled from the same teacher.
 
-        The weights count, and what is done to images before them; the name of the
-        teacher's weight file or tag does not. The bank itself refuses other names, when
-        the state is loaded.
+        The weights and the preprocessing are compared, not the name of the weight file
+        or tag. The bank itself checks the names when its state is loaded.
 
         Raises:
             BankError: The teachers differ.
@@ -120,12 +120,12 @@ class SemanticsBankHook(Hook):
         found, wanted = meta.get('teacher'), teacher.identity
         if found is not None and not same_identity(found, wanted):
             raise BankError(
-                f'The checkpoint was distilled from {found}, but the config has the teacher '
-                f'{wanted}, whose embeddings its banks do not share; set the same teacher, or '
-                f'start a new run.{explain_difference(found, wanted)}'
+                f'The checkpoint was distilled from {found}, but the teacher of the config '
+                f'is {wanted}, and its embeddings do not match the banks; set the same '
+                f'teacher, or start a new run.{explain_difference(found, wanted)}'
             )
         for name in ('image_mean', 'image_std', 'image_size'):
-            if name in meta and not _close(meta[name], getattr(teacher, name)):
+            if name in meta and not _is_close(meta[name], getattr(teacher, name)):
                 raise BankError(
                     f'The checkpoint was distilled with {name}={meta[name]} of the teacher, '
                     f'but that of the config has {getattr(teacher, name)}; set the same '
@@ -146,7 +146,7 @@ class SemanticsBankHook(Hook):
             runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train(self, runner: Runner) -> None:
-        """Name the categories to which no image was ever assigned."""
+        """Log the categories to which no image was ever assigned."""
         model = unwrap_model(runner.model)
         if not hasattr(model, 'visual_bank'):
             return
@@ -166,7 +166,7 @@ class SemanticsBankHook(Hook):
         self._ready = True
         model = unwrap_model(runner.model)
         if is_main_process():
-            self._fill(model, runner)
+            self._build_banks(model, runner)
         for bank in model.text_banks:
             broadcast(bank.embeddings)
             bank.built = True
@@ -174,13 +174,13 @@ class SemanticsBankHook(Hook):
             runner.logger.info(f'Textual semantics bank ready: {names} names.')
         model.teacher.release_text_tower()
 
-    def _fill(self, model: nn.Module, runner: Runner) -> None:
+    def _build_banks(self, model: nn.Module, runner: Runner) -> None:
         if self.bank_file is not None:
             if not model.text_banks:
                 raise ConfigError(
                     f'SemanticsBankHook.bank_file is {self.bank_file}, but '
                     f'{type(model).__name__} has no textual bank to load it into; set '
-                    'model.zero_shot_bank, or leave bank_file out.'
+                    'model.zero_shot_bank, or omit bank_file.'
                 )
             bank = model.text_banks[0]
             if not bank.built:
@@ -190,12 +190,12 @@ class SemanticsBankHook(Hook):
 
 
 def _check_predicted(model: nn.Module, loader: DataLoader, place: str) -> None:
-    """Check the sizes of images that the teacher is to classify, if it is."""
+    """Check the image sizes if the teacher predicts, too."""
     if model.predict_teacher:
         check_image_size(model, loader.dataset, place)
 
 
-def _close(first: float | list, second: float | list) -> bool:
-    """Whether two numbers, or two lists of numbers, are equal but for rounding."""
+def _is_close(first: float | list, second: float | list) -> bool:
+    """Whether two numbers, or two lists of numbers, are equal up to rounding."""
     pair = [torch.tensor(each, dtype=torch.float64) for each in (first, second)]
     return pair[0].shape == pair[1].shape and torch.allclose(*pair, rtol=1e-4)

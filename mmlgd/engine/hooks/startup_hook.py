@@ -1,4 +1,4 @@
-"""Says on the terminal what is about to run, in a few lines."""
+"""A short summary of the run on the terminal."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,9 +19,9 @@ from mmlgd.utils.quiet import open_terminal
 
 @HOOKS.register_module()
 class StartupHook(Hook):
-    """Logs a summary of the run and lets the log reach the terminal from then on.
+    """Logs a summary of the run; from then on, the log is shown on the terminal.
 
-    The whole config, the environment and the table of hooks are in the log file.
+    The config, the environment and the table of hooks are in the log file.
     """
 
     # After the hooks that prepare banks or resume, so that their results are known.

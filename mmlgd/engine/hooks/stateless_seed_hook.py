@@ -1,4 +1,4 @@
-"""Dropout and drop-path that a resumed run repeats."""
+"""Random numbers that are the same in a resumed run."""
 
 import torch
 from mmengine.dist import get_rank
@@ -12,17 +12,17 @@ from mmlgd.utils.rng import mix_seed, seed_cpu
 class StatelessSeedHook(Hook):
     """Seeds the global generators from (seed, rank, iteration) before each step.
 
-    A checkpoint of mmengine holds no generator state. With this hook none is
-    needed: what an iteration draws (dropout, drop-path, mixup on the device) depends
-    on its number only. Together with :class:`~mmlgd.datasets.SeededViews` and
-    :class:`~mmlgd.datasets.ViewSampler`, a resumed run on the CPU equals one that
-    was never interrupted, bit by bit. The ranks draw different numbers.
+    A checkpoint of mmengine contains no generator state. With this hook none is needed:
+    the random numbers of an iteration (dropout, drop-path, mixup on the device) depend
+    only on its index. Together with :class:`~mmlgd.datasets.SeededViews` and
+    :class:`~mmlgd.datasets.ViewSampler`, a resumed run on the CPU is bitwise equal to an
+    uninterrupted one. The ranks draw different numbers.
 
-    The seed is the Runner's (``randomness=dict(seed=...)``); a resumed run takes it
-    from the checkpoint.
+    The seed is the Runner's (``randomness=dict(seed=...)``); a resumed run reads it from
+    the checkpoint.
     """
 
-    # First of all, so that what other hooks draw in the step is repeated as well.
+    # First, so that random numbers of other hooks in the step are repeated as well.
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:

@@ -1,4 +1,4 @@
-"""What a training costs, whoever else uses the machine."""
+"""CPU time and wall time of a training."""
 
 import json
 import time
@@ -16,21 +16,20 @@ _CLOCKS = dict(cpu_seconds=time.process_time, wall_seconds=time.monotonic)
 
 @HOOKS.register_module()
 class TrainingCostHook(Hook):
-    """Sums processor and wall time up to the last iteration, across resumptions.
+    """Sums CPU time and wall time up to the last iteration, across resumed runs.
 
-    Logged as ``cpu_seconds`` and ``wall_seconds``; at the end of training the main
-    process writes both, with the number of ``iterations``, into a JSON file of the
-    work folder. Counted is everything from before the other hooks prepare the run
-    (textual banks, neighbours) up to the last step, validation in between included.
-    CPU time is that of this process with its threads, without worker processes;
-    it hardly depends on what else the machine does. A resumed run adds to what its
-    checkpoint had cost.
+    Logged as ``cpu_seconds`` and ``wall_seconds``. At the end of training the main
+    process writes both, with the number of ``iterations``, to a JSON file in the work
+    folder. The time from before the other hooks prepare the run (textual banks,
+    neighbours) to the last step is counted, including validation. CPU time is that of
+    this process with its threads, without worker processes; it hardly depends on other
+    load of the machine. A resumed run adds to the time in its checkpoint.
 
     Args:
-        filename (str): Within the work folder. Defaults to 'training_cost.json'.
+        filename (str): Name within the work folder. Defaults to 'training_cost.json'.
     """
 
-    # Its before_run is the first to run, so that the others' count.
+    # Its before_run must precede those of the other hooks, so that they are counted.
     priority = 'VERY_HIGH'
 
     def __init__(self, filename: str = 'training_cost.json') -> None:
@@ -42,7 +41,7 @@ class TrainingCostHook(Hook):
         self._begin = {name: clock() for name, clock in _CLOCKS.items()}
 
     def before_train(self, runner: Runner) -> None:
-        """Add what the run had cost before it was interrupted."""
+        """Add the time of the run before it was interrupted."""
         if runner.iter:
             spent = runner.message_hub.log_scalars
             for name in _CLOCKS:
@@ -52,7 +51,7 @@ class TrainingCostHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Note the sums; a checkpoint saves them."""
+        """Log the sums, which are saved in checkpoints."""
         for name, clock in _CLOCKS.items():
             runner.message_hub.update_scalar(
                 f'train/{name}', clock() - self._begin[name]

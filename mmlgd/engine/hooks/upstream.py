@@ -1,7 +1,7 @@
-"""Workarounds of faults in other libraries, all of them.
+"""Workarounds for faults in other libraries.
 
-Each class says which function has the fault and the releases it was seen in; where a
-later release has it no more, the class can go.
+Each class documents the function with the fault and the affected releases. It can be
+removed when a later release fixes the fault.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,20 @@ class ShortHistoryHook(Hook):
     """Keeps the latest values of each logged scalar, in memory and in checkpoints.
 
     Fault: ``mmengine.logging.HistoryBuffer.update`` copies the whole history, up to a
-    million values, for each scalar in every step: milliseconds a step after 100,000
+    million values, for each scalar in every step: milliseconds per step after 100,000
     iterations, and megabytes in every checkpoint. Seen in onedl-mmengine 0.10.12, the
     latest release, and in mmengine up to 0.10.7.
 
-    What is printed or written to files is averaged over the log's window
-    (``log_processor.window_size``, an epoch at most) and stays the same.
+    Logged values are averaged over the window of the log
+    (``log_processor.window_size``, at most an epoch) and do not change.
 
     Args:
-        length (int): Values kept, at least 1. A window beyond it is cut, so it is to
-            be above the iterations of an epoch where something is averaged over
-            epochs. Defaults to 10000.
+        length (int): Values kept, at least 1. Longer windows are truncated, so it must
+            exceed the iterations per epoch if values are averaged over epochs. Defaults
+            to 10000.
 
     Raises:
-        ConfigError: The length is no whole number above 0.
+        ConfigError: The length is not an integer above 0.
     """
 
     def __init__(self, length: int = 10000) -> None:
@@ -45,11 +45,11 @@ class ShortHistoryHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Bound every scalar's history: each drops the oldest values as it grows.
+        """Limit the history of every scalar; the oldest values are dropped.
 
         Args:
-            runner (Runner): Its message hub holds the scalars, those of a resumed
-                checkpoint included.
+            runner (Runner): Its message hub contains the scalars, including those of a
+                resumed checkpoint.
             batch_idx: Unused.
             data_batch: Unused.
             outputs: Unused.
@@ -60,12 +60,12 @@ class ShortHistoryHook(Hook):
 
 @HOOKS.register_module()
 class TrueColorVisualizationHook(VisualizationHook):
-    """Draws classification results on images in their own colours.
+    """Draws classification results on images with the right colours.
 
-    Fault: ``mmpretrain.engine.hooks.VisualizationHook._draw_samples`` hands images as
-    mmcv reads them, BGR, to a visualizer that takes RGB, so that red and blue change
-    places in its pictures. Seen in onedl-mmpretrain 1.3.6, the latest release, and in
-    mmpretrain up to 1.2.0.
+    Fault: ``mmpretrain.engine.hooks.VisualizationHook._draw_samples`` passes images in
+    mmcv's BGR order to a visualizer that expects RGB, so red and blue are swapped in the
+    output. Seen in onedl-mmpretrain 1.3.6, the latest release, and in mmpretrain up to
+    1.2.0.
 
     Args:
         *args, **kwargs: Arguments of mmpretrain's hook.
@@ -102,16 +102,16 @@ class TrueColorVisualizationHook(VisualizationHook):
 
 @HOOKS.register_module()
 class LVISNumpyHook(Hook):
-    """Lets the package lvis evaluate under numpy 1.24 and later.
+    """Makes the package lvis work with numpy 1.24 and later.
 
-    Fault: ``lvis.eval.LVISEval.accumulate`` reads ``np.float``, which numpy dropped:
-    the error would come after the first epoch of a training. Seen in lvis 0.5.3, the
-    last release.
+    Fault: ``lvis.eval.LVISEval.accumulate`` uses ``np.float``, which numpy removed: the
+    error would occur after the first epoch of a training. Seen in lvis 0.5.3, the
+    latest release.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Give lvis a numpy with the name; numpy itself stays as others expect it."""
-        # Without lvis, mmdet says so when it builds the dataset, before training.
+        """Give lvis a copy of the numpy namespace with the name; numpy is not changed."""
+        # Without lvis, mmdet raises when it builds the dataset, before training.
         if find_spec('lvis') is None or hasattr(np, 'float'):
             return
         import lvis.eval

@@ -1,4 +1,4 @@
-"""Stops a run that would use a part of a checkpoint as if it were the whole."""
+"""Check that a loaded checkpoint is complete."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -10,10 +10,10 @@ from mmlgd.utils.mmengine_private import is_resuming, is_training, loaded_source
 
 @HOOKS.register_module()
 class WholeCheckpointHook(Hook):
-    """Refuses to test, or to resume from, a checkpoint without all of the model.
+    """Refuses to test or resume a checkpoint that does not contain the whole model.
 
-    mmengine loads what fits, and only logs the rest. The command line registers this
-    hook for every config.
+    mmengine loads matching keys and only logs the others. The command line registers
+    this hook for every config.
     """
 
     priority = 'HIGH'
@@ -22,8 +22,8 @@ class WholeCheckpointHook(Hook):
         """Compare the checkpoint with the model.
 
         Raises:
-            CheckpointError: Weights of the model are missing, as those of the projector
-                in ``backbone.pth``, or have other shapes.
+            CheckpointError: Weights of the model are missing (those of the projector in
+                ``backbone.pth``, for example) or have other shapes.
         """
         if is_resuming(runner) or not is_training(runner):
             source = loaded_source(runner) or 'The latest checkpoint'

@@ -1,4 +1,4 @@
-"""What SemanticsBankHook does around each evaluation of zero-shot prediction."""
+"""Functions of SemanticsBankHook for the evaluation of zero-shot prediction."""
 
 import json
 import logging
@@ -18,16 +18,16 @@ from mmlgd.utils.atomic import write_atomically
 
 
 def match_names(model: torch.nn.Module, loop: BaseLoop, place: str) -> None:
-    """Say to the metrics of a loop which names the model predicts.
+    """Pass the names that the model predicts to the metrics of a loop.
 
     Args:
-        model (torch.nn.Module): With ``prediction_bank``.
+        model (torch.nn.Module): Model with a ``prediction_bank``.
         loop (BaseLoop): The validation or test loop.
-        place (str): What to call its dataset in messages.
+        place (str): Name of its dataset in messages.
 
     Raises:
         ConfigError: The model has no names, or they do not match the dataset's classes.
-        DataError: The dataset is empty or its labels fit no class.
+        DataError: The dataset is empty or its labels match no class.
     """
     bank = model.prediction_bank
     if bank is None:
@@ -44,7 +44,7 @@ def match_names(model: torch.nn.Module, loop: BaseLoop, place: str) -> None:
         if matched != list(range(len(matched))):
             print_log(
                 f'The classes of {place} are in another order than the names. Only '
-                'ZeroShotAccuracy takes account of that: another metric that compares '
+                'ZeroShotAccuracy accounts for that: another metric that compares '
                 'labels with predictions will be wrong.',
                 'current',
                 logging.WARNING,
@@ -52,7 +52,7 @@ def match_names(model: torch.nn.Module, loop: BaseLoop, place: str) -> None:
 
 
 def teacher_is_known(loop: BaseLoop) -> bool:
-    """Whether every metric of a loop can do without the teacher's scores."""
+    """Whether no metric of a loop needs the teacher's scores."""
     metrics = getattr(loop.evaluator, 'metrics', [])
     return bool(metrics) and all(
         getattr(metric, 'teacher_is_known', False) for metric in metrics
@@ -62,9 +62,9 @@ def teacher_is_known(loop: BaseLoop) -> bool:
 def report_classes(
     runner: Runner, loop: BaseLoop, mode: str, metrics: Mapping[str, float] | None
 ) -> None:
-    """Write each class's own accuracy beside the log; mention the worst.
+    """Write the accuracy of each class to the folder of the log; log the worst.
 
-    ``<work_dir>/<timestamp>/per_class/zero_shot_<mode>.json`` is of the latest
+    ``<work_dir>/<timestamp>/per_class/zero_shot_<mode>.json`` contains the latest
     evaluation.
 
     Args:
@@ -77,7 +77,7 @@ def report_classes(
         return
     for metric in _zero_shot_metrics(loop):
         name = f'{metric.prefix}_{mode}.json'.replace('/', '_')
-        # A folder of its own: mmengine's JSON report is the only one beside the log.
+        # A separate folder: the log's folder must contain only mmengine's JSON report.
         path = Path(runner.log_dir) / 'per_class' / name
         found = dict(
             epoch=runner.epoch,

@@ -1,4 +1,4 @@
-"""Backbones that mmpretrain does not have, or not with all that a task needs."""
+"""Backbones that mmpretrain lacks, or extends here with further options."""
 
 from .timm_backbone import TIMMBackbone, check_timm_name
 

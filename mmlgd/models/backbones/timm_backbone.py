@@ -1,4 +1,4 @@
-"""Models of timm, as students and in downstream tasks."""
+"""Models of timm as backbones of students and downstream tasks."""
 
 from collections.abc import Sequence
 
@@ -15,36 +15,37 @@ from mmlgd.utils.suggest import suggest
 
 @MODELS.register_module()
 class TIMMBackbone(BaseBackbone):
-    """A model of timm that a task can freeze, synchronise and pool.
+    """A model of timm, with freezing, SyncBatchNorm and its own pooling as options.
 
-    The keys are those of mmpretrain's class of the same name, so a checkpoint of either
-    fits both.
+    State dict keys are those of mmpretrain's class of the same name, so checkpoints load
+    in both.
 
     Args:
         model_name (str): Name in timm.
-        features_only (bool): Give feature maps, a tuple of (B, C, h, w). Defaults to
-            False: whatever the model gives before it pools, such as tokens (B, N, C).
-        pooled (bool): Give vectors (B, C) instead, pooled by the model itself: its class
-            token, the mean of its patches without prefix tokens, or its attention
-            pooling, with its last norm where it was trained to have it. Defaults to
-            False.
-        out_indices (Sequence[int], optional): Which feature maps. Stages behind the last
-            one are not built, and their weights in a checkpoint are not unexpected.
+        features_only (bool): Whether to return feature maps, a tuple of (B, C, h, w).
+            Defaults to False: the unpooled output of the model, such as tokens
+            (B, N, C).
+        pooled (bool): Whether to return vectors (B, C), pooled by the model itself: its
+            class token, the mean of its patches without prefix tokens, or its attention
+            pooling, with the last norm if the model has one. Defaults to False.
+        out_indices (Sequence[int], optional): Indices of the feature maps. Stages after
+            the last one are not built, and their weights in a checkpoint are ignored.
             Defaults to None: timm's choice, all of a network with stages.
-        frozen (bool): Keep all weights and statistics: nothing is trained, and the model
-            stays in eval mode. Defaults to False.
-        norm_eval (bool): Keep BatchNorm's statistics only. Defaults to False.
-        sync_bn (bool): Share BatchNorm's statistics among the GPUs of a distributed run.
-            torch's own conversion loses the activation in timm's norm layers.
+        frozen (bool): Whether to freeze all weights and statistics and stay in eval
+            mode. Defaults to False.
+        norm_eval (bool): Whether to freeze BatchNorm's statistics only. Defaults to
+            False.
+        sync_bn (bool): Whether to synchronise BatchNorm over the GPUs of a distributed
+            run. torch's conversion removes the activation in timm's norm layers.
             Defaults to False.
-        pretrained (bool): Start from timm's published weights. Defaults to False.
-        checkpoint_path (str): Start from this file of timm. Defaults to ''.
+        pretrained (bool): Whether to load timm's published weights. Defaults to False.
+        checkpoint_path (str): Weight file of timm to load. Defaults to ''.
         in_channels (int): Channels of the images. Defaults to 3.
         init_cfg (dict | list, optional): Initialisation. Defaults to None: timm's.
         **kwargs: Further options of the model in timm.
 
     Raises:
-        ConfigError: timm has no such model, or maps and vectors are asked for at once.
+        ConfigError: timm has no such model, or both maps and vectors are requested.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TIMMBackbone(BaseBackbone):
         check_timm_name(model_name)
         if pooled and (features_only or out_indices is not None):
             raise ConfigError(
-                f'{model_name}: pooled=True gives vectors, features_only and out_indices '
+                f'{model_name}: pooled=True returns vectors, features_only and out_indices '
                 'feature maps; set one of them.'
             )
         super().__init__(init_cfg)
@@ -87,7 +88,7 @@ class TIMMBackbone(BaseBackbone):
         )
         if not pooled and hasattr(model, 'reset_classifier'):
             model.reset_classifier(0, '')
-        # On a CPU such layers do not run, and what reverts them loses the activation, too.
+        # These layers do not run on a CPU, and reverting them also loses the activation.
         if sync_bn and is_distributed() and get_device() != 'cpu':
             model = convert_sync_batchnorm(model)
         self.timm_model = model
@@ -98,7 +99,7 @@ class TIMMBackbone(BaseBackbone):
             # init_weights() would replace them.
             self._is_init = True
         if out_indices is not None:
-            self._register_load_state_dict_pre_hook(self._omit_stages_behind)
+            self._register_load_state_dict_pre_hook(self._drop_later_stages)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Features of normalised images (B, 3, H, W)."""
@@ -106,7 +107,7 @@ class TIMMBackbone(BaseBackbone):
         return tuple(outputs) if isinstance(outputs, (list, tuple)) else (outputs,)
 
     def train(self, mode: bool = True) -> 'TIMMBackbone':
-        """Set the mode, but for what is frozen."""
+        """Set the mode, except for frozen parts."""
         super().train(mode and not self.frozen)
         if self.norm_eval:
             for module in self.modules():
@@ -114,7 +115,7 @@ class TIMMBackbone(BaseBackbone):
                     module.eval()
         return self
 
-    def _omit_stages_behind(self, state_dict: dict, prefix: str, *_) -> None:
+    def _drop_later_stages(self, state_dict: dict, prefix: str, *_) -> None:
         prefix = f'{prefix}timm_model.'
         own = {name for name, _ in self.timm_model.named_children()}
         for key in list(state_dict):
@@ -124,14 +125,14 @@ class TIMMBackbone(BaseBackbone):
 
 
 def check_timm_name(model_name: str) -> None:
-    """Refuse the name of a model that timm does not have.
+    """Check that timm has a model of this name.
 
     Raises:
-        ConfigError: Says which names are close.
+        ConfigError: It has none; the message gives similar names.
     """
     import timm
 
-    # A source such as `hf-hub:` is timm's to find.
+    # timm resolves sources such as `hf-hub:`.
     if ':' in model_name or timm.is_model(model_name):
         return
     hint = suggest(model_name, timm.list_models(), count=3)

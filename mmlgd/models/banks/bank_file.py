@@ -62,7 +62,7 @@ class BankFile(TensorFile):
         check_same_templates(templates, self.templates, place)
         if self.embeddings.shape[1] != embed_dims:
             raise BankError(
-                f'{place} holds embeddings of width {self.embeddings.shape[1]}, but the '
+                f'{place} has embeddings of width {self.embeddings.shape[1]}, but the '
                 f'teacher embeds images in {embed_dims}; build it with this teacher.'
             )
         if text_identity is not None and not same_identity(

@@ -45,7 +45,7 @@ def check_tokens(
     from all others after truncation only cause a warning.
 
     Args:
-        tower (TextTower): Provides ``tokenize`` and ``find_cut``.
+        tower (TextTower): Provides ``tokenize`` and ``find_truncated``.
         names (Sequence[str]): C names.
         templates (Sequence[str]): The templates.
 
@@ -115,7 +115,8 @@ def _truncated_names(
     """Indices of the names that are truncated under at least one template."""
     truncated: set[int] = set()
     for template in templates:
-        truncated.update(tower.find_cut([template.format(name) for name in names]))
+        prompts = [template.format(name) for name in names]
+        truncated.update(tower.find_truncated(prompts))
     return sorted(truncated)
 
 

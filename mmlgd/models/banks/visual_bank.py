@@ -79,8 +79,8 @@ class VisualSemanticsBank(nn.Module):
         are sorted by category and reduced by segment, so the order of summation is the
         same on all ranks.
 
-        A batch with a value that is not finite leaves the bank unchanged. It spoils its
-        own loss, but not those of later batches.
+        A batch with a value that is not finite does not change the bank, so later
+        losses are not affected.
 
         Args:
             embeddings (torch.Tensor): t, (B, D) unit rows of this rank; B must be the

@@ -36,24 +36,24 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         backbone (dict): Config of an mmpretrain backbone.
         neck (dict, optional): See :class:`~mmlgd.models.Student`.
         projector (dict, optional): See :class:`~mmlgd.models.Student`.
-        student_temperature (float): Of the student's softmax, above 0. Defaults
-            to 0.2.
-        teacher_temperature (float | str): Of the teacher's softmax, above 0; or
-            'auto', the temperature that a CLIP has learned, see
+        student_temperature (float): Temperature of the student's softmax, above 0.
+            Defaults to 0.2.
+        teacher_temperature (float | str): Temperature of the teacher's softmax, above
+            0; or 'auto', the temperature learned by a CLIP, see
             :func:`~mmlgd.models.teachers.learned_temperature`. Defaults to 0.01.
         zero_shot_bank (dict, optional): Config of a ``TextualSemanticsBank`` with
             the names to predict; it is not saved. Defaults to None: the method's
-            own bank where it has one, else no prediction.
-        predict_teacher (bool): Whether predictions carry the teacher's scores
-            too, at the cost of its forward pass; a ``StoredTeacher`` has none.
-            Defaults to True.
-        student_size (int, optional): Side of the images that the student sees, in
-            pixels, where the teacher's are larger: both see one crop, made in the
-            teacher's size, and the student sees it resized. Images of other sizes than
-            the teacher's are left as they are. Defaults to None: the teacher's.
-        data_preprocessor (dict | nn.Module, optional): Normalises the one crop
-            that both models see. Its mean and std are the teacher's; others are
-            refused. Defaults to ``DistillDataPreprocessor``.
+            own bank if it has one, otherwise no prediction.
+        predict_teacher (bool): Whether predictions also contain the teacher's scores,
+            at the cost of its forward pass; a ``StoredTeacher`` has none. Defaults to
+            True.
+        student_size (int, optional): Side of the student's input images, in pixels, at
+            most the teacher's. Both models share one crop in the teacher's size, which
+            is resized for the student. Images of other sizes are not resized. Defaults
+            to None: the teacher's size.
+        data_preprocessor (dict | nn.Module, optional): Normalises the crop for both
+            models. Its mean and std must be the teacher's. Defaults to
+            ``DistillDataPreprocessor``.
         init_cfg (dict, optional): Initialisation. Defaults to None.
 
     Attributes:
@@ -62,10 +62,10 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         takes_many_views (bool): Whether a batch may be a list of views of its images.
 
     Raises:
-        ConfigError: A temperature is out of range, or 'auto' where the teacher has
-            learned none; the student's images would be larger than the crop; the
-            preprocessor's mean or std are not the teacher's; or a stored teacher cannot
-            give what the method needs.
+        ConfigError: A temperature is out of range, or 'auto' for a teacher without a
+            learned one; ``student_size`` is larger than the crop; the preprocessor's
+            mean or std are not the teacher's; or the method needs more than the
+            embeddings of a stored teacher.
     """
 
     learns_from_store = False
@@ -127,7 +127,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
 
     @property
     def checkpoint_meta(self) -> dict:
-        """What a checkpoint records of itself: plain values for its ``meta``."""
+        """Metadata for a checkpoint's ``meta``, as plain data."""
         size = {} if self.student_size is None else dict(student_size=self.student_size)
         return dict(
             **size,
@@ -244,8 +244,8 @@ def _check_student_size(method: str, student_size: int, image_size: int) -> None
     check_count(f'{method}.student_size', student_size, 1)
     if student_size > image_size:
         raise ConfigError(
-            f'{method}.student_size is {student_size}, but the crop is made in the '
-            f"teacher's {image_size} pixels, and a larger copy of it shows no more. Set "
-            f'student_size to at most {image_size}, or choose a teacher, or an image_size '
-            'of it, with larger images; views of a store may be larger.'
+            f"{method}.student_size is {student_size}, but the crop has the teacher's size "
+            f'of {image_size} pixels, and enlarging it adds no detail. Set student_size to '
+            f'at most {image_size}, or use a larger image_size or another teacher; views '
+            'of a store may be larger.'
         )

@@ -69,22 +69,22 @@ class DenseLGD(LGD):
             dict[str, torch.Tensor]: ``loss_textual`` and ``loss_visual`` of
             :meth:`LGD.loss`, and ``loss_dense``: scalars.
         """
-        # The teacher first: its features are gone before the student's are kept.
-        teacher, _, places = self.teacher.encode_spatial(inputs, dense=True)
+        # The teacher first: its features are freed before the student's are kept.
+        teacher, _, dense = self.teacher.encode_spatial(inputs, dense=True)
         outputs = self.run_backbone(inputs)
         losses = self.guide(self.project(self.pool(outputs)), teacher)
         student_map = self.dense_projector(as_maps(outputs)[-1])
-        losses['loss_dense'] = self.dense_weight * self._dense_loss(student_map, places)
+        losses['loss_dense'] = self.dense_weight * self._dense_loss(student_map, dense)
         return losses
 
     def _dense_loss(
-        self, student_map: torch.Tensor, places: torch.Tensor
+        self, student_map: torch.Tensor, teacher_map: torch.Tensor
     ) -> torch.Tensor:
         with torch.autocast(student_map.device.type, enabled=False):
-            student_map = F.normalize(resize_to_grid(student_map, places), dim=1)
+            student_map = F.normalize(resize_to_grid(student_map, teacher_map), dim=1)
             student_logits, teacher_logits = (
                 part.permute(0, 2, 3, 1).flatten(0, 2) @ self.textual_bank.embeddings.T
-                for part in (student_map, places)
+                for part in (student_map, teacher_map)
             )
             return soft_cross_entropy(
                 student_logits,

@@ -31,7 +31,8 @@ def seed_loss(
     Returns:
         torch.Tensor: The mean over the batch, a float32 scalar.
 
-    Source: arXiv 2101.04731; the own similarity as in the authors' training code.
+    Source: arXiv 2101.04731; the similarity to the own teacher embedding as in the
+    authors' training code.
     """
     with torch.autocast(student.device.type, enabled=False):
         student, teacher, queue = student.float(), teacher.float(), queue.float()

@@ -45,7 +45,7 @@ def spatial_relations_loss(
 
     Returns:
         torch.Tensor: KL(teacher || student), the mean over the B N rows, a
-        float32 scalar. 0 where N is 1.
+        float32 scalar. 0 if N is 1.
 
     Source: LightlyTrain, distillation v3, local term.
     """

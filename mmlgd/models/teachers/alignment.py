@@ -1,4 +1,4 @@
-"""Linear maps between two embedding spaces, fitted in closed form from a stream."""
+"""Linear maps between two embedding spaces, fitted in closed form from batches."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class LinearMap(NamedTuple):
     """y = W x + b.
 
     Attributes:
-        weight (Tensor): W, (D, C), as of ``torch.nn.Linear``.
+        weight (Tensor): W, (D, C), as in ``torch.nn.Linear``.
         bias (Tensor): b, (D,).
     """
 
@@ -28,17 +28,18 @@ class RidgeAlignment:
     """Ridge regression with a bias, from features to target embeddings.
 
     Minimises sum_i |W x_i + b - y_i|^2 + lambda |W|^2 over W and b; the bias is not
-    penalised. Of the images only n, the sums of x, y, x x^T and x y^T are kept, in
-    float64: the memory, 8 C (C + D) bytes, does not grow with their number.
+    penalised. Only the number of images and the sums of x, y, x x^T and x y^T are kept,
+    in float64. The memory of 8 C (C + D) bytes does not grow with the number of images.
 
-    lambda is given as a strength, relative to the mean eigenvalue of the features'
-    scatter matrix S = sum_i (x_i - mean) (x_i - mean)^T, lambda = strength * trace(S) /
-    C: so it depends neither on the scale of the features nor on the number of images.
+    lambda is set by a strength relative to the mean eigenvalue of the features' scatter
+    matrix S = sum_i (x_i - mean) (x_i - mean)^T: lambda = strength * trace(S) / C. The
+    strength thus depends neither on the scale of the features nor on the number of
+    images.
 
     Args:
         in_dims (int): C, width of the features.
         out_dims (int): D, width of the targets.
-        device (str | torch.device): Where the sums are. Defaults to 'cpu'.
+        device (str | torch.device): Device of the sums. Defaults to 'cpu'.
 
     Source: Hoerl and Kennard, "Ridge Regression", Technometrics 12 (1970).
     """
@@ -47,14 +48,14 @@ class RidgeAlignment:
         self, in_dims: int, out_dims: int, device: str | torch.device = 'cpu'
     ) -> None:
         self.in_dims, self.out_dims = in_dims, out_dims
-        # One tensor of [x, 1]^T [x, y, 1] holds every sum: one message between ranks.
+        # [x, 1]^T [x, y, 1] contains all sums: one tensor to reduce over ranks.
         self._moments = torch.zeros(
             in_dims + 1, in_dims + out_dims + 1, dtype=torch.float64, device=device
         )
 
     @property
     def num_images(self) -> int:
-        """How many images were added."""
+        """Number of images added."""
         return int(self._moments[-1, -1])
 
     @torch.no_grad()
@@ -66,7 +67,7 @@ class RidgeAlignment:
             targets (Tensor): y, (B, D).
 
         Raises:
-            TeacherError: Other widths, or values that are not finite.
+            TeacherError: The widths differ, or values are not finite.
         """
         check_pair(features, targets, self.in_dims, self.out_dims)
         ones = features.new_ones(len(features), 1, dtype=torch.float64)
@@ -75,22 +76,22 @@ class RidgeAlignment:
         self._moments += left.T @ torch.cat([inputs, outputs, ones], dim=1)
 
     def reduce(self) -> None:
-        """Add up what the ranks saw; once, after the last batch."""
+        """Sum over ranks; to be called once, after the last batch."""
         all_reduce(self._moments)
 
     def solve(self, strengths: Sequence[float]) -> list[LinearMap]:
         """Solve for several strengths at the cost of one eigendecomposition.
 
         Args:
-            strengths (Sequence[float]): Not negative, relative as said above.
+            strengths (Sequence[float]): Relative strengths, not negative.
 
         Returns:
-            list[LinearMap]: float64, one a strength.
+            list[LinearMap]: float64, one per strength.
 
         Raises:
-            ConfigError: No strength, or a negative one; or one is 0 and the features have a
-                lower rank than C, so that the solution is not unique.
-            DataError: No images, or they have all the same features.
+            ConfigError: There is no strength, or a negative one; or one is 0 and the
+                rank of the features is below C, so that the solution is not unique.
+            DataError: There are no images, or all have the same features.
         """
         check_strengths(strengths)
         scatter, cross, mean_in, mean_out = self._centred()
@@ -101,8 +102,8 @@ class RidgeAlignment:
         if min(strengths) == 0 and rank < self.in_dims:
             raise ConfigError(
                 f'The features of {self.num_images} images span {rank} of '
-                f'{self.in_dims} dimensions, so that strength 0 (no regularisation) '
-                'has no unique solution. Use strengths above 0 only, or more images.'
+                f'{self.in_dims} dimensions, so strength 0 (no regularisation) has no '
+                'unique solution. Use only strengths above 0, or more images.'
             )
         rotated = vectors.T @ cross
         maps = []
@@ -113,7 +114,7 @@ class RidgeAlignment:
         return maps
 
     def constant(self) -> LinearMap:
-        """The map that gives every image the mean target: what to do better than."""
+        """The map to the mean target for every image, as a baseline."""
         mean_out = self._centred()[3]
         return LinearMap(mean_out.new_zeros(self.out_dims, self.in_dims), mean_out)
 
@@ -126,26 +127,26 @@ class RidgeAlignment:
         number = self._moments[-1, -1]
         if not number:
             raise DataError(
-                'There is no image to fit a projection to. Look at the dataset.'
+                'There is no image to fit a projection to. Check the dataset.'
             )
         sums, means = self._moments[:-1, :-1], self._moments[-1, :-1] / number
         mean_in, mean_out = means[: self.in_dims], means[self.in_dims :]
         centred = sums - number * torch.outer(mean_in, means)
         scatter, cross = centred[:, : self.in_dims], centred[:, self.in_dims :]
-        # What rounding leaves of a feature that is constant is no variance.
+        # Rounding errors of constant features are not variance.
         if scatter.diagonal().sum() <= 1e-12 * self._power():
             raise DataError(
                 f'All {self.num_images} images have the same features, so nothing can '
-                'be fitted. Look at the images, and at the checkpoint of the teacher.'
+                "be fitted. Check the images and the teacher's checkpoint."
             )
         return (scatter + scatter.T) / 2, cross, mean_in, mean_out
 
 
 def check_strengths(strengths: Sequence[float]) -> None:
-    """Refuses strengths that cannot work, before images are loaded.
+    """Check strengths before images are loaded.
 
     Raises:
-        ConfigError: None is given, or one is negative or no number.
+        ConfigError: There is none, or one is negative or not a number.
     """
     if not isinstance(strengths, (list, tuple)) or not strengths:
         raise ConfigError(
@@ -157,11 +158,11 @@ def check_strengths(strengths: Sequence[float]) -> None:
 
 
 def check_pair(features: Tensor, targets: Tensor, in_dims: int, out_dims: int) -> None:
-    """Refuses a batch that cannot enter a fit.
+    """Check a batch of features and targets.
 
     Raises:
-        TeacherError: Features that are not (B, C), targets that are not (B, D), or
-            values that are not finite.
+        TeacherError: Features are not (B, C), targets are not (B, D), or values are not
+            finite.
     """
     shapes = tuple(features.shape), tuple(targets.shape)
     if shapes != ((len(features), in_dims), (len(features), out_dims)):
@@ -173,7 +174,7 @@ def check_pair(features: Tensor, targets: Tensor, in_dims: int, out_dims: int) -
         broken = int((~rows.isfinite()).any(dim=1).sum())
         if broken:
             raise TeacherError(
-                f'The {name} gives values that are not finite for {broken} of '
+                f'The {name} returns values that are not finite for {broken} of '
                 f"{len(rows)} images of a batch. Set precision='fp32' of the {name}; "
-                'if they stay, its checkpoint is broken.'
+                'if this does not help, its checkpoint is broken.'
             )

@@ -1,4 +1,4 @@
-"""What every teacher is: a frozen encoder of unit rows, always in eval mode."""
+"""Base class of the teachers: frozen encoders, always in eval mode."""
 
 import hashlib
 from abc import ABCMeta, abstractmethod
@@ -10,46 +10,46 @@ from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
 
-from .open_clip_source import cast_products
+from .open_clip_source import cast_matmul_weights
 from .spatial import SpatialEncoder
 from .text_tower import TextTower
 
 _HALF_DTYPES = {'auto': torch.float16, 'fp16': torch.float16, 'bf16': torch.bfloat16}
-# Text is encoded in float32; a fitted projection may have entries that cancel.
+# Text is encoded in float32; entries of a fitted projection may cancel.
 _FLOAT32_PARTS = ('text', 'projection')
 
 
 class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
-    """A frozen teacher of images, and of text where it has a text tower.
+    """A frozen encoder of images, and of text if it has a text tower.
 
-    A subclass builds its image modules, assigns the attributes below and, where
-    it has one, ``self.text``, then calls :meth:`freeze`; it computes features in
+    A subclass builds its image modules, sets the attributes below and, if it has a text
+    tower, ``self.text``, then calls :meth:`freeze`. It implements
     :meth:`image_features`.
 
     Args:
-        precision (str): How the image tower runs on a CUDA device: 'auto' and
-            'fp16' in float16, 'bf16' in bfloat16, 'fp32' in float32. In the half
-            precisions the weights of convolutions and products are cast once, at the
-            first batch, and norms and softmax stay in float32. Any other device
-            computes in float32 whatever is asked. Defaults to 'auto'.
+        precision (str): Precision of the image tower on a CUDA device: 'auto' and
+            'fp16' for float16, 'bf16' for bfloat16, 'fp32' for float32. In half
+            precision, the weights of convolutions and matrix products are cast once, at
+            the first batch; norms and softmax stay in float32. Other devices always
+            compute in float32. Defaults to 'auto'.
 
     Attributes:
         embed_dims (int): Size D of the embeddings.
         image_mean (list[float]): Mean of R, G and B, 0 to 255.
         image_std (list[float]): Standard deviation of R, G and B, 0 to 255.
         image_size (int): Side of the square input, in pixels.
-        logit_scale (float | None): Logarithm of the scale by which a CLIP has learned to
-            multiply similarities of image and text; None where none was learned.
+        logit_scale (float | None): Logarithm of the learned scale of similarities of
+            image and text; None if the model has not learned one.
 
     Raises:
-        ConfigError: ``precision`` is none of the four.
+        ConfigError: ``precision`` is unknown.
     """
 
     embed_dims: int
     image_mean: list[float]
     image_std: list[float]
     image_size: int
-    # A number and not a buffer: identities are of weights, and stay as they were.
+    # Not a buffer, so that fingerprints of the weights do not change.
     logit_scale: float | None = None
 
     def __init__(self, precision: str = 'auto') -> None:
@@ -67,7 +67,7 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         self._weight_dtype = torch.float32
 
     def freeze(self) -> None:
-        """Takes all parameters out of training and enters eval mode for good.
+        """Freeze all parameters and enter eval mode permanently.
 
         Raises:
             TeacherError: A weight is NaN or infinite.
@@ -76,51 +76,51 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
             if not value.isfinite().all():
                 raise TeacherError(
                     f'Tensor {key} of the teacher {self._name} has '
-                    f'{int((~value.isfinite()).sum())} of {value.numel()} values that '
-                    'are NaN or infinite: its weight file is broken. Copy or download '
-                    'the file again, or export it again in float32.'
+                    f'{int((~value.isfinite()).sum())} of {value.numel()} values that are '
+                    'NaN or infinite: its weight file is broken. Copy or download the '
+                    'file again, or export it again in float32.'
                 )
         self.requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> 'BaseTeacher':
-        """Stays in eval mode, whatever ``mode`` says, so that no BatchNorm drifts."""
+        """Stay in eval mode for any ``mode``, so that BatchNorm statistics are fixed."""
         return super().train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> 'BaseTeacher':
-        """Stays without gradient, whatever ``requires_grad`` says."""
+        """Stay without gradient for any ``requires_grad``."""
         return super().requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Keeps the weights: mmengine calls this on every module it initialises."""
+        """Keep the weights: mmengine calls this on every module it initialises."""
 
     def __deepcopy__(self, memo: dict) -> 'BaseTeacher':
-        """Returns the teacher itself: it is constant, and an EMA need not copy it."""
+        """Return the teacher itself: it is constant, so an EMA need not copy it."""
         return self
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are; the CPU where there are none."""
+        """Device of the parameters; the CPU if there are none."""
         first = next(self.parameters(), None)
         return torch.device('cpu') if first is None else first.device
 
     @property
     def has_image_tower(self) -> bool:
-        """Whether :meth:`encode_image` works."""
+        """Whether :meth:`encode_image` is available."""
         return True
 
     @property
     def has_text_tower(self) -> bool:
-        """Whether :meth:`encode_text` works at the moment."""
+        """Whether :meth:`encode_text` is currently available."""
         return self.text is not None
 
     @property
     def identity(self) -> str:
-        """Name of the image side and a fingerprint of its weights.
+        """Name of the image tower and a fingerprint of its weights.
 
-        The same fingerprint for the same weights in any process, on any device and
-        from any kind of file. Compare identities with
-        :func:`~mmlgd.utils.identity.same_identity`, for which the name does not count.
+        The fingerprint does not depend on process, device or file format. Compare
+        identities with :func:`~mmlgd.utils.identity.same_identity`, which ignores the
+        name.
         """
         if self._identity is None:
             self._identity = f'{self._name}#{fingerprint(self._image_tensors())[:8]}'
@@ -128,9 +128,9 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
 
     @property
     def text_identity(self) -> str:
-        """Name of the text side and its fingerprint; '' where there was never one.
+        """Name of the text tower and its fingerprint; '' if there was never one.
 
-        It stays after :meth:`release_text_tower`.
+        It is kept after :meth:`release_text_tower`.
         """
         if self._text_identity is None:
             if self.text is None:
@@ -145,14 +145,14 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
                 yield key, value
 
     def half_dtype(self, device_type: str) -> torch.dtype | None:
-        """What the image tower computes in on a device; None for float32."""
+        """Half-precision dtype of the image tower on a device; None for float32."""
         return _HALF_DTYPES.get(self.precision) if device_type == 'cuda' else None
 
     def in_precision(self, device_type: str) -> torch.autocast:
-        """A context for a forward pass in the image tower's precision on a device.
+        """Context for a forward pass in the image tower's precision on a device.
 
-        Autocast alone would cast each weight again in every step: its cache holds
-        only weights that require a gradient. The casts here are the same, done once.
+        Autocast alone would cast each weight in every step, since it caches only weights
+        that require a gradient. Here the same casts are done once.
         """
         dtype = self.half_dtype(device_type)
         self._cast_weights(dtype or torch.float32)
@@ -161,11 +161,11 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
     def _cast_weights(self, dtype: torch.dtype) -> None:
         if dtype == self._weight_dtype:
             return
-        # The fingerprints are those of the float32 weights, on any device.
+        # Fingerprints are computed from the float32 weights, on any device.
         self._remember_identity()
         for name, part in self.named_children():
             if name not in _FLOAT32_PARTS:
-                cast_products(part, dtype)
+                cast_matmul_weights(part, dtype)
         self._weight_dtype = dtype
 
     def _remember_identity(self) -> None:
@@ -173,14 +173,14 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
 
     @abstractmethod
     def image_features(self, inputs: Tensor) -> Tensor:
-        """Features (B, D) of normalised images (B, 3, H, W), not yet unit rows."""
+        """Unnormalised features (B, D) of normalised images (B, 3, H, W)."""
 
     @torch.no_grad()
     def encode_features(self, inputs: Tensor) -> Tensor:
-        """Features before normalisation, under the teacher's own precision.
+        """Compute unnormalised features in the teacher's own precision.
 
-        The caller's autocast context does not reach in: the CPU computes in
-        float32 even under bfloat16 autocast.
+        The caller's autocast context has no effect: the CPU computes in float32 even
+        under bfloat16 autocast.
 
         Args:
             inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
@@ -193,26 +193,26 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
             return self.image_features(inputs.float()).float()
 
     def encode_image(self, inputs: Tensor) -> Tensor:
-        """Unit rows (B, D) of images: what :meth:`encode_features` gives, normalised.
+        """Encode images to unit rows (B, D): :meth:`encode_features`, normalised.
 
         Args:
-            inputs (Tensor): As of :meth:`encode_features`.
+            inputs (Tensor): See :meth:`encode_features`.
         """
         with torch.autocast(inputs.device.type, enabled=False):
             return F.normalize(self.encode_features(inputs), dim=-1)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encodes texts in float32.
+        """Encode texts in float32.
 
         Args:
-            texts (Sequence[str]): N texts, in any number.
+            texts (Sequence[str]): Any number N of texts.
 
         Returns:
             Tensor: (N, D) float32, unit rows, without gradient.
 
         Raises:
-            TeacherError: The text tower was released, or never was.
-            ConfigError: ``texts`` is one string, or empty.
+            TeacherError: The teacher has no text tower, or it was released.
+            ConfigError: ``texts`` is a single string, or empty.
         """
         if self.text is None:
             raise TeacherError(
@@ -224,8 +224,8 @@ class BaseTeacher(SpatialEncoder, nn.Module, metaclass=ABCMeta):
         return self.text(texts)
 
     def release_text_tower(self) -> None:
-        """Frees the text tower's memory, once the textual bank is built."""
-        # The fingerprint must be taken while the weights are there.
+        """Free the memory of the text tower, after the textual bank is built."""
+        # The fingerprint must be computed before the weights are freed.
         self._text_identity = self.text_identity
         self.text = None
 
@@ -235,8 +235,8 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
     Args:
         tensors (Iterable[tuple[str, Tensor]]): Names and tensors, on any device
-            and in any memory format. Floating-point ones count as float32, so that
-            weights kept in half precision are the same after conversion.
+            and in any memory format. Floating-point tensors are converted to float32,
+            so that weights in half precision have the same fingerprint.
 
     Returns:
         str: 64 hexadecimal digits.
@@ -246,7 +246,7 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
         if tensor.is_floating_point():
             tensor = tensor.float()
         digest.update(f'{name}{tuple(tensor.shape)}{tensor.dtype}'.encode())
-        # Flattened in logical order, so that channels_last hashes alike.
+        # Flattened in logical order, so that channels_last has the same hash.
         flat = tensor.detach().cpu().reshape(-1).contiguous()
         digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()

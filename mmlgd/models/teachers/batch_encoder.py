@@ -1,4 +1,4 @@
-"""Embeddings of batches as data loaders give them."""
+"""Embeddings of the batches of a data loader."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from .base import BaseTeacher
 def batch_encoder(
     teacher: BaseTeacher, device: str | torch.device = 'cpu'
 ) -> Callable[[dict], torch.Tensor]:
-    """A function that embeds a batch, normalised as the teacher was trained.
+    """Return a function that normalises and embeds a batch.
 
     Args:
-        teacher (BaseTeacher): Is moved to ``device``.
-        device (str | torch.device): Where the teacher works. Defaults to 'cpu'.
+        teacher (BaseTeacher): The teacher; it is moved to ``device``.
+        device (str | torch.device): Device of the teacher. Defaults to 'cpu'.
 
     Returns:
         Callable[[dict], torch.Tensor]: From a loader's batch, with ``inputs``, to

@@ -1,4 +1,4 @@
-"""How well linear maps between two embedding spaces do on images not fitted to."""
+"""Evaluation of linear maps between two embedding spaces on held-out images."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from .alignment import LinearMap, check_pair
 
 
 class CosineMeter:
-    """Mean cosine between the targets and what several maps make of the features.
+    """Mean cosine between the targets and the mapped features, for several maps.
 
     Args:
         maps (Sequence[LinearMap]): G maps, compared in their own precision.
@@ -26,7 +26,7 @@ class CosineMeter:
 
     @property
     def num_images(self) -> int:
-        """How many images were added."""
+        """Number of images added."""
         return int(self._sums[-1])
 
     @torch.no_grad()
@@ -38,7 +38,7 @@ class CosineMeter:
             targets (Tensor): (B, D), unit rows or not.
 
         Raises:
-            TeacherError: Other widths, or values that are not finite.
+            TeacherError: The widths differ, or values are not finite.
         """
         out_dims, in_dims = self.maps[0].weight.shape
         check_pair(features, targets, in_dims, out_dims)
@@ -49,15 +49,15 @@ class CosineMeter:
         self._sums[-1] += len(features)
 
     def reduce(self) -> None:
-        """Add up what the ranks saw; once, after the last batch."""
+        """Sum over ranks; to be called once, after the last batch."""
         all_reduce(self._sums)
 
     def means(self) -> list[float]:
         """Mean cosine of each map, in [-1, 1].
 
         Raises:
-            DataError: No images.
+            DataError: There are no images.
         """
         if not self.num_images:
-            raise DataError('There is no held-out image. Set aside some images more.')
+            raise DataError('There is no held-out image. Hold out more images.')
         return (self._sums[:-1] / self._sums[-1]).tolist()

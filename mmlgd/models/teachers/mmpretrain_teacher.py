@@ -13,7 +13,7 @@ from mmlgd.registry import MODELS
 
 from .projected import ProjectedTeacher
 from .projection import warn_random
-from .weight_files import load_whole, read_weights_and_meta
+from .weight_files import load_exact, read_weights_and_meta
 
 
 @MODELS.register_module()
@@ -22,15 +22,15 @@ class MMPretrainTeacher(ProjectedTeacher):
 
     Args:
         backbone (dict): Config of the backbone, as ``mmpretrain.ResNet``.
-        neck (dict, optional): Config of a neck that pools to (B, C). None where
-            the backbone does. Defaults to None.
+        neck (dict, optional): Config of a neck that pools to (B, C). None if the
+            backbone does. Defaults to None.
         projection (dict | str, optional): See :meth:`ProjectedTeacher.borrow_text`.
-            Computed in float32 under any ``precision``. Defaults to None.
-        checkpoint (str, optional): An mmpretrain checkpoint, file or URL: its
-            ``backbone.*`` must fit whole, and so must ``neck.*`` where the neck has
-            weights. None leaves random weights and warns. Defaults to None.
-        text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher`
-            whose text tower is taken. Defaults to None: no text.
+            Computed in float32 for any ``precision``. Defaults to None.
+        checkpoint (str, optional): An mmpretrain checkpoint, file or URL. All keys of
+            ``backbone.*`` must match, and those of ``neck.*`` if the neck has weights.
+            None keeps random weights and warns. Defaults to None.
+        text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher` whose
+            text tower is used. Defaults to None: no text.
         image_mean (Sequence[float]): Mean of R, G and B, 0 to 255. Defaults to
             ImageNet's.
         image_std (Sequence[float]): Standard deviation of R, G and B, 0 to 255.
@@ -39,10 +39,10 @@ class MMPretrainTeacher(ProjectedTeacher):
         precision (str): See :class:`BaseTeacher`. Defaults to 'auto'.
 
     Raises:
-        ConfigError: Options that contradict one another.
-        TeacherError: Weights that cannot be read or do not fit, features that are
-            not (B, C), a width that is not the text tower's, or a projection that
-            was fitted for other models.
+        ConfigError: Options contradict each other.
+        TeacherError: Weights cannot be read or do not match, features are not (B, C),
+            the width is not the text tower's, or the projection was fitted for other
+            models.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MMPretrainTeacher(ProjectedTeacher):
         """Features (B, D) and the backbone's last feature map (B, C, h, w).
 
         Raises:
-            TeacherError: The backbone gives vectors or tokens.
+            TeacherError: The backbone returns vectors or tokens.
         """
         if not self._gives_maps:
             return super().map_features(inputs)
@@ -87,13 +87,15 @@ class MMPretrainTeacher(ProjectedTeacher):
         return self._pool(outputs), last_of(outputs)
 
     def dense_features(self, feature_map: Tensor) -> Tensor:
-        """Embeddings (B, D, h, w) of the places, whose mean is the image's.
+        """Embeddings (B, D, h, w) of the locations; their mean is the image's.
 
         Raises:
-            TeacherError: The neck does not just average, or the projection is
-                not linear.
+            TeacherError: The neck is not average pooling, or the projection is not
+                linear.
         """
-        if not (self.projects_places and isinstance(self.neck, GlobalAveragePooling)):
+        if not (
+            self.projects_locations and isinstance(self.neck, GlobalAveragePooling)
+        ):
             return super().dense_features(feature_map)
         return self.project(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -115,13 +117,13 @@ class MMPretrainTeacher(ProjectedTeacher):
                 for key, value in weights.items()
                 if key.startswith(prefix)
             }
-            # A pooling neck has none, while a self-supervised checkpoint holds the
-            # neck of its own pretext task.
+            # Keys of a self-supervised checkpoint's neck are ignored if the teacher's
+            # neck has no weights.
             if module is not None and module.state_dict():
-                load_whole(module, own, f'{part} of {self._name} from {checkpoint}')
+                load_exact(module, own, f'{part} of {self._name} from {checkpoint}')
 
     def _probe(self) -> int:
-        """Width C of the features (B, C), from one black image in eval mode."""
+        """Width C of the features (B, C), determined with one black image."""
         self.train(False)
         features, maps = probe_pooling(
             self.backbone,
@@ -139,5 +141,5 @@ def _refuse_pretrained(init_cfg: dict | list) -> None:
     if any(entry.get('type') == 'Pretrained' for entry in entries):
         raise ConfigError(
             'A teacher is never initialised, so backbone.init_cfg=Pretrained would be '
-            'ignored. Give the file as checkpoint of MMPretrainTeacher.'
+            'ignored. Set checkpoint of MMPretrainTeacher to the file.'
         )

@@ -1,4 +1,4 @@
-"""What can be said about a CLIP before open_clip builds it."""
+"""Config and activation of a CLIP, checked before open_clip builds it."""
 
 import logging
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ _CONFIG_KEYS = ('embed_dim', 'vision_cfg', 'text_cfg')
 
 
 def read_model_config(path: Path, model_name: str) -> dict:
-    """Reads and checks an open_clip model JSON.
+    """Read and check an open_clip model JSON.
 
     Args:
         path (Path): The file, named ``model_name`` + '.json'.
-        model_name (str): What the model is to be called.
+        model_name (str): Name of the model.
 
     Returns:
         dict: The config.
 
     Raises:
-        ConfigError: No such file, not JSON, a key lacks, or another name.
+        ConfigError: The file is missing, is not JSON, lacks a key or has another name.
     """
     if not path.is_file():
         raise ConfigError(
             f'model_config {path} does not exist. Relative paths start at the working '
-            'directory: run from the repository root, or give an absolute path.'
+            'directory: run from the repository root, or set an absolute path.'
         )
     try:
         config = read_json_object(path)
@@ -57,22 +57,22 @@ def needs_quick_gelu(
     file: Path | None,
     siblings: Mapping[str, bool],
 ) -> bool:
-    """Decides on the activation, in the order that OpenCLIPTeacher documents.
+    """Determine the activation, in the order documented in OpenCLIPTeacher.
 
     Args:
-        model_name (str): For messages.
-        forced (bool, optional): The user's word.
-        in_config (bool): Whether the model's config says QuickGELU.
-        in_tag (bool): Whether the chosen tag does.
-        file (Path, optional): The weight file, where there is one.
-        siblings (Mapping[str, bool]): What each published tag of the model says.
+        model_name (str): Name of the model, for messages.
+        forced (bool, optional): The user's ``force_quick_gelu``.
+        in_config (bool): Whether the model's config sets QuickGELU.
+        in_tag (bool): Whether the selected tag sets it.
+        file (Path, optional): The weight file, if there is one.
+        siblings (Mapping[str, bool]): Whether each published tag of the model sets it.
 
     Raises:
-        ConfigError: The user's word contradicts the model's config.
+        ConfigError: ``forced`` contradicts the model's config.
     """
     if in_config and forced is False:
         raise ConfigError(
-            f'force_quick_gelu=False contradicts {model_name}, whose config says '
+            f'force_quick_gelu=False contradicts {model_name}, whose config sets '
             "QuickGELU. Use the model without '-quickgelu'."
         )
     if in_config:
@@ -85,15 +85,15 @@ def needs_quick_gelu(
 
 
 def _guess(model_name: str, file: Path, siblings: Mapping[str, bool]) -> bool:
-    """A state dict does not tell its activation; its published siblings hint."""
+    """Guess the activation, which a state dict does not record, from published tags."""
     quick = [tag for tag, is_quick in siblings.items() if is_quick]
     guess = bool(quick) and len(quick) == len(siblings)
     if quick:
         print_log(
-            f'{file} does not say whether it was trained with QuickGELU. '
+            f'{file} does not record whether it was trained with QuickGELU. '
             f'{"All" if guess else "Some"} published weights of {model_name} were '
-            f'({", ".join(quick)}): taking {"QuickGELU" if guess else "GELU"}. Set '
-            'force_quick_gelu to decide; the wrong one spoils the text embeddings.',
+            f'({", ".join(quick)}): using {"QuickGELU" if guess else "GELU"}. Set '
+            'force_quick_gelu to override; the wrong one corrupts the text embeddings.',
             logger='current',
             level=logging.WARNING,
         )

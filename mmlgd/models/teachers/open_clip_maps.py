@@ -1,4 +1,4 @@
-"""Feature maps of open_clip's image towers, and the embeddings of their places."""
+"""Feature maps of open_clip's image towers, and embeddings of their locations."""
 
 from torch import Tensor, nn
 
@@ -6,8 +6,8 @@ from mmlgd.errors import TeacherError
 
 
 def has_map(visual: nn.Module) -> bool:
-    """Whether an image tower can give what lies before its pooling."""
-    # timm's trunks stand behind an adapter; not all of them can.
+    """Whether an image tower can return the feature map before its pooling."""
+    # timm's trunks are wrapped in an adapter, and not all of them can.
     trunk = getattr(visual, 'trunk', visual)
     return hasattr(trunk, 'forward_intermediates')
 
@@ -15,44 +15,43 @@ def has_map(visual: nn.Module) -> bool:
 def features_and_map(visual: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Pooled features (B, D) and the last feature map (B, C, h, w), in one pass.
 
-    The map is the output of the last stage of a ResNet or a timm trunk; of a ViT,
-    that of the last block at the patches, before its last LayerNorm.
+    The map is the output of the last stage of a ResNet or a timm trunk. For a ViT, it is
+    the output of the last block at the patches, before the last LayerNorm.
     """
     output = visual.forward_intermediates(inputs, indices=1)
     return output['image_features'], output['image_intermediates'][-1]
 
 
-def embed_places(visual: nn.Module, feature_map: Tensor, name: str) -> Tensor:
-    """Maps each place of a feature map into the space of text.
+def embed_locations(visual: nn.Module, feature_map: Tensor, name: str) -> Tensor:
+    """Map each location of a feature map to the joint embedding space.
 
-    A ResNet's attention pooling averages over places what its value and output
-    projections make of each of them: these two are applied, without the query,
-    the key and the positions. A ViT's last LayerNorm and projection, made for the
-    class token, are applied to the patches.
+    For a ResNet, the value and output projections of the attention pooling are applied
+    to each location, without query, key and position embeddings. For a ViT, the last
+    LayerNorm and the projection of the class token are applied to the patches.
 
     Args:
         visual (nn.Module): An image tower of open_clip.
-        feature_map (torch.Tensor): (B, C, h, w), of :func:`features_and_map`.
-        name (str): The teacher, for the message.
+        feature_map (torch.Tensor): (B, C, h, w), from :func:`features_and_map`.
+        name (str): Name of the teacher, for the message.
 
     Returns:
-        torch.Tensor: (B, D, h, w), not of unit length.
+        torch.Tensor: (B, D, h, w), not normalised.
 
     Raises:
-        TeacherError: The tower pools in another way.
+        TeacherError: The tower uses another pooling.
 
     Source: arXiv 2112.01071 (MaskCLIP), section 3.2, for the attention pooling.
     """
-    places = feature_map.permute(0, 2, 3, 1)
+    rows = feature_map.permute(0, 2, 3, 1)
     if hasattr(visual, 'attnpool'):
-        places = visual.attnpool.c_proj(visual.attnpool.v_proj(places))
+        rows = visual.attnpool.c_proj(visual.attnpool.v_proj(rows))
     elif hasattr(visual, 'ln_post') and visual.attn_pool is None:
-        places = visual.ln_post(places)
-        places = places if visual.proj is None else places @ visual.proj
+        rows = visual.ln_post(rows)
+        rows = rows if visual.proj is None else rows @ visual.proj
     else:
         raise TeacherError(
-            f'{name} pools its feature map in a way that gives single places no '
-            'embedding. Use encode_feature_map, or a CLIP with a ResNet (RN50) or a '
-            'plain ViT (ViT-B-16).'
+            f'{name} has a pooling that defines no embeddings of single locations. Use '
+            'encode_feature_map, or a CLIP with a ResNet (RN50) or a plain ViT '
+            '(ViT-B-16).'
         )
-    return places.permute(0, 3, 1, 2)
+    return rows.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The only place that imports open_clip, and only when a teacher is built."""
+"""Models of open_clip. Only this module imports it, when a teacher is built."""
 
 import difflib
 import logging
@@ -20,9 +20,9 @@ _WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.safetensors', '.npz', '.ckpt')
 
 
 class OpenCLIPSource:
-    """A model of open_clip, where its weights come from, and what follows.
+    """A model of open_clip with its weights, preprocessing and tokenizer.
 
-    Arguments and errors as of :class:`OpenCLIPTeacher`.
+    For arguments and errors see :class:`OpenCLIPTeacher`.
 
     Attributes:
         embed_dims (int): Size D of the embeddings.
@@ -43,7 +43,7 @@ class OpenCLIPSource:
         self.label = 'own' if self.own_weights else 'random'
         if self.own_weights and pretrained is not None:
             raise ConfigError(
-                f'{model_name!r} carries its own weights, so pretrained={pretrained!r} '
+                f'{model_name!r} has its own weights, so pretrained={pretrained!r} '
                 'would be ignored. Remove one of the two.'
             )
         if model_config is not None:
@@ -68,7 +68,7 @@ class OpenCLIPSource:
 
     @property
     def name(self) -> str:
-        """The model's name, without folders, with '-quickgelu' where it applies."""
+        """The model's name without folders, with '-quickgelu' if it is used."""
         name = self.model_name.split(':')[-1].rstrip('/').split('/')[-1]
         plain = name.removesuffix('-quickgelu')
         return f'{plain}-quickgelu' if self.quick_gelu else name
@@ -87,22 +87,22 @@ class OpenCLIPSource:
         close = difflib.get_close_matches(self.model_name, open_clip.list_models())
         raise ConfigError(
             f'open_clip has no model {self.model_name!r}. Close names: '
-            f'{", ".join(close) or "none"}; open_clip.list_models() lists all. A model '
-            'of your own needs model_config, the path of its JSON.'
+            f'{", ".join(close) or "none"}; open_clip.list_models() lists all. A custom '
+            'model needs model_config, the path of its JSON.'
         )
 
     def _find_tokenizer(self, tokenizer: str) -> Path:
         folder = Path(expand_user(tokenizer, 'the tokenizer')).absolute()
         if not self._config['text_cfg'].get('hf_tokenizer_name'):
             raise ConfigError(
-                f'{self.model_name} has the tokenizer that comes with open_clip, so '
-                f'tokenizer={tokenizer!r} would be ignored. Leave it out.'
+                f"{self.model_name} uses open_clip's built-in tokenizer, so "
+                f'tokenizer={tokenizer!r} would be ignored. Omit it.'
             )
         if not (folder / 'tokenizer_config.json').is_file():
             raise TeacherError(
                 f'tokenizer {tokenizer!r} is not the folder of a tokenizer: there is no '
                 f'{folder / "tokenizer_config.json"}. Download '
-                f'{self._config["text_cfg"]["hf_tokenizer_name"]} where there is a '
+                f'{self._config["text_cfg"]["hf_tokenizer_name"]} on a machine with '
                 'network, and copy tokenizer_config.json and tokenizer.json here.'
             )
         return folder
@@ -115,7 +115,7 @@ class OpenCLIPSource:
         return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in tags}
 
     def _find_weights(self, pretrained: str) -> None:
-        # open_clip reads tags in this way too: 'laion2b-e16' is 'laion2b_e16'.
+        # open_clip normalises tags in the same way: 'laion2b-e16' is 'laion2b_e16'.
         tag = pretrained.lower().replace('-', '_')
         if tag in self._tags:
             self.label, self._tag_cfg = tag, self._tags[tag]
@@ -132,7 +132,7 @@ class OpenCLIPSource:
         self.label = self._file.name
 
     def create_model(self, image_size: int | None) -> nn.Module:
-        """The model with its weights, in float32 on the CPU.
+        """Create the model with its weights, in float32 on the CPU.
 
         Args:
             image_size (int, optional): Overrides the input size, in pixels.
@@ -144,7 +144,7 @@ class OpenCLIPSource:
         if not trained:
             print_log(
                 f'Teacher {self.model_name} has random weights, since pretrained is '
-                'None: good for tests only.',
+                'None: suitable for tests only.',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -159,15 +159,15 @@ class OpenCLIPSource:
                     force_preprocess_cfg=self._published_preprocessing(),
                     pretrained_text=False,
                     require_pretrained=trained,
-                    # OpenAI's archives are refused otherwise. torch hands them to
-                    # its TorchScript reader, which unpickles nothing foreign.
+                    # Otherwise OpenAI's archives are refused. torch reads them with its
+                    # TorchScript reader, which unpickles no foreign classes.
                     weights_only=not (self._file and is_torchscript(self._file)),
                 )
         except Exception as error:
             raise TeacherError(self._explain(error)) from error
 
     def _published_preprocessing(self) -> dict | None:
-        """Mean and std where no tag says them: those of the model's tags, if one pair."""
+        """Mean and std without a tag: those of the model's tags if they agree."""
         pairs = {(cfg['mean'], cfg['std']) for cfg in self._tags.values()}
         if self._tag_cfg or len(pairs) != 1:
             return None
@@ -178,14 +178,14 @@ class OpenCLIPSource:
             advice = 'The folder needs open_clip_config.json and a weight file.'
         elif self.own_weights or self._tag_cfg:
             advice = (
-                'Without network, export HF_HUB_OFFLINE=1 to use the hub cache at '
-                'once, or copy the files here: pretrained takes the path of a weight '
-                "file, model_name='local-dir:path' a whole folder."
+                'Without network, export HF_HUB_OFFLINE=1 to use the hub cache '
+                'immediately, or copy the files here: set pretrained to the path of a '
+                "weight file, or model_name='local-dir:path' to a folder."
             )
         elif self._file is not None:
             advice = (
                 f'Weight file: {self._file}. If it is of another architecture, set '
-                'model_name; if it is cut off, copy it again.'
+                'model_name; if it is truncated, copy it again.'
             )
         else:
             advice = "Check the model's config."
@@ -193,13 +193,13 @@ class OpenCLIPSource:
         return f'Teacher {self.model_name} ({self.label}) failed: {reason}\n{advice}'
 
     def preprocessing(self, model: nn.Module) -> dict:
-        """open_clip's preprocessing of a model: 'mean', 'std', 'size'."""
+        """open_clip's preprocessing config of a model: 'mean', 'std', 'size'."""
         import open_clip
 
         return open_clip.get_model_preprocess_cfg(model)
 
     def tokenizer(self) -> Callable:
-        """The model's tokenizer: texts to token ids (N, context length), int64.
+        """The model's tokenizer, from texts to token ids (N, context length), int64.
 
         Raises:
             TeacherError: The tokenizer in the folder has more tokens than the model.
@@ -215,7 +215,7 @@ class OpenCLIPSource:
             str(self._tokenizer_folder),
             context_length=config.get('context_length', 77),
             tokenizer_mode=config.get('tokenizer_mode'),
-            # Nothing of the folder is executed, and nothing is fetched for it.
+            # No code of the folder is executed, and nothing is downloaded.
             trust_remote_code=False,
             local_files_only=True,
             **config.get('tokenizer_kwargs', {}),
@@ -224,22 +224,21 @@ class OpenCLIPSource:
         if most and found > most:
             raise TeacherError(
                 f'it has {found} tokens, but {self.model_name} has embeddings of {most}. '
-                f'Give the folder of {config["hf_tokenizer_name"]}'
+                f'Set the folder of {config["hf_tokenizer_name"]}'
             )
         return tokenizer
 
 
-def cast_products(module: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the weights of convolutions, products and attention in place.
+def cast_matmul_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the weights of convolutions, matrix products and attention in place.
 
-    Norms and all else stay as they are. Under autocast to the same type the module
-    computes as before. In half precision, convolutions become channels-last, for which
-    it has the faster kernels.
+    Norms and other weights are not changed. Under autocast to the same dtype, the module
+    computes the same results. In half precision, convolutions are converted to
+    channels-last, which has faster kernels.
 
     Args:
-        module: A frozen module, not of open_clip only.
-        dtype: float16, bfloat16, or float32 to turn the type back; what was rounded
-            stays so.
+        module: A frozen module, of open_clip or not.
+        dtype: float16, bfloat16, or float32 to convert back; rounding is not reverted.
     """
     import open_clip
 
@@ -249,7 +248,7 @@ def cast_products(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def _register_config(path: Path, model_name: str) -> None:
-    """Makes a model JSON known to open_clip under its stem."""
+    """Register a model JSON with open_clip under its stem."""
     import open_clip
 
     config = read_model_config(path, model_name)

@@ -6,7 +6,7 @@ from mmlgd.errors import TeacherError
 from mmlgd.registry import MODELS
 
 from .base import BaseTeacher
-from .open_clip_maps import embed_places, features_and_map, has_map
+from .open_clip_maps import embed_locations, features_and_map, has_map
 from .open_clip_source import OpenCLIPSource
 from .text_tower import TextTower
 
@@ -15,42 +15,42 @@ from .text_tower import TextTower
 class OpenCLIPTeacher(BaseTeacher):
     """A frozen CLIP of open_clip.
 
-    OpenAI's weights were trained with QuickGELU, and many others with GELU; the
-    wrong one spoils the text embeddings without an error. The activation is taken
-    from, in this order: ``force_quick_gelu``; a model config that says QuickGELU
-    (all ``*-quickgelu`` names do); the tag; OpenAI's TorchScript format (always
-    QuickGELU); for any other weight file, the tags of that model name where all
-    say QuickGELU, with a warning; else GELU.
+    OpenAI's weights were trained with QuickGELU, and many others with GELU. The wrong
+    activation corrupts the text embeddings without an error. It is determined by, in
+    this order: ``force_quick_gelu``; a model config with QuickGELU (all ``*-quickgelu``
+    names); the tag; OpenAI's TorchScript format (always QuickGELU); for any other weight
+    file, the tags of that model name if all use QuickGELU, with a warning; otherwise
+    GELU.
 
-    Mean and standard deviation come from the tag or the folder; for a weight file and
-    for random weights, from the tags of that model name where they agree; else they are
-    OpenAI's.
+    Mean and standard deviation come from the tag or the folder. For weight files and
+    random weights, they come from the tags of that model name if these agree; otherwise
+    they are OpenAI's.
 
     Args:
         model_name (str): An open_clip model, 'hf-hub:org/repo', 'local-dir:path',
             or the stem of ``model_config``.
         pretrained (str, optional): A tag of that model, or a weight file: OpenAI's
             TorchScript archive, a state dict (also under 'state_dict', also with
-            'module.' before its keys), safetensors. None leaves random weights
-            and warns. Must be None with 'hf-hub:' and 'local-dir:', which carry
-            their own. Defaults to None.
-        model_config (str, optional): An open_clip model JSON of one's own, known
-            as its stem from then on. Defaults to None.
+            'module.' before its keys), safetensors. None keeps random weights and
+            warns. Must be None with 'hf-hub:' and 'local-dir:', which have their own
+            weights. Defaults to None.
+        model_config (str, optional): A custom open_clip model JSON, registered under
+            its stem. Defaults to None.
         precision (str): 'auto', 'fp16', 'bf16' or 'fp32', see
             :class:`BaseTeacher`. Text is always encoded in float32. Defaults to
             'auto'.
         force_quick_gelu (bool, optional): Overrides the activation. Defaults to
-            None: found as said above.
+            None: determined as described above.
         image_size (int, optional): Overrides the model's input size, in pixels.
             Defaults to None.
         tokenizer (str, optional): Local folder of the tokenizer, for a model whose
-            tokenizer a hub has (SigLIP). Defaults to None: it is fetched at the first
-            text.
+            tokenizer is on a hub (SigLIP). Defaults to None: it is downloaded at the
+            first text.
 
     Raises:
-        ConfigError: Unknown model, tag or config, or options that contradict.
-        TeacherError: Weights that cannot be had, read, or fitted to the model, or a
-            folder without a tokenizer.
+        ConfigError: The model, tag or config is unknown, or options contradict.
+        TeacherError: The weights are not available, cannot be read or do not match the
+            model, or the folder has no tokenizer.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class OpenCLIPTeacher(BaseTeacher):
         height, width = (size, size) if isinstance(size, int) else size
         if height != width:
             raise TeacherError(
-                f'This CLIP takes images of {height}x{width} pixels, but a teacher '
-                'here takes square ones. Set image_size of OpenCLIPTeacher.'
+                f'This CLIP expects images of {height}x{width} pixels, but a teacher '
+                'needs square ones. Set image_size of OpenCLIPTeacher.'
             )
         self.image_size = height
 
@@ -94,18 +94,18 @@ class OpenCLIPTeacher(BaseTeacher):
         """Features (B, D) of images (B, 3, image_size, image_size).
 
         Raises:
-            TeacherError: Images of another size.
+            TeacherError: The images have another size.
         """
         self._check_size(inputs)
         features = self.visual(inputs)
-        # Some towers (CoCa's) return tokens beside the pooled features.
+        # Some towers (CoCa's) also return tokens.
         return features[0] if isinstance(features, tuple) else features
 
     def map_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, D) and feature map (B, C, h, w) of images.
 
         Raises:
-            TeacherError: Images of another size, or an image tower without a map.
+            TeacherError: The images have another size, or the tower has no map.
         """
         self._check_size(inputs)
         if not has_map(self.visual):
@@ -113,13 +113,13 @@ class OpenCLIPTeacher(BaseTeacher):
         return features_and_map(self.visual, inputs)
 
     def dense_features(self, feature_map: Tensor) -> Tensor:
-        """Embeddings (B, D, h, w) of the places; see :func:`embed_places`."""
-        return embed_places(self.visual, feature_map, self._name)
+        """Embeddings (B, D, h, w) of the locations; see :func:`embed_locations`."""
+        return embed_locations(self.visual, feature_map, self._name)
 
     def _check_size(self, inputs: Tensor) -> None:
         if tuple(inputs.shape[-2:]) != (self.image_size, self.image_size):
             raise TeacherError(
-                f'{self._name} takes images of {self.image_size}x{self.image_size} '
+                f'{self._name} expects images of {self.image_size}x{self.image_size} '
                 f'pixels, but got {tuple(inputs.shape)}. Crop to that size in the '
                 'pipeline, or set image_size of the teacher.'
             )

@@ -1,4 +1,4 @@
-"""Teachers whose features reach the space of text through a projection."""
+"""Teachers whose features are projected into the space of a text tower."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from .projection import build_projection, check_target, check_teacher
 
 
 class ProjectedTeacher(BaseTeacher):
-    """A teacher of images only, which may borrow the text side of a CLIP.
+    """An image encoder that may use the text tower of a CLIP.
 
-    A subclass builds its image modules, assigns the attributes of :class:`BaseTeacher`
+    A subclass builds its image modules, sets the attributes of :class:`BaseTeacher`
     with the width of its own features as ``embed_dims``, and calls :meth:`borrow_text`
-    and :meth:`freeze`; what it computes it hands to :meth:`project`.
+    and :meth:`freeze`. It passes its features to :meth:`project`.
 
     Args:
         precision (str): See :class:`BaseTeacher`. Defaults to 'auto'.
 
     Attributes:
-        projection (nn.Module | None): From the own features to ``embed_dims``.
+        projection (nn.Module | None): From the backbone's features to ``embed_dims``.
     """
 
     def __init__(self, precision: str = 'auto') -> None:
@@ -39,16 +39,16 @@ class ProjectedTeacher(BaseTeacher):
 
         Args:
             projection (dict | str, optional): Maps the features into the text tower's
-                space: a config (type 'LinearProjection' unless named; its
-                ``in_channels`` is found, its ``checkpoint`` is loaded), or the path of
-                a linear map's state dict. A file that tools/align_teacher.py wrote
-                knows the models it was fitted for; others are refused.
+                space: a config (``type`` defaults to 'LinearProjection', ``in_channels``
+                is filled in, ``checkpoint`` is loaded), or the path of a linear map's
+                state dict. A file written by tools/align_teacher.py records the models
+                it was fitted for; other models are refused.
             text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher`.
 
         Raises:
             ConfigError: The projection is configured for another width.
-            TeacherError: The projection cannot be read, does not fit, or was fitted for
-                other models; or the widths of image and text differ.
+            TeacherError: The projection cannot be read, does not match, or was fitted
+                for other models; or the widths of image and text differ.
         """
         meta: dict[str, Any] = {}
         if projection is not None:
@@ -59,14 +59,14 @@ class ProjectedTeacher(BaseTeacher):
         if text_encoder is not None:
             encoder = MODELS.build({'type': OpenCLIPTeacher, **text_encoder})
             self.text = encoder.text
-            # The features were fitted to that CLIP's, and are compared as they are.
+            # The features were fitted to that CLIP's, so its scale applies.
             self.logit_scale = encoder.logit_scale
             self._check_widths()
             check_target(meta, encoder)
 
     @property
     def feature_identity(self) -> str:
-        """As ``identity``, without the projection: what one is fitted for."""
+        """The ``identity`` without the projection, for which a projection is fitted."""
         if self._feature_identity is None:
             tensors = [
                 (key, value)
@@ -81,25 +81,25 @@ class ProjectedTeacher(BaseTeacher):
         self._feature_identity = self.feature_identity
 
     @property
-    def projects_places(self) -> bool:
-        """Whether the projection may be applied to each place of a map."""
+    def projects_locations(self) -> bool:
+        """Whether the projection can be applied to each location of a map."""
         return isinstance(self.projection, nn.Linear | None)
 
     def project(self, features: Tensor) -> Tensor:
-        """Features (..., C) in the space of text, (..., D)."""
+        """Project features (..., C) into the space of text, (..., D)."""
         if self.projection is None:
             return features
-        # A fitted map may have entries that cancel: half precision would show.
+        # Entries of a fitted map may cancel, so half precision is too coarse.
         with torch.autocast(features.device.type, enabled=False):
             return self.projection(features.float())
 
     def _check_widths(self) -> None:
-        assert self.text is not None  # called where there is a text tower
+        assert self.text is not None  # only called with a text tower
         if self.embed_dims == self.text.embed_dims:
             return
         raise TeacherError(
-            f'Embedding widths differ: {self._name} gives {self.embed_dims}, the text '
-            f'tower {self.text.name} gives {self.text.embed_dims}. Set projection to '
-            f'a map to {self.text.embed_dims} that was trained for this pair, or take '
+            f'Embedding widths differ: {self._name} has {self.embed_dims}, the text '
+            f'tower {self.text.name} has {self.text.embed_dims}. Set projection to '
+            f'a map to {self.text.embed_dims} that was trained for this pair, or use '
             'a text_encoder of that width.'
         )

@@ -1,4 +1,4 @@
-"""The spatial side of a teacher: one feature vector for each place of an image."""
+"""Spatial features of a teacher: one feature vector per location of an image."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,13 +12,13 @@ from mmlgd.errors import TeacherError
 
 
 class SpatialFeatures(NamedTuple):
-    """What one forward pass of a teacher gives, without gradient.
+    """Outputs of one forward pass of a teacher, without gradient.
 
     Attributes:
         embeddings (torch.Tensor): t, (B, D) float32, unit rows.
-        feature_map (torch.Tensor): (B, C, h, w) float32, as the network gives it.
-        dense (torch.Tensor | None): (B, D, h, w) float32, of unit length over D,
-            in the space of ``embeddings``; None where it was not asked for.
+        feature_map (torch.Tensor): (B, C, h, w) float32, unnormalised.
+        dense (torch.Tensor | None): (B, D, h, w) float32, of unit length over D, in the
+            space of ``embeddings``; None if not requested.
     """
 
     embeddings: Tensor
@@ -27,10 +27,10 @@ class SpatialFeatures(NamedTuple):
 
 
 class SpatialEncoder:
-    """What every teacher can be asked about places; mixed into ``BaseTeacher``.
+    """Mixin of ``BaseTeacher`` for spatial features.
 
-    A teacher with a feature map defines :meth:`map_features`, one whose places
-    have embeddings too :meth:`dense_features`.
+    A teacher with a feature map defines :meth:`map_features`, and one with dense
+    embeddings also :meth:`dense_features`.
     """
 
     image_size: int
@@ -40,23 +40,23 @@ class SpatialEncoder:
     _feature_map_dims: int | None = None
 
     def map_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, D), not yet unit rows, and the feature map (B, C, h, w)."""
+        """Unnormalised features (B, D) and the feature map (B, C, h, w)."""
         raise TeacherError(
             f'{self._name} has no feature map. Spatial methods need a teacher that '
             'has one: an OpenCLIPTeacher, a TIMMTeacher, or an MMPretrainTeacher whose '
-            'backbone gives maps.'
+            'backbone returns maps.'
         )
 
     def dense_features(self, feature_map: Tensor) -> Tensor:
-        """Embeddings (B, D, h, w), not yet of unit length, of a feature map."""
+        """Unnormalised embeddings (B, D, h, w) of a feature map."""
         raise TeacherError(
-            f'{self._name} has no embeddings of single places, only a feature map. '
+            f'{self._name} has no embeddings of single locations, only a feature map. '
             'Use encode_feature_map, or a CLIP with a ResNet or a plain ViT.'
         )
 
     @property
     def feature_map_dims(self) -> int:
-        """Channels C of the feature map, found by one black image.
+        """Channels C of the feature map, determined with one black image.
 
         Raises:
             TeacherError: The teacher has no feature map.
@@ -71,12 +71,12 @@ class SpatialEncoder:
         """The feature map of images, see :meth:`encode_spatial`.
 
         Returns:
-            Tensor: (B, C, h, w) float32, un-normalised, without gradient.
+            Tensor: (B, C, h, w) float32, unnormalised, without gradient.
         """
         return self.encode_spatial(inputs).feature_map
 
     def encode_dense(self, inputs: Tensor) -> Tensor:
-        """The embedding of each place of images, see :meth:`encode_spatial`.
+        """The embedding of each location of images, see :meth:`encode_spatial`.
 
         Returns:
             Tensor: (B, D, h, w) float32, unit over D, without gradient.
@@ -85,28 +85,27 @@ class SpatialEncoder:
 
     @torch.no_grad()
     def encode_spatial(self, inputs: Tensor, dense: bool = False) -> SpatialFeatures:
-        """Encodes images and their places in one pass, as ``encode_image`` does.
+        """Encode images and their locations in one pass, like ``encode_image``.
 
         Args:
             inputs (Tensor): (B, 3, H, W) float, RGB, normalised with
                 ``image_mean`` and ``image_std``.
-            dense (bool): Whether to embed each place, too. Defaults to False.
+            dense (bool): Whether to also embed each location. Defaults to False.
 
         Returns:
-            SpatialFeatures: Embeddings, feature map and, where asked for, the
-            embedding of each place.
+            SpatialFeatures: Embeddings, feature map and, if requested, the embedding of
+            each location.
 
         Raises:
-            TeacherError: The teacher has no feature map, or no embeddings of
-                places.
+            TeacherError: The teacher has no feature map, or no dense embeddings.
         """
         kind = inputs.device.type
         with self.in_precision(kind):
             features, feature_map = self.map_features(inputs.float())
-            places = self.dense_features(feature_map) if dense else None
+            rows = self.dense_features(feature_map) if dense else None
         with torch.autocast(kind, enabled=False):
             return SpatialFeatures(
                 embeddings=F.normalize(features.float(), dim=1),
                 feature_map=feature_map.float(),
-                dense=None if places is None else F.normalize(places.float(), dim=1),
+                dense=None if rows is None else F.normalize(rows.float(), dim=1),
             )

@@ -1,4 +1,4 @@
-"""The temperature that a CLIP has learned."""
+"""The learned temperature of a CLIP."""
 
 import math
 
@@ -10,19 +10,19 @@ from .base import BaseTeacher
 
 
 def learned_temperature(teacher: BaseTeacher, place: str) -> float:
-    """1 / exp(logit_scale), for a softmax over the teacher's similarities; logged.
+    """Return and log 1 / exp(logit_scale), for a softmax over similarities.
 
-    A CLIP was trained with softmax(exp(logit_scale) x) over similarities x. SigLIP was
-    trained with sigmoid(exp(logit_scale) x + logit_bias); one bias for all names leaves
-    their softmax as it is, so it is left out.
+    CLIP is trained with softmax(exp(logit_scale) x) over similarities x. SigLIP is
+    trained with sigmoid(exp(logit_scale) x + logit_bias). A common bias does not change
+    the softmax over names, so it is ignored.
 
     Args:
-        teacher (BaseTeacher): Whose scale it is.
-        place (str): The option that asks, for the message.
+        teacher (BaseTeacher): The teacher with the scale.
+        place (str): Name of the option, for the message.
 
     Raises:
         ConfigError: The teacher has not learned a scale.
-        TeacherError: Its scale is not a usable number.
+        TeacherError: Its scale is out of the plausible range.
     """
     if teacher.logit_scale is None:
         raise ConfigError(
@@ -33,7 +33,7 @@ def learned_temperature(teacher: BaseTeacher, place: str) -> float:
     if not -10 <= teacher.logit_scale <= 20:
         raise TeacherError(
             f'The logit_scale of the teacher ({teacher.identity}) is '
-            f'{teacher.logit_scale}, which no training gives: its weight file is broken. '
+            f'{teacher.logit_scale}, which is implausible: its weight file is broken. '
             f'Copy it again, or set {place} to a number.'
         )
     temperature = math.exp(-teacher.logit_scale)

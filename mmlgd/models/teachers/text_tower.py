@@ -1,4 +1,4 @@
-"""The text side of a CLIP, held apart so that it can be dropped from memory."""
+"""The text tower of a CLIP, separate so that its memory can be freed."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from mmlgd.errors import ConfigError, TeacherError
 
 from .weight_files import first_lines
 
-# What a CLIP has beside its text modules. A CoCa's decoder writes captions.
+# Parts of a CLIP other than its text modules. CoCa's decoder generates captions.
 _NOT_TEXT = ('visual', 'logit_scale', 'logit_bias', 'text_decoder')
 
 
@@ -19,12 +19,12 @@ class TextTower(nn.Module):
 
     Args:
         model (nn.Module): An open_clip model with ``encode_text``. Its image tower
-            is removed from it.
-        get_tokenizer (Callable): Returns the tokenizer. Called at the first text,
+            is removed.
+        get_tokenizer (Callable): Returns the tokenizer. It is called at the first text,
             since some tokenizers come from a hub, and a bank file needs none.
         embed_dims (int): Size D of the embeddings.
-        name (str): What it is called in ``text_identity``.
-        batch_size (int): Texts encoded at once. Defaults to 256.
+        name (str): Name in ``text_identity``.
+        batch_size (int): Texts per forward pass. Defaults to 256.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class TextTower(nn.Module):
 
     @torch.no_grad()
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Encodes N texts into (N, D) float32 unit rows, without gradient.
+        """Encode N texts to (N, D) float32 unit rows, without gradient.
 
         Raises:
-            ConfigError: ``texts`` is one string, or empty.
-            TeacherError: The tokenizer cannot be had.
+            ConfigError: ``texts`` is a single string, or empty.
+            TeacherError: The tokenizer is not available.
         """
         if isinstance(texts, str) or not len(texts):
             raise ConfigError(
@@ -69,33 +69,34 @@ class TextTower(nn.Module):
         return torch.cat(rows)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """What the encoder sees of N texts: token ids (N, context length), int64.
+        """Tokenize N texts to token ids (N, context length), int64.
 
         Raises:
-            TeacherError: The tokenizer cannot be had.
+            TeacherError: The tokenizer is not available.
         """
         return self._load_tokenizer()(list(texts))
 
-    def find_cut(self, texts: Sequence[str]) -> list[int]:
-        """Indices of the texts that are longer than the context, whose end is cut off.
+    def find_truncated(self, texts: Sequence[str]) -> list[int]:
+        """Indices of the texts that exceed the context length and are truncated.
 
         Raises:
-            TeacherError: The tokenizer cannot be had.
+            TeacherError: The tokenizer is not available.
         """
         tokenizer = self._load_tokenizer()
         length = getattr(tokenizer, 'context_length', None)
         if not length:
             return []
-        # A token is a byte or more, and two mark the ends: most texts need no look.
+        # A token has at least one byte, and there are two end tokens, so shorter texts
+        # need no check.
         long = [i for i, text in enumerate(texts) if len(text.encode()) + 2 > length]
         if not long:
             return []
-        # A text that fits is the same in a longer context, but for one more padding
-        # token. One letter fits: where it does not stay, padding says nothing.
-        asked = ['a', *(texts[i] for i in long)]
-        wider = tokenizer(asked, context_length=length + 1)[:, :length]
-        first, *differ = (wider != tokenizer(asked)).any(dim=1).tolist()
-        return [] if first else [i for i, is_cut in zip(long, differ) if is_cut]
+        # In a longer context, a text that fits only gets one more padding token. If even
+        # a single letter changes, padding is not at the end and the check is skipped.
+        checked = ['a', *(texts[i] for i in long)]
+        wider = tokenizer(checked, context_length=length + 1)[:, :length]
+        first, *differ = (wider != tokenizer(checked)).any(dim=1).tolist()
+        return [] if first else [i for i, truncated in zip(long, differ) if truncated]
 
     def _load_tokenizer(self) -> Callable:
         if self._tokenizer is None:
@@ -104,10 +105,10 @@ class TextTower(nn.Module):
             except Exception as error:
                 raise TeacherError(
                     f'The tokenizer of {self.name} cannot be loaded: '
-                    f'{first_lines(error)}\nInstall the package that it names '
-                    '("transformers<5", for the tokenizers of a hub: mmpretrain fails '
-                    'beside later ones). Without network, copy the tokenizer here and '
+                    f'{first_lines(error)}\nInstall the missing package '
+                    '("transformers<5" for the tokenizers of a hub: mmpretrain fails '
+                    'with later ones). Without network, copy the tokenizer here and '
                     'set tokenizer of OpenCLIPTeacher to its folder; or load a bank file '
-                    'that tools/build_text_bank.py wrote elsewhere.'
+                    'written elsewhere by tools/build_text_bank.py.'
                 ) from error
         return self._tokenizer

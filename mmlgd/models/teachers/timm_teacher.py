@@ -1,4 +1,4 @@
-"""Teachers that are backbones of timm. The only place that imports timm."""
+"""Teachers that are backbones of timm."""
 
 import logging
 from typing import Any
@@ -21,36 +21,36 @@ _WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.safetensors', '.tar')
 
 @MODELS.register_module()
 class TIMMTeacher(ProjectedTeacher):
-    """A frozen backbone of timm (DINOv3, DINOv2, EUPE, ...), without text of its own.
+    """A frozen backbone of timm (DINOv3, DINOv2, EUPE, ...), without a text tower.
 
-    Features are pooled as timm pools them for this model, mean, standard deviation and
-    resolution are those of timm's ``pretrained_cfg``. Category names need the text side
-    of a CLIP: fit ``projection`` with tools/align_teacher.py, and name that CLIP as
-    ``text_encoder``. Spatial methods take the last feature map, behind the last norm.
+    Features are pooled by the timm model itself. Mean, standard deviation and resolution
+    are those of timm's ``pretrained_cfg``. Category names need the text tower of a CLIP:
+    fit ``projection`` with tools/align_teacher.py, and set that CLIP as
+    ``text_encoder``. Spatial methods use the last feature map, after the last norm.
 
     Args:
-        model_name (str): As timm knows it, with or without a tag:
-            'vit_small_patch16_dinov3.lvd1689m'. The tag says which ``pretrained_cfg``
-            holds; timm's default without.
-        pretrained (str, optional): A tag of that model, whose weights timm fetches, or a
-            local weight file (state dict, also under 'state_dict', or safetensors; a
-            classifier in it is left out). None leaves random weights and warns.
-            Defaults to None.
+        model_name (str): Name in timm, with or without a tag:
+            'vit_small_patch16_dinov3.lvd1689m'. The tag selects the ``pretrained_cfg``;
+            without one it is timm's default.
+        pretrained (str, optional): A tag of that model, whose weights timm downloads, or
+            a local weight file (state dict, also under 'state_dict', or safetensors; a
+            classifier in it is ignored). None keeps random weights and warns. Defaults
+            to None.
         projection (dict | str, optional): See :meth:`ProjectedTeacher.borrow_text`.
             Defaults to None.
-        text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher`, whose
-            text tower is taken. Defaults to None: no text.
-        image_size (int, optional): Another side of the input, in pixels; position
+        text_encoder (dict, optional): Arguments of an :class:`OpenCLIPTeacher` whose
+            text tower is used. Defaults to None: no text.
+        image_size (int, optional): Overrides the side of the input, in pixels; position
             embeddings are resized. Defaults to None: that of ``pretrained_cfg``.
-        global_pool (str, optional): Another pooling that the model has, such as 'token'
-            for DINOv3, which timm averages while its authors take the class token.
-            Defaults to None: timm's.
+        global_pool (str, optional): Overrides the pooling of the model. For DINOv3, timm
+            averages the patches, while its authors use the class token ('token').
+            Defaults to None: timm's pooling.
         precision (str): See :class:`BaseTeacher`. Defaults to 'auto'.
 
     Raises:
-        ConfigError: Unknown model, tag or option, or two tags.
-        TeacherError: Weights that cannot be had, read, or fitted to the model; see also
-            :meth:`ProjectedTeacher.borrow_text`.
+        ConfigError: The model, tag or option is unknown, or there are two tags.
+        TeacherError: The weights are not available, cannot be read or do not match the
+            model; see also :meth:`ProjectedTeacher.borrow_text`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TIMMTeacher(ProjectedTeacher):
         precision: str = 'auto',
     ) -> None:
         super().__init__(precision)
-        arch, tag, file = _find(model_name, pretrained)
+        arch, tag, file = _resolve(model_name, pretrained)
         config = _pretrained_cfg(arch, tag)
         label = file.replace('\\', '/').split('/')[-1] if file else pretrained and tag
         self._name = f'timm/{arch}/{label or "random"}'
@@ -106,16 +106,16 @@ class TIMMTeacher(ProjectedTeacher):
         return self.project(self.backbone.forward_head(outputs)), feature_map
 
     def dense_features(self, feature_map: Tensor) -> Tensor:
-        """Embeddings (B, D, h, w): those of images that show one place everywhere."""
+        """Embeddings (B, D, h, w), pooled from constant maps of each location."""
         batch, _, height, width = feature_map.shape
-        places = feature_map.permute(0, 2, 3, 1).flatten(0, 2)
+        features = feature_map.permute(0, 2, 3, 1).flatten(0, 2)
         if self._has_tokens:
-            # Class and register tokens too: pooling takes whichever it is made for.
-            outputs = places[:, None].expand(-1, self._num_prefix_tokens + 1, -1)
+            # Also as class and register tokens, whichever the pooling uses.
+            outputs = features[:, None].expand(-1, self._num_prefix_tokens + 1, -1)
         elif self._channels_last:
-            outputs = places[:, None, None]
+            outputs = features[:, None, None]
         else:
-            outputs = places[:, :, None, None]
+            outputs = features[:, :, None, None]
         rows = self.project(self.backbone.forward_head(outputs))
         return rows.unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
 
@@ -128,7 +128,7 @@ class TIMMTeacher(ProjectedTeacher):
         return str(getattr(self.backbone, 'output_fmt', 'NCHW')).endswith('NHWC')
 
     def _as_map(self, outputs: Tensor, inputs: Tensor) -> Tensor | None:
-        """The map (B, C, h, w) in what ``forward_features`` gives, if there is one."""
+        """The map (B, C, h, w) in the output of ``forward_features``, if any."""
         if not isinstance(outputs, Tensor):
             return None
         if outputs.dim() == 4:
@@ -144,20 +144,20 @@ class TIMMTeacher(ProjectedTeacher):
 
     @torch.no_grad()
     def _probe(self) -> int:
-        """Width C of the features (B, C), from one black image in eval mode."""
+        """Width C of the features (B, C), determined with one black image."""
         self.train(False)
         black = torch.zeros(1, 3, self.image_size, self.image_size)
         try:
             outputs = self.backbone.forward_features(black)
             features = self.backbone.forward_head(outputs)
-        except Exception as error:  # of any model of timm
+        except Exception as error:  # models of timm raise different types
             raise TeacherError(
-                f'{self._name} does not take images of {self.image_size} pixels: '
-                f'{first_lines(error)}\nSet image_size to a size that it takes.'
+                f'{self._name} does not accept images of {self.image_size} pixels: '
+                f'{first_lines(error)}\nSet image_size to a size that it accepts.'
             ) from error
         if features.dim() != 2:
             raise TeacherError(
-                f'{self._name} gives features of shape {tuple(features.shape)}, not '
+                f'{self._name} returns features of shape {tuple(features.shape)}, not '
                 '(B, C). Set global_pool to one of its poolings.'
             )
         self._has_tokens = isinstance(outputs, Tensor) and outputs.dim() == 3
@@ -172,13 +172,13 @@ class TIMMTeacher(ProjectedTeacher):
             shown = {k: v for k, v in options.items() if not isinstance(v, dict)}
             raise TeacherError(
                 f'Teacher {self._name} failed with {shown}: {first_lines(error)}\n'
-                'Without network, give a local weight file as pretrained, or export '
-                'HF_HUB_OFFLINE=1 to use the hub cache at once. If the file is of '
+                'Without network, set pretrained to a local weight file, or export '
+                'HF_HUB_OFFLINE=1 to use the hub cache immediately. If the file is of '
                 'another architecture, set model_name.'
             ) from error
 
 
-def _find(model_name: str, pretrained: str | None) -> tuple[str, str, str | None]:
+def _resolve(model_name: str, pretrained: str | None) -> tuple[str, str, str | None]:
     """Architecture, tag ('' for timm's default) and weight file of a teacher."""
     import timm
 
@@ -193,15 +193,15 @@ def _find(model_name: str, pretrained: str | None) -> tuple[str, str, str | None
     if tag and tag not in known:
         raise ConfigError(
             f'timm has no weights {tag!r} of {arch} (its tags: {tags}). Set one of them '
-            'in model_name, or leave it out.'
+            'in model_name, or omit the tag.'
         )
     if pretrained is None:
         return arch, tag, None
     if pretrained in known:
         if tag not in ('', pretrained):
             raise ConfigError(
-                f'model_name says {tag!r}, but pretrained says {pretrained!r}. Remove '
-                'one of the two.'
+                f'model_name has the tag {tag!r}, but pretrained is {pretrained!r}. '
+                'Remove one of the two.'
             )
         return arch, pretrained, None
     is_path = '/' in pretrained or pretrained.endswith(_WEIGHT_SUFFIXES)
@@ -219,7 +219,9 @@ def _pretrained_cfg(arch: str, tag: str) -> dict:
 
     config = timm.get_pretrained_cfg(f'{arch}.{tag}' if tag else arch)
     if config is None:
-        raise ConfigError(f'timm does not say how {arch} sees images: no such teacher.')
+        raise ConfigError(
+            f'timm has no preprocessing config of {arch}, so it cannot be a teacher.'
+        )
     return config.to_dict()
 
 
@@ -227,14 +229,14 @@ def _side(input_size: tuple, name: str) -> int:
     _, height, width = input_size
     if height != width:
         raise TeacherError(
-            f'{name} takes images of {height}x{width} pixels, but a teacher here takes '
+            f'{name} expects images of {height}x{width} pixels, but a teacher needs '
             'square ones. Set image_size of TIMMTeacher.'
         )
     return height
 
 
 def _from_file(file: str, config: dict) -> dict:
-    """Options with which timm loads a file's weights, all or none of them."""
+    """Options that make timm load the weights of a file strictly."""
     weights, _ = read_weights_and_meta(file)
     classifiers = config.get('classifier') or ()
     names = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
@@ -242,10 +244,10 @@ def _from_file(file: str, config: dict) -> dict:
     kept = {key: value for key, value in weights.items() if key not in heads}
     if len(kept) < len(weights):
         print_log(
-            f'{file}: the classifier ({", ".join(names)}) is left out.',
+            f'{file}: the classifier ({", ".join(names)}) is ignored.',
             'current',
             level=logging.INFO,
         )
-    # timm loads strictly only where the file has as many classes as the model.
+    # timm loads strictly only if file and model have the same number of classes.
     overlay = dict(state_dict=kept, num_classes=0, source='', custom_load=False)
     return dict(pretrained=True, pretrained_cfg_overlay=overlay)

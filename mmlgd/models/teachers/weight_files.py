@@ -1,4 +1,4 @@
-"""Looks at a local weight file before a library does, to say what is wrong."""
+"""Checks and loading of weight files, with descriptive errors."""
 
 import zipfile
 from pathlib import Path
@@ -13,7 +13,7 @@ _LFS_POINTER = b'version https://git-lfs'
 
 
 def check_weight_file(path: str | Path) -> Path:
-    """Finds a weight file and refuses what cannot be one.
+    """Check a local weight file.
 
     Args:
         path (str | Path): The file; a relative path starts at the working
@@ -23,15 +23,15 @@ def check_weight_file(path: str | Path) -> Path:
         Path: The absolute path.
 
     Raises:
-        TeacherError: No such file, or one that is empty, a web page, a git-lfs
-            pointer, or cut off.
+        TeacherError: The file is missing, empty, a web page, a git-lfs pointer, or
+            truncated.
     """
     file = Path(expand_user(path, 'the weights')).absolute()
     if not file.is_file():
         raise TeacherError(
             f'Weight file {str(path)!r} does not exist (looked for {file}). Relative '
             'paths start at the working directory: run from the repository root, or '
-            'give an absolute path.'
+            'set an absolute path.'
         )
     with file.open('rb') as stream:
         head = stream.read(64)
@@ -50,41 +50,41 @@ def _fault(file: Path, head: bytes) -> str | None:
     if head.startswith(b'<'):
         return 'a web page, not weights'
     if head.startswith(_LFS_POINTER):
-        return 'a git-lfs pointer, not weights (git lfs pull fetches them)'
+        return 'a git-lfs pointer, not weights (download them with git lfs pull)'
     if head.startswith(b'PK') and not zipfile.is_zipfile(file):
         return 'truncated'
     return None
 
 
 def is_torchscript(file: Path) -> bool:
-    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
+    """Whether a file is a TorchScript archive, the format of OpenAI's weights."""
     if not zipfile.is_zipfile(file):
         return False
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-    # torch.load decides alike; a laxer test would let foreign pickles through.
+    # The same test as in torch.load; a weaker one would accept other pickles.
     roots = {name.split('/')[0] for name in names}
     return len(roots) == 1 and f'{roots.pop()}/constants.pkl' in names
 
 
 def first_lines(error: Exception, count: int = 6, width: int = 300) -> str:
-    """The beginning of an error that may name thousands of keys."""
+    """The first lines of an error, which may list thousands of keys."""
     lines = [line.strip()[:width] for line in str(error).splitlines() if line.strip()]
     return '\n'.join(lines[:count]) or type(error).__name__
 
 
 def read_weights_and_meta(path: str) -> tuple[dict[str, Tensor], dict]:
-    """Reads a checkpoint of mmengine, or a plain state dict, onto the CPU.
+    """Read a checkpoint of mmengine, or a plain state dict, to the CPU.
 
     Args:
-        path (str): A local file, or a URL that mmengine knows ('https://...').
+        path (str): A local file, or a URL that mmengine supports ('https://...').
 
     Returns:
-        tuple[dict[str, Tensor], dict]: The tensors, and the checkpoint's ``meta``: {}
-        where it has none.
+        tuple[dict[str, Tensor], dict]: The tensors, and the checkpoint's ``meta``; {} if
+        it has none.
 
     Raises:
-        TeacherError: The file cannot be had or read, or holds no tensors.
+        TeacherError: The file is not available, cannot be read, or has no tensors.
     """
     source = path if '://' in path else str(check_weight_file(path))
     try:
@@ -92,28 +92,28 @@ def read_weights_and_meta(path: str) -> tuple[dict[str, Tensor], dict]:
     except CheckpointError as error:
         raise TeacherError(
             f'Weights {source} cannot be read: {first_lines(error)}\nIf the file is '
-            'cut off, copy it again; without network, give a local file.'
+            'truncated, copy it again; without network, set a local file.'
         ) from error
     weights = checkpoint['state_dict']
     tensors = {key: item for key, item in weights.items() if isinstance(item, Tensor)}
     if not tensors:
-        raise TeacherError(f'{source} holds no state dict. Give a checkpoint file.')
+        raise TeacherError(f'{source} has no state dict. Set a checkpoint file.')
     return tensors, checkpoint['meta']
 
 
-def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> None:
-    """Loads weights that must fit a module exactly.
+def load_exact(module: nn.Module, weights: dict[str, Tensor], place: str) -> None:
+    """Load weights that must match a module exactly.
 
     Args:
-        module (nn.Module): Receives them.
-        weights (dict[str, Tensor]): By the module's own keys.
+        module (nn.Module): Receives the weights.
+        weights (dict[str, Tensor]): Weights by the module's keys.
         place (str): Module and file, for the message.
 
     Raises:
         TeacherError: A key is missing, is unexpected or has another shape.
     """
     own = module.state_dict()
-    # Counters that older checkpoints lack, and that eval mode does not read.
+    # Counters, which older checkpoints lack, are not used in eval mode.
     wanted = {key for key in own if not key.endswith('num_batches_tracked')}
     matched = {key for key in wanted & weights.keys() if _same_shape(own, weights, key)}
     unexpected = weights.keys() - own.keys()
@@ -121,16 +121,16 @@ def load_whole(module: nn.Module, weights: dict[str, Tensor], place: str) -> Non
         module.load_state_dict(weights, strict=False)
         return
     missing = [f'missing {key}' for key in sorted(wanted - weights.keys())]
-    misfits = [
+    mismatched = [
         f'{key} is {tuple(weights[key].shape)}, not {tuple(own[key].shape)}'
         for key in sorted(wanted & weights.keys() - matched)
     ]
-    surplus = [f'unexpected {key}' for key in sorted(unexpected)]
+    extra = [f'unexpected {key}' for key in sorted(unexpected)]
     raise TeacherError(
         f'{place}: {len(matched)} of {len(wanted)} tensors match '
         f'({len(matched) / max(len(wanted), 1):.0%}), {len(missing)} are missing, '
-        f'{len(misfits)} have another shape, {len(surplus)} are unexpected: '
-        f'{"; ".join([*missing[:3], *misfits[:3], *surplus[:3]])}. Set the '
+        f'{len(mismatched)} have another shape, {len(extra)} are unexpected: '
+        f'{"; ".join([*missing[:3], *mismatched[:3], *extra[:3]])}. Set the '
         'architecture that the file was saved from.'
     )
 

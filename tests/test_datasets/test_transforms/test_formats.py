@@ -180,7 +180,7 @@ REFUSED = {
 
 @pytest.mark.parametrize('kind', REFUSED)
 def test_files_with_ambiguous_pixels_are_refused(rgb, kind):
-    with pytest.raises(ImageReadError, match=r'odd\.tif does not decode'):
+    with pytest.raises(ImageReadError, match=r'odd\.tif cannot be decoded'):
         decode(REFUSED[kind](rgb), 'odd.tif')
 
 

@@ -34,9 +34,7 @@ def test_width_of_three_is_not_a_channel_axis():
 
 
 def test_colour_image_is_refused_by_name():
-    with pytest.raises(
-        DataError, match=r'shirt\.png.*\(4, 4, 3\).*leave the transform'
-    ):
+    with pytest.raises(DataError, match=r'shirt\.png.*\(4, 4, 3\).*omit the transform'):
         gray_to_bgr(np.zeros((4, 4, 3), np.uint8), img_path='shirt.png')
 
 

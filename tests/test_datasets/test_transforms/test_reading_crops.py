@@ -76,9 +76,9 @@ def test_truncated_file_is_refused(picture, tmp_path, scale, share, padding):
         stream.seek(0, 2)
         stream.write(bytes(padding))
 
-    with pytest.raises(ImageReadError, match=r'picture\.jpg does not decode'):
+    with pytest.raises(ImageReadError, match=r'picture\.jpg cannot be decoded'):
         crop_of(path, scale=scale)
-    with pytest.raises(ImageReadError, match=r'picture\.jpg does not decode'):
+    with pytest.raises(ImageReadError, match=r'picture\.jpg cannot be decoded'):
         TRANSFORMS.build(dict(type='LoadImageFromFile'))(dict(img_path=path))
 
 
@@ -87,7 +87,7 @@ def test_non_images_are_refused_with_their_name(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
 
-    with pytest.raises(ImageReadError, match=r'broken\.jpg does not decode'):
+    with pytest.raises(ImageReadError, match=r'broken\.jpg cannot be decoded'):
         crop_of(str(path))
 
 

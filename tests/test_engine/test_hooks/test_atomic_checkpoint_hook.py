@@ -78,7 +78,7 @@ def test_full_disk_leaves_the_previous_checkpoint_whole(tmp_path, monkeypatch):
     fill_disk(monkeypatch, 'iter_3.pth')
     with pytest.raises(CheckpointError) as caught:
         run(tmp_path, max_keep_ckpts=1)
-    for part in ('iter_3.pth', 'No space', 'MiB are free', 'iter_2.pth is whole'):
+    for part in ('iter_3.pth', 'No space', 'MiB are free', 'iter_2.pth is complete'):
         assert part in str(caught.value)
     # The stock hook would have removed it by now, to make room.
     assert checkpoints(tmp_path) == ['iter_2.pth']
@@ -113,7 +113,9 @@ def test_best_checkpoint_replaces_the_previous_best(tmp_path):
 
 def test_full_disk_at_the_best_keeps_the_previous_best(tmp_path, monkeypatch):
     fill_disk(monkeypatch, 'best_acc_iter_2.pth')
-    with pytest.raises(CheckpointError, match='best_acc_iter_2.*iter_2.pth is whole'):
+    with pytest.raises(
+        CheckpointError, match='best_acc_iter_2.*iter_2.pth is complete'
+    ):
         run(tmp_path, 3, [10.0, 30.0, 20.0], save_best='acc', max_keep_ckpts=1)
     assert checkpoints(tmp_path) == ['best_acc_iter_1.pth', 'iter_2.pth']
 

@@ -70,7 +70,7 @@ def test_data_without_bags_are_ignored():
 
 
 def test_a_model_without_epochs_is_refused():
-    with pytest.raises(ConfigError, match='but the model is Linear; take the hook'):
+    with pytest.raises(ConfigError, match='but the model is Linear; remove the hook'):
         BagsHook().before_train(SimpleNamespace(model=nn.Linear(1, 1)))
 
 

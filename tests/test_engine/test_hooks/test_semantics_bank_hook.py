@@ -116,7 +116,7 @@ def test_a_run_ends_before_its_bank_is_built(tmp_path, monkeypatch, place):
         train.scale = 64
     runner = Runner.from_cfg(cfg)
     monkeypatch.setattr(runner.model, 'build_text_banks', None)
-    with pytest.raises(ConfigError, match=f'{place} gives crops of 16x16 .* 64x64'):
+    with pytest.raises(ConfigError, match=f'{place} has crops of 16x16 .* 64x64'):
         runner.train()
 
 
@@ -129,5 +129,5 @@ def test_a_test_ends_before_its_bank_is_built(tmp_path, monkeypatch, mode):
         cfg[f'test_{part}'] = cfg[f'val_{part}']
     runner = Runner.from_cfg(cfg)
     monkeypatch.setattr(runner.model, 'build_text_banks', None)
-    with pytest.raises(ConfigError, match=f'{mode}_dataloader gives crops of 16x16'):
+    with pytest.raises(ConfigError, match=f'{mode}_dataloader has crops of 16x16'):
         getattr(runner, mode)()

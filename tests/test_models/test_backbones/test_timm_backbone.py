@@ -98,7 +98,7 @@ def test_a_network_with_stages_is_pooled_by_its_own_head_too():
 
 
 def test_maps_and_vectors_at_once_are_refused():
-    with pytest.raises(ConfigError, match='pooled=True gives vectors'):
+    with pytest.raises(ConfigError, match='pooled=True returns vectors'):
         ours(**MBV4, pooled=True)
 
 

@@ -77,7 +77,7 @@ def test_one_long_name_is_warned_about(teacher, said):
 def test_the_context_is_counted_to_the_token(teacher, extra, is_cut):
     # 'cat' is one token; 75 of them and the two ends fill the context.
     text = ' '.join(['cat'] * (75 + extra))
-    assert teacher.text.find_cut(['dog', text]) == ([1] if is_cut else [])
+    assert teacher.text.find_truncated(['dog', text]) == ([1] if is_cut else [])
 
 
 def spoilt(**changes):
@@ -143,14 +143,14 @@ def test_an_encoder_that_gives_equal_rows_is_refused(monkeypatch):
         (dict(embeddings=torch.ones(1).expand(4, D)), 'not contiguous'),
         (dict(embeddings=[[1.0]]), 'embeddings is list, not Tensor'),
         (dict(category_names='cat'), 'category_names is str, not list'),
-        (dict(templates=[1, 2]), 'templates holds something else than strings'),
+        (dict(templates=[1, 2]), 'templates contains values other than strings'),
         (dict(text_identity=None), 'text_identity is NoneType, not str'),
         (dict(state_dict={}), r"unexpected \['state_dict'\]"),
     ],
 )
 def test_a_malformed_bank_file_is_refused(tmp_path, changes, message):
     torch.save(spoilt(**changes), tmp_path / 'bank.pth')
-    with pytest.raises(BankError, match=f'not a whole bank file .*{message}'):
+    with pytest.raises(BankError, match=f'not a complete bank file .*{message}'):
         toy_bank().load(tmp_path / 'bank.pth')
 
 

@@ -85,10 +85,10 @@ def test_missing_and_truncated_files_are_refused(tmp_path):
     bank.save(tmp_path / 'bank.pth', ToyTeacher())
     whole = (tmp_path / 'bank.pth').read_bytes()
     (tmp_path / 'bank.pth').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BankError, match='not a whole bank file'):
+    with pytest.raises(BankError, match='not a complete bank file'):
         toy_bank().load(tmp_path / 'bank.pth')
     (tmp_path / 'bank.pth').write_text('<html>404</html>')
-    with pytest.raises(BankError, match='not a whole bank file'):
+    with pytest.raises(BankError, match='not a complete bank file'):
         toy_bank().load(tmp_path / 'bank.pth')
 
 

@@ -174,7 +174,7 @@ def test_widths_that_differ(shapes):
 def test_values_that_are_not_finite(side, name, value):
     batch = pairs()
     batch[side][4, 2] = value
-    with pytest.raises(TeacherError, match=f'The {name} gives .* 1 of 50 images'):
+    with pytest.raises(TeacherError, match=f'The {name} returns .* 1 of 50 images'):
         RidgeAlignment(C, D).update(*batch)
 
 

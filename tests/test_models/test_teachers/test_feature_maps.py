@@ -187,7 +187,9 @@ def test_timm_trunk_has_a_map_but_no_dense_embeddings(tmp_path):
     torch.testing.assert_close(found.embeddings, teacher.encode_image(inputs))
     expected = teacher.visual.trunk.forward_features(inputs)
     torch.testing.assert_close(found.feature_map, expected)
-    with pytest.raises(TeacherError, match='single places no embedding.*ViT-B-16'):
+    with pytest.raises(
+        TeacherError, match='no embeddings of single locations.*ViT-B-16'
+    ):
         teacher.encode_dense(inputs)
 
 
@@ -195,12 +197,12 @@ def test_attentional_pooler_gives_no_dense_embeddings(tmp_path):
     teacher = clip_teacher(tmp_path, VIT | dict(attentional_pool=True))
 
     assert teacher.encode_feature_map(images(32)).shape == (2, 64, 4, 4)
-    with pytest.raises(TeacherError, match='single places no embedding'):
+    with pytest.raises(TeacherError, match='no embeddings of single locations'):
         teacher.encode_dense(images(32))
 
 
 def test_map_of_images_of_another_size(resnet):
-    with pytest.raises(TeacherError, match='takes images of 64x64'):
+    with pytest.raises(TeacherError, match='expects images of 64x64'):
         resnet.encode_feature_map(images(96))
 
 
@@ -249,7 +251,7 @@ def test_vectors_are_not_a_feature_map():
             TeacherError, match='mmpretrain/VisionTransformer.*no featu'
         ):
             ask(images(32))
-    with pytest.raises(TeacherError, match='no feature map.*backbone gives maps'):
+    with pytest.raises(TeacherError, match='no feature map.*backbone returns maps'):
         assert teacher.feature_map_dims
 
 

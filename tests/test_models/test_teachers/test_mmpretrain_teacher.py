@@ -106,9 +106,7 @@ def test_text_is_that_of_the_open_clip_teacher(tmp_path):
 
 
 def test_widths_that_differ_are_both_named():
-    with pytest.raises(
-        TeacherError, match='gives 64, the text .* gives 32.*projection'
-    ):
+    with pytest.raises(TeacherError, match='has 64, the text .* has 32.*projection'):
         build(text_encoder=tiny_teacher_cfg())
 
 
@@ -187,5 +185,5 @@ def test_projection_of_another_width(tmp_path):
 def test_pretrained_init_cfg_would_be_ignored():
     init_cfg = dict(type='Pretrained', checkpoint='x.pth')
 
-    with pytest.raises(ConfigError, match='as checkpoint of MMPretrainTeacher'):
+    with pytest.raises(ConfigError, match='Set checkpoint of MMPretrainTeacher'):
         build(backbone=RESNET | dict(init_cfg=init_cfg))

@@ -214,7 +214,7 @@ def test_unknown_names():
     with pytest.raises(ConfigError, match="'r160' is neither a tag.*nor a weight file"):
         TIMMTeacher('test_vit', 'r160')
     two = 'vit_small_patch16_224.dino'
-    with pytest.raises(ConfigError, match="says 'dino'.*says 'augreg_in1k'"):
+    with pytest.raises(ConfigError, match="tag 'dino'.*pretrained is 'augreg_in1k'"):
         TIMMTeacher(two, 'augreg_in1k')
     with pytest.raises(ConfigError, match='TIMMTeacher.image_size'):
         TIMMTeacher('test_resnet', image_size=-1)
@@ -238,7 +238,7 @@ def test_there_is_no_text_without_a_text_encoder():
     assert teacher.logit_scale is None
     with pytest.raises(TeacherError, match='TIMMTeacher, set text_encoder'):
         teacher.encode_text(['a cat'])
-    with pytest.raises(TeacherError, match='gives 64, the text tower .* gives 32'):
+    with pytest.raises(TeacherError, match='has 64, the text tower .* has 32'):
         TIMMTeacher(VIT, text_encoder=tiny_teacher_cfg())
 
 

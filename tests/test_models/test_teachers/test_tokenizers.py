@@ -143,9 +143,9 @@ def test_a_local_folder_serves(transformers, siglip_like, folder):
 def test_texts_that_are_cut_are_found(transformers, siglip_like, folder):
     teacher = build(siglip_like, tokenizer=str(folder))
 
-    assert teacher.text.find_cut(['a photo of the cat', 'a photo of the cat dog']) == [
-        1
-    ]
+    assert teacher.text.find_truncated(
+        ['a photo of the cat', 'a photo of the cat dog']
+    ) == [1]
 
 
 def test_a_tokenizer_with_other_tokens_is_refused(transformers, siglip_like, folder):
@@ -168,7 +168,9 @@ def test_a_folder_that_is_none(siglip_like, tmp_path):
 
 
 def test_a_folder_for_a_model_that_needs_none(folder):
-    with pytest.raises(ConfigError, match='comes with open_clip.*Leave it out'):
+    with pytest.raises(
+        ConfigError, match='uses open_clip.s built-in tokenizer.*Omit it'
+    ):
         tiny_teacher(tokenizer=str(folder))
 
 

@@ -8,7 +8,7 @@ from mmlgd.errors import TeacherError
 from mmlgd.models.teachers.weight_files import (
     check_weight_file,
     is_torchscript,
-    load_whole,
+    load_exact,
     read_weights_and_meta,
 )
 
@@ -84,15 +84,15 @@ def test_bytes_that_are_not_a_checkpoint(tmp_path):
 def test_a_checkpoint_without_state_dict(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
 
-    with pytest.raises(TeacherError, match='holds a list, not a checkpoint'):
+    with pytest.raises(TeacherError, match='contains a list, not a checkpoint'):
         read_weights_and_meta(str(tmp_path / 'list.pth'))
 
 
-def test_load_whole_names_each_kind_of_fault():
+def test_load_exact_names_each_kind_of_fault():
     weights = {'weight': torch.zeros(3, 2), 'scale': torch.zeros(1)}
 
     with pytest.raises(TeacherError) as error:
-        load_whole(nn.Linear(2, 2), weights, 'head of a.pth')
+        load_exact(nn.Linear(2, 2), weights, 'head of a.pth')
 
     message = str(error.value)
     assert 'head of a.pth: 0 of 2 tensors match (0%)' in message
@@ -101,12 +101,12 @@ def test_load_whole_names_each_kind_of_fault():
     assert 'unexpected scale' in message
 
 
-def test_load_whole_does_without_batch_counters():
+def test_load_exact_does_without_batch_counters():
     source, target = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
     source.running_mean.fill_(7.0)
     weights = source.state_dict()
     del weights['num_batches_tracked']
 
-    load_whole(target, weights, 'norm')
+    load_exact(target, weights, 'norm')
 
     assert torch.equal(target.running_mean, torch.full((3,), 7.0))
