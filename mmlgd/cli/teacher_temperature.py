@@ -97,11 +97,11 @@ def main(argv: list[str] | None = None) -> None:
 
     from mmlgd.apis.teacher_temperature import TEMPERATURES, report_temperatures
     from mmlgd.engine.hooks.semantics_bank_hook import DEFAULT_CACHE_DIR
-    from mmlgd.utils.loaders import use_loader_options_that_work
+    from mmlgd.utils.loaders import remove_unused_worker_options
     from mmlgd.utils.run_config import read_config
 
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
-    use_loader_options_that_work(cfg, ['train_dataloader'])
+    remove_unused_worker_options(cfg, ['train_dataloader'])
     # The cache in which training stores the embeddings of the names.
     caches = [
         hook.get('cache_dir', DEFAULT_CACHE_DIR)

@@ -59,7 +59,7 @@ def test_bags_of_another_teacher_stop_the_run(tmp_path):
         tmp_path, tmp_path / 'run', teacher=dict(type='ToyTeacher', seed=1)
     )
     with pytest.raises(
-        DataError, match='made by ToyTeacher#.* learns from ToyTeacher#'
+        DataError, match='built with ToyTeacher#.* learns from ToyTeacher#'
     ):
         Runner.from_cfg(cfg).train()
 
