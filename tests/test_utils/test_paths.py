@@ -27,5 +27,7 @@ def test_home(monkeypatch):
 @pytest.mark.parametrize('path', ['~\0', '\0', '~/a\0.pth', 'a.txt\0'])
 @pytest.mark.parametrize('read', READERS)
 def test_a_null_character_is_refused(read, path):
-    with pytest.raises(MMLGDError, match=r'null character|image file .* does not exist'):
+    with pytest.raises(
+        MMLGDError, match=r'null character|image file .* does not exist'
+    ):
         read(path)
