@@ -5,8 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmlgd.stores.build import write_shards
-from mmlgd.stores.plan import open_store
+from mmlgd.stores.build import open_store, write_shards
 from mmlgd.stores.source import prepare_views
 from tests.runs import toy_run_cfg
 

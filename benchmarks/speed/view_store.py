@@ -24,11 +24,11 @@ from benchmarks.speed.view_pipelines import CONFIG
 from mmlgd.datasets import SeededViews, UnlabeledImages
 from mmlgd.datasets.pipeline_description import describe_pipeline
 from mmlgd.stores import Manifest, StoredViews
-from mmlgd.stores.build import summarize_store, write_shards, write_view
+from mmlgd.stores.build import open_store, write_shards, write_view
 from mmlgd.stores.images import ImageTable
-from mmlgd.stores.plan import open_store
-from mmlgd.stores.rows import EMBEDDING_DTYPES
+from mmlgd.stores.shards import EMBEDDING_DTYPES
 from mmlgd.stores.source import ViewSource
+from mmlgd.stores.verify import summarize_store
 from mmlgd.utils.tool import run_tool
 
 _SHARD_SIZE = 8192

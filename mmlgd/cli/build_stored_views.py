@@ -23,12 +23,11 @@ from typing import Any
 import torch
 
 from mmlgd.errors import ConfigError
-from mmlgd.stores.build import summarize_store, write_shards
+from mmlgd.stores.build import open_store, write_shards
 from mmlgd.stores.manifest import FILE_NAME, Manifest
-from mmlgd.stores.plan import open_store
-from mmlgd.stores.rows import EMBEDDING_DTYPES
+from mmlgd.stores.shards import EMBEDDING_DTYPES
 from mmlgd.stores.source import prepare_views
-from mmlgd.stores.verify import check_replay, store_faults
+from mmlgd.stores.verify import check_replay, store_faults, summarize_store
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.run_config import read_config

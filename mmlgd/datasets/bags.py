@@ -12,7 +12,7 @@ from mmlgd.errors import DataError
 from mmlgd.utils.identity import explain_difference, same_identity
 from mmlgd.utils.tensor_file import TensorFile, check_tensor
 
-from .image_list import list_images_of
+from .image_list import encode_name, list_images_of
 
 
 @dataclass
@@ -102,7 +102,6 @@ def image_list_digest(dataset: Sized) -> str:
     """
     digest = hashlib.sha256()
     for name, source in list_images_of(dataset):
-        # Names that are not UTF-8 contain surrogates.
-        item: Any = f'{name}\0'.encode(errors='surrogateescape') if name else source
+        item: Any = encode_name(name) + b'\0' if name else source
         digest.update(item)
     return digest.hexdigest()

@@ -50,6 +50,11 @@ def list_images_of(dataset: Sized) -> Iterator[ListedImage]:
     return (list_image(dataset, index) for index in range(len(dataset)))
 
 
+def encode_name(name: str) -> bytes:
+    """The bytes of a path; names that are not UTF-8 reach Python as surrogates."""
+    return name.encode('utf-8', 'surrogateescape')
+
+
 def _folder(dataset: Sized) -> str:
     images = find_wrapper(dataset, 'data_prefix')
     return str(getattr(images, 'data_prefix', {}).get('img_path', ''))

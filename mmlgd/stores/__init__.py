@@ -1,9 +1,7 @@
 """Stored views: what a teacher said of augmented images, computed once and kept."""
 
-from .dataset import StoredViews
-from .hook import StoredViewsHook
+from .dataset import StoredViews, ViewStore
 from .manifest import Manifest
-from .reader import ViewStore
-from .teacher import StoredTeacher
+from .teacher import StoredTeacher, StoredViewsHook
 
 __all__ = ['Manifest', 'StoredTeacher', 'StoredViews', 'StoredViewsHook', 'ViewStore']

@@ -1,9 +1,11 @@
 """Augmented images together with the embeddings that a teacher once gave them."""
 
 import logging
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.logging import print_log
 
@@ -13,22 +15,89 @@ from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipe
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 
-from .images import content_hash
-from .manifest import pixel_libraries
-from .reader import ViewStore
-from .rows import pixel_checksum
+from .images import ImageTable, content_hash
+from .manifest import Manifest, pixel_libraries
+from .shards import ShardReader, pixel_checksum, unpack_embeddings
 from .source import draw_view
+
+
+class ViewStore:
+    """A finished store of views, for reading within bounded memory.
+
+    Args:
+        path: Folder that tools/build_stored_views.py wrote.
+
+    Attributes:
+        path (Path): That folder.
+        manifest (Manifest): What the store is of.
+        num_views, num_images (int): K and N.
+
+    Raises:
+        DataError: There is no store, it is of an unknown version, or not whole.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.manifest = Path(path), Manifest.read(path)
+        self.num_views = self.manifest.num_views
+        self.num_images = self.manifest.num_images
+        if not self.num_views:
+            raise DataError(
+                f'The store {path} is not finished; run the tools/build_stored_views.py '
+                'command that began it once more.'
+            )
+        types = self.manifest.columns
+        self._firsts = np.array([run.first for run in self.manifest.image_shards()])
+        self._readers = [
+            ShardReader(one.path(path), one.size, types)
+            for one in self.manifest.view_shards()
+        ]
+
+    def table(self) -> ImageTable:
+        """The images, read each time."""
+        return ImageTable.read(self.path, self.manifest.image_shards())
+
+    def read(self, view: int, row: int) -> tuple[int, np.ndarray]:
+        """CRC-32 of a view's pixels, and its embedding (D,) float32, not normalised.
+
+        Raises:
+            IndexError: ``view`` is not in [0, K), or ``row`` not in [0, N).
+            DataError: The shard has become shorter.
+        """
+        if not (0 <= view < self.num_views and 0 <= row < self.num_images):
+            size = f'{self.num_views} views of {self.num_images} images'
+            raise IndexError(f'view {view} of row {row} in a store of {size}')
+        run = int(np.searchsorted(self._firsts, row, side='right')) - 1
+        reader = self._readers[view * len(self._firsts) + run]
+        stored = reader.row(row - int(self._firsts[run]))
+        return int(stored['pixels']), unpack_embeddings(stored)
+
+    def match(self, dataset: Sized) -> np.ndarray | None:
+        """Rows (N,) int64 of a dataset's images; None where they are 0, 1, 2, ...
+
+        Raises:
+            DataError: An image is unknown, missing, or (of a sample) has changed.
+        """
+        table = self.table()
+        rows = table.find_rows(dataset, self.path)
+        if (unknown := np.flatnonzero(rows < 0)).size:
+            name = list_image(dataset, int(unknown[0])).name
+            raise DataError(
+                f'{len(unknown)} of the {len(rows)} images are not in the store '
+                f'{self.path}, the first is {ascii(name) if name else unknown[0]}; add '
+                'them: `python tools/build_stored_views.py CONFIG --views '
+                f'{self.num_views} --out {self.path}`.{table.explain_unknown(name)}'
+            )
+        return None if np.array_equal(rows, np.arange(self.num_images)) else rows
 
 
 @DATASETS.register_module()
 class StoredViews(SeededViews):
     """Views of images as :class:`SeededViews` gives them, with their embeddings.
 
-    An item is the wrapped dataset's and ``teacher_embeddings``, (D,) float32. The
-    views are the store's: its seed, and its K views, of which view K is the first
-    again. At the store's resolution the pixels of every item are compared with
-    those that the teacher saw, by checksum. The student may take another
-    resolution: the crops are then the same, and the image files are compared instead.
+    An item is the wrapped dataset's and ``teacher_embeddings``, (D,) float32. The seed
+    and the K views are the store's; view K is the first again. At the store's resolution
+    the pixels of every item are compared with those that the teacher saw, by checksum.
+    At another resolution the crops are the same, and the image files are compared.
 
     Args:
         dataset: The dataset to wrap, or its config.
@@ -56,18 +125,25 @@ class StoredViews(SeededViews):
         check_pixels: bool = True,
         lazy_init: bool = False,
     ) -> None:
-        self.store_path = str(store)
-        self.num_views = num_views
-        self.check_pixels = check_pixels
+        self.store_path, self.check_pixels = str(store), check_pixels
+        self.num_views: Any = num_views
         super().__init__(dataset, lazy_init=lazy_init)
 
     def _prepare(self) -> None:
         self.store = ViewStore(self.store_path)
-        self.seed = self.store.manifest.seed
-        self.num_views = self._choose_views(self.num_views)
-        self.compares_pixels = self._check_transforms() and self.check_pixels
+        self.seed, stored = self.store.manifest.seed, self.store.num_views
+        self.num_views = stored if self.num_views is None else self.num_views
+        if not 1 <= self.num_views <= stored:
+            raise ConfigError(
+                f'StoredViews.num_views is {self.num_views}, but the store '
+                f'{self.store_path} has {stored} (1 is the least); to add some: `python '
+                f'tools/build_stored_views.py CONFIG --views {self.num_views} --out '
+                f'{self.store_path}`.'
+            )
+        same_pixels = self._check_transforms()
+        self.compares_pixels = self.check_pixels and same_pixels
         self._rows = self.store.match(self.dataset)
-        compares_files = self.check_pixels and not self.compares_pixels
+        compares_files = self.check_pixels and not same_pixels
         self._hashes = self.store.table().hashes if compares_files else None
 
     def split(self, index: int) -> tuple[int, int]:
@@ -81,33 +157,26 @@ class StoredViews(SeededViews):
         item = draw_view(self.dataset, image, self.seed, view, row)
         checksum, embedding = self.store.read(view, row)
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
-            raise self._other_pixels(view, row)
-        if self._hashes is not None:
-            self._check_file(image, row)
-        return {**item, 'teacher_embeddings': torch.from_numpy(embedding)}
-
-    def _check_file(self, image: int, row: int) -> None:
-        found = content_hash(list_image(self.dataset, image).source)
-        if found != self._hashes[row].tobytes():
-            self.store.table().check_hash(row, found, self.store.path)
-
-    def _choose_views(self, num_views: int | None) -> int:
-        if num_views is None:
-            return self.store.num_views
-        if not 1 <= num_views <= self.store.num_views:
-            raise ConfigError(
-                f'StoredViews.num_views is {num_views}, but the store {self.store_path} has '
-                f'{self.store.num_views} (1 is the least); to add some: `python '
-                f'tools/build_stored_views.py CONFIG --views {num_views} --out '
-                f'{self.store_path}`.'
+            name, cause = self.store.table().name(row), self._other_libraries()
+            cause = (
+                cause or 'the file, or what its decoder or a transform does, changed'
             )
-        return num_views
+            raise DataError(
+                f'View {view} of {name} does not have the pixels that the teacher of the '
+                f'store {self.store_path} saw: {cause}. Look with `python '
+                f'tools/build_stored_views.py CONFIG --verify --out {self.store_path}`, '
+                'and build the store again if it says so.'
+            )
+        if self._hashes is not None:
+            found = content_hash(list_image(self.dataset, image).source)
+            if found != self._hashes[row].tobytes():
+                self.store.table().check_hash(row, found, self.store.path)
+        return {**item, 'teacher_embeddings': torch.from_numpy(embedding)}
 
     def _check_transforms(self) -> bool:
         """Whether the pixels must be the store's, bit for bit."""
-        differences = compare_pipelines(
-            self.store.manifest.pipeline, describe_pipeline(self.dataset)
-        )
+        pipeline = describe_pipeline(self.dataset)
+        differences = compare_pipelines(self.store.manifest.pipeline, pipeline)
         for option, stored, here, resolution in differences:
             if not resolution:
                 raise ConfigError(
@@ -115,30 +184,16 @@ class StoredViews(SeededViews):
                     f'the dataset has {here!r}: its embeddings are of other crops. Set '
                     'what the store has, or build a store of these transforms.'
                 )
-        if differences and self._other_libraries():
-            print_log(
-                f'Views of the store {self.store_path} were drawn with '
-                f'{self._other_libraries()}, and cannot be compared at this resolution.',
-                logger='current',
-                level=logging.WARNING,
-            )
+        if differences and (libraries := self._other_libraries()):
+            message = f'Views of {self.store_path} cannot be compared, but {libraries}.'
+            print_log(message, logger='current', level=logging.WARNING)
         return not differences
 
     def _other_libraries(self) -> str:
         stored, here = self.store.manifest.libraries, pixel_libraries()
-        return ', '.join(
+        found = [
             f'{name} {stored.get(name)} (here {here.get(name)})'
             for name in sorted({*stored, *here})
             if stored.get(name) != here.get(name)
-        )
-
-    def _other_pixels(self, view: int, row: int) -> DataError:
-        cause = 'the file, or what its decoder or a transform makes of it, has changed'
-        if libraries := self._other_libraries():
-            cause = f'they were drawn with {libraries}'
-        return DataError(
-            f'View {view} of {self.store.table().name(row)} does not have the pixels that the '
-            f'teacher of the store {self.store_path} saw: {cause}. Look with `python '
-            'tools/build_stored_views.py CONFIG --verify --out '
-            f'{self.store_path}`, and build the store again if it says so.'
-        )
+        ]
+        return f'they were drawn with {", ".join(found)}' if found else ''

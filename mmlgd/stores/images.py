@@ -1,13 +1,19 @@
 """The image table of a store: by what its images are known, and if they have changed."""
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
-from mmlgd.datasets.image_list import ListedImage, list_image, list_images_of
+from mmlgd.datasets.image_list import (
+    ListedImage,
+    encode_name,
+    list_image,
+    list_images_of,
+)
 from mmlgd.errors import DataError
 
 from .shards import Shard, ShardReader, write_shard
@@ -17,29 +23,17 @@ _HASH = np.dtype(('u1', (16,)))
 HASHED_SAMPLE = 64
 
 
-def encode_name(name: str) -> bytes:
-    """The bytes of a path, also of one that is not UTF-8."""
-    return name.encode('utf-8', 'surrogateescape')
-
-
 def content_hash(source: str | np.ndarray) -> bytes:
-    """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=_HASH.itemsize)
+    """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image."""
     if isinstance(source, np.ndarray):
-        digest.update(f'{source.dtype}{source.shape}'.encode())
-        digest.update(source)
-        return digest.digest()
-    try:
-        digest.update(Path(source).read_bytes())
-    except OSError as error:
-        raise DataError(
-            f'The image {ascii(source)} cannot be read: {error}.'
-        ) from error
-    return digest.digest()
+        content = f'{source.dtype}{source.shape}'.encode() + source.tobytes()
+    else:
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            message = f'The image {ascii(source)} cannot be read: {error}.'
+            raise DataError(message) from error
+    return hashlib.blake2b(content, digest_size=_HASH.itemsize).digest()
 
 
 def identifier(image: ListedImage) -> bytes:
@@ -47,30 +41,25 @@ def identifier(image: ListedImage) -> bytes:
     return encode_name(image.name) or b'\0' + content_hash(image.source)
 
 
+@dataclass
 class ImageTable:
     """Name and content hash of each row's image.
 
-    Args:
-        names: Paths below the dataset's folder, in bytes; b'' for an image in memory.
-        hashes: (N, 16) uint8, of :func:`content_hash`.
+    ``names`` are paths below the dataset's folder, b'' for an image in memory;
+    ``hashes`` are (N, 16) uint8.
     """
 
-    def __init__(self, names: Sequence[bytes], hashes: np.ndarray) -> None:
-        self.names, self.hashes = names, hashes
+    names: Sequence[bytes]
+    hashes: np.ndarray
 
     def write(self, path: Path) -> None:
         """Write a shard of the table."""
         names = b''.join(name + b'\0' for name in self.names)
-        columns = dict(names=np.frombuffer(names, np.uint8), hashes=self.hashes)
-        write_shard(path, columns)
+        write_shard(path, dict(names=np.frombuffer(names, 'u1'), hashes=self.hashes))
 
     @classmethod
     def read(cls, store: Path, shards: Sequence[Shard]) -> 'ImageTable':
-        """Read the shards of a table.
-
-        Raises:
-            DataError: One is missing or malformed.
-        """
+        """Read the shards of a table; DataError if one is missing or malformed."""
         names, hashes = [], [np.empty((0, _HASH.itemsize), np.uint8)]
         for shard in shards:
             reader = ShardReader(shard.path(store), shard.size, dict(hashes=_HASH))
@@ -94,17 +83,13 @@ class ImageTable:
     def find_rows(self, dataset: Sized, store: Path) -> np.ndarray:
         """Rows of a dataset's images: (N,) int64, -1 where the table lacks one.
 
-        The content of a sample is compared; no other file is touched.
-
-        Raises:
-            DataError: An image is missing, or another than the teacher saw.
+        The content of a sample is compared (else a DataError); no other file is read.
         """
-        wanted, known = map(identifier, list_images_of(dataset)), self.identifiers()
-        if (wanted := list(wanted)) == known:
-            # Also where some images are there twice: each keeps its own row.
-            rows = np.arange(len(known))
-        else:
-            row_of = _first_rows(known)
+        wanted = [identifier(image) for image in list_images_of(dataset)]
+        # In the same order, equal images keep a row each; otherwise all have the first.
+        rows: np.ndarray = np.arange(len(wanted), dtype=np.int64)
+        if wanted != self.identifiers():
+            row_of = self._first_rows()
             rows = np.array([row_of.get(one, -1) for one in wanted], np.int64)
         found = np.flatnonzero(rows >= 0)
         for index in found[:: max(1, len(found) // HASHED_SAMPLE)].tolist():
@@ -113,41 +98,32 @@ class ImageTable:
         return rows
 
     def indices(self, rows: np.ndarray) -> np.ndarray:
-        """What :meth:`find_rows` gave, turned round: (N,) int64, -1 without an image."""
-        found = np.flatnonzero(rows >= 0)
-        indices = np.full(len(self.names), -1, np.int64)
-        indices[rows[found]] = found
-        if (indices < 0).any():
-            # Where an image is there twice, one index serves both rows.
-            row_of = _first_rows(self.identifiers())
-            indices = indices[[row_of[one] for one in self.identifiers()]]
-        return indices
+        """Inverse of :meth:`find_rows`: (N,) int64, -1 for a row without an image."""
+        index_of = dict(zip(rows.tolist(), range(len(rows))))
+        row_of = self._first_rows()
+        pairs = ((row, row_of[one]) for row, one in enumerate(self.identifiers()))
+        found = [index_of.get(row, index_of.get(first, -1)) for row, first in pairs]
+        return np.array(found, np.int64)
 
     def check_hash(self, row: int, found: bytes, store: Path) -> None:
-        """Refuse an image that has another :func:`content_hash` than its row.
-
-        Raises:
-            DataError: It has.
-        """
+        """Refuse with a DataError an image whose content is not that of its row."""
         if found != self.hashes[row].tobytes():
             raise DataError(
                 f'The image {self.name(row)} is not what the teacher of the store {store} '
-                'saw: its content differs. Put the old file back, or build a store of '
-                'these images.'
+                'saw: its content differs. Put the old file back, or build another store.'
             )
 
     def explain_unknown(self, name: str) -> str:
-        """Whether a row has a name that differs in Unicode's form only; else ''."""
-        wanted = unicodedata.normalize('NFC', name)
-        for row in range(len(self.names)) if name else ():
-            if unicodedata.normalize('NFC', self.name(row)) == wanted:
+        """Names the row whose name differs in its Unicode form only; else ''."""
+        wanted = normalize('NFC', name)
+        for shown in map(self.name, range(len(self.names) if name else 0)):
+            if normalize('NFC', shown) == wanted:
                 return (
-                    f' The store has {ascii(self.name(row))}, which is {ascii(name)} in '
-                    'another Unicode form (NFC is usual on Linux, NFD on macOS): give the '
-                    'files their old names, for example with convmv.'
+                    f' The store has {ascii(shown)}, which is {ascii(name)} in another '
+                    'Unicode form (NFC is usual on Linux, NFD on macOS): give the files '
+                    'their old names, for example with convmv.'
                 )
         return ''
 
-
-def _first_rows(identifiers: Sequence[bytes]) -> dict[bytes, int]:
-    return {one: row for row, one in reversed(list(enumerate(identifiers)))}
+    def _first_rows(self) -> dict[bytes, int]:
+        return {one: row for row, one in reversed([*enumerate(self.identifiers())])}

@@ -1,7 +1,6 @@
 """What a config says about views to store."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +19,12 @@ from mmlgd.models.teachers import batch_encoder
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.annotation_files import check_annotation_files
 from mmlgd.utils.loaders import remove_unused_worker_options
+from mmlgd.utils.plain_config import name_of, plain_config
 from mmlgd.utils.rng import mix_seed, seeded
 
 from .images import content_hash
 from .manifest import Manifest
-from .rows import pixel_checksum
+from .shards import pixel_checksum
 
 #: Options of a config's data loader that serve a store, too.
 _LOADER_OPTIONS = (
@@ -34,36 +34,26 @@ _LOADER_OPTIONS = (
 
 
 def draw_view(dataset: Any, image: int, seed: int, view: int, row: int) -> dict:
-    """Item ``image`` of a dataset under the random numbers of (seed, view, row).
-
-    Where rows are indices it is what ``SeededViews`` gives; an image that a store
-    knows under another row has that row's views.
-
-    Raises:
-        ConfigError: The ``inputs`` are not one image (3, H, W).
-    """
+    """Item ``image`` of a dataset under the random numbers of (seed, view, row)."""
     with seeded(mix_seed(seed, view, row)):
         item = dataset[image]
     inputs = item.get('inputs') if isinstance(item, dict) else None
     if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
+        found = getattr(inputs, 'shape', type(inputs).__name__)
         raise ConfigError(
             f'Stored views are of one image (3, H, W) each, but {type(dataset).__name__} '
-            f'gives inputs of {getattr(inputs, "shape", type(inputs).__name__)}; end the '
-            'pipeline with PackInputs, and use the online teacher for methods of several '
-            'views, pairs or small patches.'
+            f'gives inputs of {found}; end the pipeline with PackInputs, and use the '
+            'online teacher for methods of several views, pairs or small patches.'
         )
     return item
 
 
 @dataclass
 class ViewSource:
-    """Where views and embeddings come from.
+    """What a config gives to store, and the manifest of a store of it.
 
-    Attributes:
-        dataset (Any): The images, with the pipeline that draws a view.
-        encode (Callable): From :func:`batch_encoder`.
-        loader (dict): The config's data loader, for its batch size and workers.
-        manifest (Manifest): Of a store of them, still empty.
+    ``encode`` is a :func:`batch_encoder`; ``loader`` is the config's data loader, for its
+    batch size and workers.
     """
 
     dataset: Any
@@ -72,21 +62,16 @@ class ViewSource:
     manifest: Manifest
 
     def embed(
-        self, indices: np.ndarray, batches: Iterable[Sequence[tuple[int, int]]]
+        self, indices: np.ndarray, batches: Iterable[list[tuple]]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Draw batches of (view, row) and embed them.
+        """Draw batches of (view, row), with the index (N,) of each row's image.
 
-        ``indices`` (N,) has the index in the dataset of each row's image. Yields
-        checksums (B,) of the pixels, embeddings (B, D) float32 and content hashes
-        (B, 16) of the images.
+        Yields checksums (B,), embeddings (B, D) float32 and content hashes (B, 16).
         """
-        options = {
-            key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader
-        }
+        kept = {key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader}
+        kept.update(batch_sampler=batches, collate_fn=default_collate)
         views = _DrawnViews(self.dataset, indices, self.manifest.seed)
-        for batch in DataLoader(
-            views, batch_sampler=batches, collate_fn=default_collate, **options
-        ):
+        for batch in DataLoader(views, **kept):
             embeddings = self.encode(batch).numpy()
             yield batch['pixels'].numpy(), embeddings, batch['hash'].numpy()
 
@@ -101,11 +86,8 @@ class _DrawnViews(Dataset):
         image = int(self.indices[place[1]])
         inputs = draw_view(self.dataset, image, self.seed, *place)['inputs']
         content = content_hash(list_image(self.dataset, image).source)
-        return dict(
-            inputs=inputs,
-            pixels=pixel_checksum(inputs),
-            hash=torch.tensor(list(content), dtype=torch.uint8),
-        )
+        hashed = torch.tensor(list(content), dtype=torch.uint8)
+        return dict(inputs=inputs, pixels=pixel_checksum(inputs), hash=hashed)
 
 
 def prepare_views(
@@ -118,13 +100,12 @@ def prepare_views(
             set is not ``SeededViews`` of single images.
     """
     wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
-    if _type(wrapper) != 'SeededViews':
+    if name_of(wrapper) != 'SeededViews':
         raise ConfigError(
-            'train_dataloader.dataset must be SeededViews around the images, whose seed '
-            f'and views are stored, but is {wrapper.get("type")!r}; give the config that '
-            'trains with the online teacher.'
+            'train_dataloader.dataset must be SeededViews around the images, but is '
+            f'{wrapper.get("type")!r}; give the config that trains with the online teacher.'
         )
-    if not config or _type(config) == 'StoredTeacher':
+    if not config or name_of(config) == 'StoredTeacher':
         raise ConfigError(
             'The model of this config has no teacher that sees images; give the config '
             'that trains with the online teacher.'
@@ -139,8 +120,7 @@ def prepare_views(
     manifest = Manifest(
         teacher=teacher.identity,
         text_encoder=teacher.text_identity,
-        # The types of a lazy config are classes.
-        teacher_config=json.loads(json.dumps(config.to_dict(), default=_name)),
+        teacher_config=plain_config(config.to_dict()),
         embed_dims=teacher.embed_dims,
         image_mean=list(teacher.image_mean),
         image_std=list(teacher.image_std),
@@ -155,12 +135,3 @@ def prepare_views(
     teacher.release_text_tower()
     encode = batch_encoder(teacher, device)
     return ViewSource(dataset, encode, dict(cfg.train_dataloader), manifest)
-
-
-def _type(config: dict) -> str:
-    """The type of a config, a string or a class, without its scope."""
-    return _name(config.get('type')).removeprefix('mmlgd.')
-
-
-def _name(kind: Any) -> str:
-    return getattr(kind, '__name__', str(kind))

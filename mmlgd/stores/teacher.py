@@ -1,14 +1,18 @@
-"""A teacher whose embeddings were computed before, and lie on disk."""
+"""The teacher whose embeddings a store contains, and its comparison with the dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import Tensor
 
-from mmlgd.errors import TeacherError
+from mmlgd.datasets.dataset_wrapper import find_wrapper
+from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models.teachers import BaseTeacher
-from mmlgd.registry import MODELS
+from mmlgd.registry import HOOKS, MODELS
 from mmlgd.utils.identity import same_identity
+from mmlgd.utils.model import unwrap_model
 
 from .manifest import Manifest
 
@@ -17,17 +21,14 @@ from .manifest import Manifest
 class StoredTeacher(BaseTeacher):
     """Stands for the teacher that made a store of views; has no image tower.
 
-    The embeddings come with the batch, from :class:`StoredViews`. For a textual bank
-    that is in no cache the text tower of ``teacher`` is loaded, and released again when
-    the bank is built.
+    The embeddings come with the batch, from :class:`StoredViews`.
 
     Args:
         store (str | Path): Folder that tools/build_stored_views.py wrote.
-        teacher (dict, optional): Config of the teacher that made the store. Where it is
-            not the config in the store, as when weights have moved, the teacher is
-            built once and must be the same by its weights. Its text tower serves the
-            banks. Defaults to None: there is no text tower. What the store's files say
-            of a config is never built.
+        teacher (dict, optional): Config of the teacher that made the store. Its text
+            tower is built for a textual bank that is in no cache. A config that differs
+            from the store's is built at once, and must have the same weights. Defaults
+            to None: no text tower; the store's config is never built.
 
     Raises:
         DataError: There is no whole store in the folder.
@@ -36,19 +37,14 @@ class StoredTeacher(BaseTeacher):
 
     def __init__(self, store: str | Path, teacher: dict | None = None) -> None:
         super().__init__()
-        manifest = Manifest.read(store)
-        self.store = str(store)
-        self.embed_dims = manifest.embed_dims
-        self.image_mean = list(manifest.image_mean)
-        self.image_std = list(manifest.image_std)
-        self.image_size = manifest.image_size
-        self.logit_scale = manifest.logit_scale
-        self._name = f'The stored teacher of {store}'
-        self._identity = manifest.teacher
-        self._text_identity = manifest.text_encoder
-        self._stored_config = manifest.teacher_config
+        made = self._manifest = Manifest.read(store)
+        self.store, self._name = str(store), f'The stored teacher of {store}'
+        self.embed_dims, self.image_size = made.embed_dims, made.image_size
+        self.image_mean, self.image_std = made.image_mean, made.image_std
+        self.logit_scale = made.logit_scale
+        self._identity, self._text_identity = made.teacher, made.text_encoder
         self._config = None if teacher is None else dict(teacher)
-        if self._config not in (None, self._stored_config):
+        if self._config not in (None, made.teacher_config):
             self.text = self._build().text
 
     @property
@@ -58,15 +54,11 @@ class StoredTeacher(BaseTeacher):
 
     @property
     def has_text_tower(self) -> bool:
-        """Whether :meth:`encode_text` works; the tower may still have to be loaded."""
+        """Whether :meth:`encode_text` works, once the tower is built."""
         return bool(self._text_identity)
 
     def image_features(self, inputs: Tensor) -> Tensor:
-        """Not available.
-
-        Raises:
-            TeacherError: Always.
-        """
+        """Raises a TeacherError: there is no image tower."""
         raise TeacherError(
             f'{self._name} cannot embed images; its embeddings come with the batch. Set '
             "train_dataloader.dataset=dict(type='StoredViews', store=..., dataset=...), or "
@@ -74,11 +66,7 @@ class StoredTeacher(BaseTeacher):
         )
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Encodes texts as :meth:`BaseTeacher.encode_text` does.
-
-        Raises:
-            TeacherError: The store's teacher has no text tower, or it is not given.
-        """
+        """See :meth:`BaseTeacher.encode_text`; the text tower is built for it."""
         if self.text is None and self.has_text_tower:
             self.text = self._build().text
         return super().encode_text(texts)
@@ -89,17 +77,49 @@ class StoredTeacher(BaseTeacher):
             raise TeacherError(
                 f'{self._name} needs its text tower, which is not built from what a store '
                 "says. Set StoredTeacher's option teacher to the teacher's config (the "
-                f'store was made with {self._stored_config}), or load a bank file.'
+                f'store was made with {self._manifest.teacher_config}), or load a bank file.'
             )
         teacher = MODELS.build(self._config)
-        if not (
-            same_identity(teacher.identity, self._identity)
-            and same_identity(teacher.text_identity, self._text_identity)
-        ):
+        made, found = ((one.identity, one.text_identity) for one in (self, teacher))
+        if not all(map(same_identity, made, found)):
             raise TeacherError(
-                f'The store {self.store} was made by {self._identity}, text by '
-                f'{self._text_identity or "none"}, but the config has {teacher.identity}, '
-                f'text by {teacher.text_identity or "none"}; set the teacher that made the '
-                'store, or build a store of this one with tools/build_stored_views.py.'
+                f'The store {self.store} was made by {made[0]}, text by '
+                f'{made[1] or "none"}, but the config has {found[0]}, text by '
+                f'{found[1] or "none"}; set the teacher that made the store, or build a '
+                'store of this one with tools/build_stored_views.py.'
             )
         return teacher
+
+
+@HOOKS.register_module()
+class StoredViewsHook(Hook):
+    """Refuses, before the first iteration, embeddings that the model cannot use.
+
+    Raises:
+        ConfigError: Another teacher than the model's made the store; the method needs
+            more than embeddings; or the model expects embeddings that no dataset has.
+    """
+
+    priority = 'NORMAL'
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set, and the model's teacher."""
+        model = unwrap_model(runner.model)
+        dataset = find_wrapper(runner.train_dataloader.dataset, 'store')
+        if dataset is None:
+            if model.teacher.has_image_tower:
+                return
+            raise ConfigError(
+                'model.teacher is a StoredTeacher, but train_dataloader.dataset brings no '
+                "embeddings; set its type to 'StoredViews' and its store to "
+                f'{model.teacher.store!r}, or use the teacher itself.'
+            )
+        model.check_learns_from_store()
+        stored, identity = dataset.store.manifest.teacher, model.teacher.identity
+        if not same_identity(stored, identity):
+            raise ConfigError(
+                f'The views in {dataset.store_path} were embedded by {stored}, but the '
+                f'model has the teacher {identity}; set the same store, or the same '
+                'teacher, for model.teacher and train_dataloader.dataset, or build a '
+                'store of this teacher with tools/build_stored_views.py.'
+            )

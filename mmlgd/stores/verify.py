@@ -6,33 +6,69 @@ from pathlib import Path
 
 import numpy as np
 
+from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 from mmlgd.errors import DataError, MMLGDError
 
+from .build import StorePlan, check_same
+from .dataset import ViewStore
 from .manifest import Manifest
-from .plan import StorePlan, check_same
-from .reader import ViewStore
-from .rows import cosine_loss
-from .shards import ShardReader
+from .shards import ShardReader, cosine_loss
 from .source import ViewSource
 
 #: Largest 1 - cos between a stored embedding and the teacher's, which may have worked
 #: in float16 on a GPU. Rounding to int8 alone costs about D max|x|^2 / (24 * 127^2), at
 #: the very most 2.6e-3 for D = 1,024.
 _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
-_REPLAYED_SAMPLE = 16
+
+
+def summarize_store(store: Path) -> dict:
+    """What a store has, takes on disk (all files) and costs in cosine, as JSON.
+
+    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
+    """
+    manifest = Manifest.read(store)
+    summary: dict = dict(
+        views=manifest.num_views,
+        images=manifest.num_images,
+        embed_dims=manifest.embed_dims,
+        dtype=manifest.embedding_dtype,
+        teacher=manifest.teacher,
+        seed=manifest.seed,
+        row_bytes=manifest.row_bytes,
+    )
+    for views in (10, 30):
+        size = manifest.row_bytes * NUM_TRAIN * views
+        summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
+    if shards := manifest.view_shards():
+        size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
+        rows = [shard.size for shard in shards]
+        readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
+        summary['bytes_a_view'] = round(size / sum(rows), 1)
+        mean = np.average(
+            [one.number('mean_cosine_loss') for one in readers], weights=rows
+        )
+        summary['mean_cosine_loss'] = float(mean)
+        worst = max(one.number('worst_cosine_loss') for one in readers)
+        summary['worst_cosine_loss'] = worst
+    return summary
 
 
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
-    """Everything found wrong with a store's files, or else with its views.
+    """A sentence for each fault of a store's files, or else of ``sample`` random views.
 
-    ``sample`` views, drawn at random each time, are computed again from what the store
-    should have been made of. A sentence each; empty where all is well.
-
-    Raises:
-        DataError: There is no store.
+    The views are computed again from what the store should have been made of.
     """
     manifest = Manifest.read(store)
-    if faults := list(_file_faults(store, manifest)):
+    faults = [] if manifest.num_views else [f'The store {store} is not finished.']
+    for shard in manifest.image_shards() + manifest.view_shards():
+        types = {} if shard.view is None else manifest.columns
+        try:
+            reader = ShardReader(shard.path(store), shard.size, types)
+            if not reader.is_intact():
+                raise reader.fault('does not have its checksum')
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
         return faults
     try:
         check_same(manifest, source.manifest, store)
@@ -44,33 +80,13 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
 
 
 def check_replay(plan: StorePlan, source: ViewSource) -> None:
-    """Refuse to add to a store whose views do not come out as they were.
-
-    Raises:
-        DataError: Pixels or embeddings of a sample differ.
-    """
-    if not plan.manifest.num_views:
-        return
-    views = ViewStore(plan.store)
-    for fault in _sample_faults(views, plan.indices, source, _REPLAYED_SAMPLE):
+    """Refuse with a DataError to add to a store if a sample does not come out again."""
+    views = ViewStore(plan.store) if plan.manifest.num_views else None
+    for fault in _sample_faults(views, plan.indices, source, 16) if views else ():
         raise DataError(
             f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
             'what has changed, or build another store elsewhere.'
         )
-
-
-def _file_faults(store: Path, manifest: Manifest) -> Iterator[str]:
-    """Faults that can be seen without images and teacher."""
-    if not manifest.num_views:
-        yield f'The store {store} is not finished.'
-    for shard in manifest.image_shards() + manifest.view_shards():
-        types = {} if shard.view is None else manifest.columns
-        try:
-            reader = ShardReader(shard.path(store), shard.size, types)
-            if not reader.is_intact():
-                yield f'The shard {reader.path} does not have its checksum.'
-        except DataError as error:
-            yield str(error)
 
 
 def _sample_faults(
@@ -90,7 +106,5 @@ def _sample_faults(
         if checksum != pixels[0]:
             yield f'{what} has other pixels than are stored.'
         elif not loss <= limit:
-            yield (
-                f'{what} has another embedding than is stored: 1 - cos is {loss:.2g}, '
-                f'above {limit:g}.'
-            )
+            found = f'1 - cos is {loss:.2g}, above {limit:g}'
+            yield f'{what} has another embedding than is stored: {found}.'

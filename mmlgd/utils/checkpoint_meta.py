@@ -1,6 +1,5 @@
 """Metadata stored in a checkpoint, checked field by field."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from mmlgd.errors import CheckpointError
 
 from .config_text import read_config_text
+from .field_checks import is_number
 from .plain_config import check_plain, find_test_pipeline
 from .preprocessing import Preprocessing
 
@@ -156,8 +156,7 @@ def _names(value: object) -> list[str]:
 
 
 def _number(value: Any) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or abs(value) > 1e9 or not math.isfinite(value):
+    if not is_number(value):
         raise ValueError(f'is or contains {_short(value)}, not a finite number')
     return float(value)
 

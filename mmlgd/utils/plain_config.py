@@ -41,14 +41,14 @@ def check_plain(config: object) -> Any:
     return copy(config, 0)
 
 
-def plain_config(config: object) -> object:
+def plain_config(config: object) -> Any:
     """Convert a config to plain data for storage; classes become names of types.
 
     Args:
         config (object): Config of mmengine, in any style.
 
     Returns:
-        object: The same as dicts, lists, tuples and simple values.
+        Any: The same as dicts, lists, tuples and simple values.
     """
     if isinstance(config, Mapping):
         return {key: plain_config(value) for key, value in config.items()}

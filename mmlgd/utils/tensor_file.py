@@ -1,14 +1,15 @@
 """Small files of tensors and strings, read weights-only and validated."""
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 
 from mmlgd.errors import MMLGDError
 
 from .atomic import replace_file
+from .field_checks import check_fields
 from .weights_only import why_unreadable
 
 _File = TypeVar('_File', bound='TensorFile')
@@ -65,7 +66,11 @@ class TensorFile:
             )
         try:
             contents = torch.load(path, map_location='cpu', weights_only=True)
-            found = cls(**_typed(cls, contents))
+            found = cls(**check_fields(cls, contents))
+            for name, value in contents.items():
+                items = value if isinstance(value, list) else []
+                if not all(isinstance(item, str) for item in items):
+                    raise ValueError(f'{name} contains values other than strings')
             found.validate()
         except Exception as error:  # The unpickler raises anything on broken bytes.
             raise cls.ERROR(
@@ -91,23 +96,3 @@ def check_tensor(
     # A stride of 0 would make a huge tensor of a small file.
     if tensor.layout != torch.strided or not tensor.is_contiguous():
         raise ValueError(f'{name} is not contiguous')
-
-
-def _typed(cls: type, contents: object) -> dict:
-    """The contents, if they match the fields of a class."""
-    if not isinstance(contents, dict):
-        raise ValueError(f'it contains {type(contents).__name__}, not a dict')
-    wanted = {each.name: each for each in fields(cls)}
-    required = {name for name, each in wanted.items() if each.default is MISSING}
-    missing, unexpected = required - contents.keys(), contents.keys() - wanted.keys()
-    if missing or unexpected:
-        raise ValueError(
-            f'missing keys {sorted(missing)}, unexpected {sorted(map(str, unexpected))}'
-        )
-    for name, value in contents.items():
-        kind: Any = wanted[name].type
-        if not isinstance(value, kind):
-            raise ValueError(f'{name} is {type(value).__name__}, not {kind.__name__}')
-        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
-            raise ValueError(f'{name} contains values other than strings')
-    return contents

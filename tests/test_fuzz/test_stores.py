@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save
 
 from mmlgd.errors import MMLGDError
 from mmlgd.stores import Manifest, StoredTeacher, ViewStore
-from mmlgd.stores.build import summarize_store
+from mmlgd.stores.verify import summarize_store
 from tests.view_stores import write_toy_store
 
 SHARD = 'views/001/000000004.safetensors'

@@ -13,9 +13,8 @@ from mmlgd.datasets.image_list import list_image
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.stores import Manifest, ViewStore
 from mmlgd.stores import images as images_module
-from mmlgd.stores.build import write_view
+from mmlgd.stores.build import check_same, open_store, write_view
 from mmlgd.stores.images import content_hash
-from mmlgd.stores.plan import check_same, open_store
 from tests.view_stores import in_memory, toy_manifest
 
 

@@ -4,6 +4,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,19 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mmlgd.errors import DataError
-from mmlgd.stores import ViewStore, reader
+from mmlgd.stores import ViewStore, shards
 from tests.view_stores import toy_manifest, write_toy_store
+
+
+def keep_two_files_open(monkeypatch):
+    opened = lru_cache(2)(shards._file_of.__wrapped__)
+    monkeypatch.setattr(shards, '_file_of', opened)
 
 
 @pytest.mark.parametrize(('kind', 'error'), [('float16', 2e-3), ('int8', 2e-2)])
 def test_every_row_is_what_was_written(tmp_path, monkeypatch, kind, error):
     # Fewer open files than shards.
-    monkeypatch.setattr(reader, '_OPEN_FILES', 2)
+    keep_two_files_open(monkeypatch)
     # Nine images (shards of 4, 4 and 1), then two that came later.
     pixels, embeddings = write_toy_store(tmp_path, 2, [9, 2], embedding_dtype=kind)
     store = ViewStore(tmp_path)
@@ -33,7 +39,7 @@ def test_every_row_is_what_was_written(tmp_path, monkeypatch, kind, error):
 
 @pytest.mark.skipif(not Path('/proc/self/fd').is_dir(), reason='Linux only')
 def test_few_shards_are_open_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, '_OPEN_FILES', 2)
+    keep_two_files_open(monkeypatch)
     write_toy_store(tmp_path, 3, [9])
     store = ViewStore(tmp_path)
     for place in range(27):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmlgd.errors import ConfigError
-from mmlgd.stores.rows import (
+from mmlgd.stores.shards import (
     cosine_loss,
     pack_rows,
     pixel_checksum,

@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.errors import DataError
 from mmlgd.stores import Manifest
-from mmlgd.stores.plan import open_store
+from mmlgd.stores.build import open_store
 from mmlgd.stores.shards import ShardReader, write_shard
 from mmlgd.stores.source import prepare_views
 from mmlgd.stores.verify import check_replay, store_faults

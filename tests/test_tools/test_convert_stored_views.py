@@ -10,7 +10,7 @@ import pytest
 from mmlgd.datasets import UnlabeledImages
 from mmlgd.errors import DataError
 from mmlgd.stores import ViewStore
-from mmlgd.stores.plan import open_store
+from mmlgd.stores.build import open_store
 from mmlgd.stores.shards import ShardReader
 from tests.view_stores import toy_manifest
 

@@ -19,8 +19,9 @@ import numpy as np
 from mmlgd.errors import DataError
 from mmlgd.stores import Manifest, ViewStore
 from mmlgd.stores.images import ImageTable
-from mmlgd.stores.manifest import FILE_NAME, read_json
+from mmlgd.stores.manifest import FILE_NAME
 from mmlgd.stores.shards import Shard, write_shard
+from mmlgd.utils.field_checks import read_json_object
 from mmlgd.utils.tool import run_tool
 
 
@@ -30,13 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('store', type=Path, help='folder of the store')
     store = parser.parse_args(argv).store
-    content = read_json(store / FILE_NAME)
-    if content.get('format_version') != 1:
-        raise DataError(
-            f'{store / FILE_NAME} has format_version {content.get("format_version")!r}; '
-            'only 1, of mmlgd 0.1.0, is converted.'
-        )
-    manifest = Manifest.checked(store / FILE_NAME, content)
+    manifest = read_manifest(store / FILE_NAME)
     if not manifest.num_views:
         raise DataError(f'The store {store} is not finished: build it again.')
     folder = store / 'images' / f'{manifest.num_images:09}'
@@ -48,6 +43,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest.write(store)
     opened = ViewStore(store)
     print(f'{store}: {opened.num_views} views of {opened.num_images} images.')
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a store of mmlgd 0.1.0."""
+    try:
+        content = read_json_object(path)
+        version = content.pop('format_version', None)
+        if version != 1:
+            raise DataError(
+                f'{path} has format_version {version!r}; only 1, of mmlgd 0.1.0, is '
+                'converted.'
+            )
+        for name in ('format', 'images'):
+            content.pop(name, None)
+        return Manifest.checked(content)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f'{path} is not the manifest of a store of views ({error}); copy it again.'
+        ) from error
 
 
 def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:

@@ -1,6 +1,5 @@
 """Config and activation of a CLIP, checked before open_clip builds it."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError
+from mmlgd.utils.field_checks import read_json_object
 
 from .weight_files import is_torchscript
 
@@ -33,10 +33,10 @@ def read_model_config(path: Path, model_name: str) -> dict:
             'directory: run from the repository root, or set an absolute path.'
         )
     try:
-        config = json.loads(path.read_text(encoding='utf-8'))
+        config = read_json_object(path)
     except ValueError as error:
         raise ConfigError(f'model_config {path} is not JSON: {error}.') from error
-    if not isinstance(config, dict) or any(key not in config for key in _CONFIG_KEYS):
+    if any(key not in config for key in _CONFIG_KEYS):
         raise ConfigError(
             f'model_config {path} lacks one of {", ".join(_CONFIG_KEYS)}; the JSON '
             "files in open_clip's folder model_configs are examples."
