@@ -228,7 +228,7 @@ def checkpoint(tmp_path_factory):
             dict(out_indices=(99,)),
             r'out_indices=\(99,\) does not suit mmpretrain.ResNet',
         ),
-        (dict(out_indices=(-1,)), 'gives 0 feature maps'),
+        (dict(out_indices=(-1,)), 'returns 0 feature maps'),
         (dict(out_indices=(1, 1)), 'different stages'),
         (dict(out_indices=(3, 1)), 'ascending'),
         (dict(out_indices=(-2, 1)), 'ascending'),
