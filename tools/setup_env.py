@@ -182,12 +182,8 @@ def provide_mmcv(target: Target) -> None:
 def compile_mmcv(target: Target, pin: str, folder: Path) -> None:
     """Compile a wheel of mmcv into a folder, atomically."""
     if not (shutil.which('c++') or shutil.which('g++')):
-        raise SetupFailed(
-            'mmcv must be compiled: install a C++ compiler (apt-get install g++).'
-        )
-    say(
-        f'      Compiling {pin}: 10 to 25 minutes of CPU time, several times that for CUDA;'
-    )
+        raise SetupFailed('mmcv must be compiled: apt-get install g++, or similar.')
+    say(f'      Compiling {pin}: 10 to 25 CPU minutes, several times that for CUDA;')
     say(f'      FORCE_CUDA=0 compiles for the CPU only. Log: {CACHE}/mmcv_build.log')
     part = folder.with_name(f'{folder.name}.part{os.getpid()}')
     jobs = os.environ.get('MAX_JOBS') or str(os.cpu_count())
