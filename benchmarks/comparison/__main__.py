@@ -30,11 +30,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     text = 'split to evaluate on; choose settings on `val`; default: test'
     add('--split', choices=SPLITS, help=text)
     add('--jobs', type=int, default=1, help='number of parallel runs, one thread each')
-    add(
-        '--report-only',
-        action='store_true',
-        help='run nothing; report available results',
-    )
+    text = 'run nothing; report available results'
+    add('--report-only', action='store_true', help=text)
     add('--work-dir', help='default: those of the file')
     text = 'test run with two iterations and short probes, in *_short'
     add('--short', action='store_true', help=text)
@@ -65,9 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.short:
         shorten(benchmark)
     default = [n for n in benchmark.evaluations if n not in benchmark.on_request]
-    evaluations = choose(
-        args.evaluations or default, benchmark.evaluations, 'evaluation', args.benchmark
-    )
+    asked = args.evaluations or default
+    evaluations = choose(asked, benchmark.evaluations, 'evaluation', args.benchmark)
     if split == 'val' and 'transfer' in evaluations:
         raise ConfigError(
             'the scenes of transfer contain test images, on which no setting may be '
@@ -76,12 +72,11 @@ def main(argv: list[str] | None = None) -> None:
     names = choose(args.methods, benchmark.methods, 'method', args.benchmark)
     seeds = choose(args.seeds, benchmark.seeds, 'seed', args.benchmark)
     benchmark.read_data()
-    methods = [benchmark.methods[name] for name in names]
+    pairs = [(benchmark.methods[name], seed) for seed in seeds for name in names]
     runs = [
-        Run(benchmark, method, seed)
-        for seed in seeds
-        for method in methods
-        if seed in benchmark.seeds_of(method)
+        Run(benchmark, *pair)
+        for pair in pairs
+        if pair[1] in benchmark.seeds_of(pair[0])
     ]
     failed = []
     if not args.report_only:

@@ -24,11 +24,8 @@ class Labelled(NamedTuple):
 
 def class_folders(source: Path) -> list[str]:
     """Sorted names of the subfolders of a folder, without hidden ones."""
-    return sorted(
-        each.name
-        for each in source.iterdir()
-        if each.is_dir() and not each.name.startswith('.')
-    )
+    names = [each.name for each in source.iterdir() if each.is_dir()]
+    return sorted(name for name in names if not name.startswith('.'))
 
 
 def read_names(names: Names, train: object) -> list[str]:
@@ -67,9 +64,8 @@ def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
         folders = class_folders(path)
         mapping = given if isinstance(given, Mapping) else {}
         mapping = {folder: mapping[folder] for folder in folders if folder in mapping}
-        for folder, index in zip(
-            folders, match_classes(folders, names, source, mapping)
-        ):
+        indices = match_classes(folders, names, source, mapping)
+        for folder, index in zip(folders, indices):
             found = list_images(str(path / folder))
             classes[index] += [str(Path(each).relative_to(path)) for each in found]
     elif path.is_file():

@@ -7,13 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from benchmarks.comparison.methods import (
-    CONFIGS,
-    METHODS,
-    Method,
-    choose,
-    read_method,
-)
+from benchmarks.comparison.methods import CONFIGS, METHODS, Method, choose, read_method
 from benchmarks.comparison.own_data import (
     Names,
     keep_back,
@@ -84,9 +78,7 @@ class Benchmark:
         }
         if self.val is None:
             if 'train' not in found:
-                raise ConfigError(
-                    f'{self.path}: if `train` is a dict, `val` is needed.'
-                )
+                raise ConfigError(f'{self.path}: a dict as `train` needs `val`, too.')
             found['train'], found['val'] = keep_back(found['train'])
         for split, labelled in found.items():
             path = self.work_dir / f'lists/{split}.txt'

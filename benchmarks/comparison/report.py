@@ -183,9 +183,7 @@ def document(report: dict) -> str:
     text += '; mean ± standard deviation (n − 1) over the seeds '
     text += ', '.join(map(str, report['seeds']))
     made = sorted({each for row in report['rows'] for each in row['made']})
-    command, commit, date = (
-        report['reported'][k] for k in ('command', 'commit', 'date')
-    )
+    reported = report['reported']
     lines = [
         f'# {report["title"]}\n',
         f'{text}.',
@@ -193,7 +191,8 @@ def document(report: dict) -> str:
         "method's preparation).\n",
         *filter(None, [table(report), differences(report)]),
         *(f'- {each}' for each in made),
-        f'- reported by `{command}` at {commit or "?"}, {date}\n',
+        f'- reported by `{reported["command"]}` at {reported["commit"] or "?"}, '
+        f'{reported["date"]}\n',
     ]
     return '\n'.join(lines)
 

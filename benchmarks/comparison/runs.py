@@ -85,10 +85,8 @@ class Run:
     def result(self, split: str) -> dict:
         """Results of the run that match the current inputs.
 
-        Returns:
-            dict: As in ``result.json``, with the current ``evaluations`` of this split
-            by name; {} if there are no results; ``dict(stale=[...])`` if the results
-            were made from other inputs.
+        As in ``result.json``, with the ``evaluations`` of this split by name; {} without
+        results; ``dict(stale=[...])`` if the results were made from other inputs.
         """
         if not (state := self.read()):
             return {}
@@ -103,11 +101,7 @@ class Run:
 
 
 def complete(run: Run, evaluations: Sequence[str], split: str) -> None:
-    """Complete a run whose method is prepared.
-
-    Raises:
-        MMLGDError: A process failed.
-    """
+    """Complete a run whose method is prepared; MMLGDError if a process fails."""
     known = run.result(split)
     if 'stale' in known:
         changed = ', '.join(known.pop('stale'))
@@ -165,11 +159,7 @@ def _made(out: Path) -> Path:
 
 
 def prepare(run: Run) -> None:
-    """Run the script of the run's method, unless its output exists.
-
-    Raises:
-        MMLGDError: The script failed.
-    """
+    """Run the script of a method, unless its output exists; MMLGDError if it fails."""
     settings, out, told = run.method.prepare, run.prepared, _made(run.prepared)
     method = run.benchmark.methods[settings.get('method', run.method.name)]
     # One seed for all runs: the images and the teacher are the same.
@@ -187,19 +177,14 @@ def prepare(run: Run) -> None:
     options = ['--out', str(out), *settings.get('arguments', [])]
     command = [str(ROOT / settings['script']), str(path), *options]
     seconds = run_process(command, 1, told.parent / 'output.txt')
-    write_atomically(
-        told, json.dumps(dict(inputs=inputs, cpu_seconds=round(seconds, 2)))
-    )
+    made = dict(inputs=inputs, cpu_seconds=round(seconds, 2))
+    write_atomically(told, json.dumps(made))
 
 
 def complete_all(
     runs: Sequence[Run], evaluations: Sequence[str], split: str, jobs: int
 ) -> list[str]:
-    """Complete runs in parallel; a failure does not stop other runs.
-
-    Returns:
-        list[str]: Names of those that failed.
-    """
+    """Complete runs in parallel; a failure does not stop others. Names those that fail."""
     reasons: dict[Path, str] = {}
     for run in runs:
         if run.prepared and run.prepared not in reasons:
