@@ -57,7 +57,7 @@ def read_labelled(source: str, names: list[str], given: Names) -> Labelled:
 
     Raises:
         ConfigError: A folder matches none of the names.
-        DataError: The source does not exist, a line is invalid, or there is no image.
+        DataError: The source does not exist or has no images, or a line is invalid.
     """
     path, classes = Path(source), [[] for _ in names]
     if path.is_dir():

@@ -46,10 +46,10 @@ def load_config(
         short (bool): Whether to stop after two iterations.
 
     Raises:
-        ConfigError: There is no such task.
+        ConfigError: The task is unknown.
     """
     if task not in CONFIGS:
-        raise ConfigError(f'there is no task {task!r}; there are {", ".join(CONFIGS)}.')
+        raise ConfigError(f'unknown task {task!r}; known are {", ".join(CONFIGS)}.')
     cfg = Config.fromfile(CONFIGS[task])
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=seed)

@@ -41,7 +41,7 @@ def extract_features(
         int64, on the CPU.
 
     Raises:
-        DataError: There is no image, or an image does not have exactly one label.
+        DataError: The dataset has no images, or an image does not have exactly one label.
         ConfigError: The backbone returns neither maps nor vectors.
     """
     modes = [(module, module.training) for module in backbone.modules()]

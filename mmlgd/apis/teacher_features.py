@@ -58,7 +58,7 @@ def teacher_features(
         torch.Tensor: (N, D) float32 unit rows on the CPU, in the loader's order.
 
     Raises:
-        DataError: There is no image.
+        DataError: The loader returns no images.
     """
     encode = batch_encoder(teacher, device)
     rows = [encode(batch) for batch in dataloader]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmlgd.errors import ConfigError, DataError
-from mmlgd.models.teachers import BaseTeacher, batch_encoder
+from mmlgd.models.teachers import BaseTeacher, batch_encoder, learned_temperature
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.checks import check_count, check_in_range
 
@@ -118,10 +118,15 @@ def report_temperatures(
         cache_dir (str, optional): Cache of text embeddings. Defaults to None.
 
     Raises:
-        ConfigError: An option is out of range, or the config has no names or no views.
-        DataError: There is no image.
+        ConfigError: A temperature or another option is out of range, or the config has
+            no names or no views.
+        DataError: The dataset has no images.
+        TeacherError: The learned scale of the teacher is implausible.
     """
     check_count('num_images', num_images, 1)
+    configured = cfg.model.get('teacher_temperature')
+    if configured not in (None, 'auto'):
+        temperatures = [*temperatures, configured]
     for temperature in temperatures:
         check_in_range('temperatures', temperature, 0, math.inf, low_open=True)
     bank_cfg = cfg.model.get('textual_bank') or cfg.model.get('zero_shot_bank')
@@ -133,17 +138,16 @@ def report_temperatures(
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = _pairs(cfg, num_images, seed)
     teacher = MODELS.build(cfg.model.teacher)
+    learned = None
+    if teacher.logit_scale is not None:
+        learned = learned_temperature(teacher, 'teacher_temperature')
     bank = MODELS.build(dict(bank_cfg, embed_dims=teacher.embed_dims))
     teacher.to(device)
     bank.build(teacher, cache_dir)
     teacher.release_text_tower()
     logits = _embed(teacher, loader, device) @ bank.embeddings.cpu().T
     first, second = logits.chunk(2)
-    scale = teacher.logit_scale
-    learned = None if scale is None else math.exp(-scale)
-    configured = cfg.model.get('teacher_temperature')
-    grid = set(temperatures)
-    grid.update(each for each in (learned, configured) if each not in (None, 'auto'))
+    grid = {*temperatures, *([] if learned is None else [learned])}
     same = first.argmax(dim=1) == second.argmax(dim=1)
     return TemperatureReport(
         teacher=teacher.identity,
@@ -166,7 +170,9 @@ def _pairs(cfg: Config, num_images: int, seed: int) -> DataLoader:
         )
     total = len(dataset)
     if not total:
-        raise DataError('There is no image. Check data_root of train_dataloader.')
+        raise DataError(
+            'The dataset has no images. Check data_root of train_dataloader.'
+        )
     generator = torch.Generator().manual_seed(seed)
     drawn = sorted(torch.randperm(total, generator=generator)[:num_images].tolist())
     views = Subset(

@@ -98,6 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     from mmlgd.apis.teacher_temperature import TEMPERATURES, report_temperatures
     from mmlgd.engine.hooks.semantics_bank_hook import DEFAULT_CACHE_DIR
     from mmlgd.utils.loaders import remove_unused_worker_options
+    from mmlgd.utils.plain_config import name_of
     from mmlgd.utils.run_config import read_config
 
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
@@ -106,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
     caches = [
         hook.get('cache_dir', DEFAULT_CACHE_DIR)
         for hook in cfg.get('custom_hooks', [])
-        if hook.get('type') == 'SemanticsBankHook'
+        if name_of(hook) == 'SemanticsBankHook'
     ]
     report = report_temperatures(
         cfg,

@@ -95,7 +95,7 @@ def listing_backend(folder: str, backend_args: dict | None) -> BaseStorageBacken
     """The file backend of mmengine that lists a folder.
 
     Raises:
-        DataError: There is none, or it cannot list folders.
+        DataError: No backend exists for this path, or it cannot list folders.
     """
     try:
         backend = get_file_backend(folder, backend_args=backend_args)

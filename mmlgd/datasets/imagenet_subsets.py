@@ -27,7 +27,7 @@ def class_folders(train_dir: str | Path) -> list[str]:
     """WordNet ids of the class folders, in the order of ImageNet's labels.
 
     Raises:
-        DataError: There are not 1,000 of them.
+        DataError: Their number is not 1,000.
     """
     train_dir = Path(train_dir)
     names = sorted(os.listdir(train_dir)) if train_dir.is_dir() else []

@@ -96,7 +96,7 @@ def find_format(name: str) -> type[ExportFormat]:
     """The class of a format.
 
     Raises:
-        ConfigError: There is no such format.
+        ConfigError: The format is unknown.
     """
     if name not in format_names():
         raise ConfigError(

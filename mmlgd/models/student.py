@@ -14,6 +14,7 @@ from mmlgd.models.pooled_features import TIMM_POOLING, pool_features, probe_pool
 from mmlgd.models.resizing import resize_images
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count
+from mmlgd.utils.plain_config import name_of
 
 # Use neck=None for backbones that return vectors.
 GLOBAL_AVERAGE_POOLING = dict(type='mmpretrain.GlobalAveragePooling')
@@ -64,7 +65,7 @@ class Student(BaseModel):
             student_size = check_count(name, student_size, 1)
         self.student_size = student_size
         self._crop_size = _pair(image_size)
-        if str(backbone.get('type')).endswith('TIMMBackbone'):
+        if name_of(backbone).endswith('TIMMBackbone'):
             check_timm_name(backbone.get('model_name', ''))
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None

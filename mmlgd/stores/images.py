@@ -25,15 +25,17 @@ HASHED_SAMPLE = 64
 
 def content_hash(source: str | np.ndarray) -> bytes:
     """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image."""
+    digest = hashlib.blake2b(digest_size=_HASH.itemsize)
     if isinstance(source, np.ndarray):
-        content = f'{source.dtype}{source.shape}'.encode() + source.tobytes()
+        digest.update(f'{source.dtype}{source.shape}'.encode())
+        digest.update(np.ascontiguousarray(source).data)
     else:
         try:
-            content = Path(source).read_bytes()
+            digest.update(Path(source).read_bytes())
         except OSError as error:
             message = f'The image {ascii(source)} cannot be read: {error}.'
             raise DataError(message) from error
-    return hashlib.blake2b(content, digest_size=_HASH.itemsize).digest()
+    return digest.digest()
 
 
 def identifier(image: ListedImage) -> bytes:

@@ -72,7 +72,8 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
         return faults
     try:
         check_same(manifest, source.manifest, store)
-        views, table = ViewStore(store), ViewStore(store).table()
+        views = ViewStore(store)
+        table = views.table()
         indices = table.indices(table.find_rows(source.dataset, store))
     except MMLGDError as error:
         return [str(error)]

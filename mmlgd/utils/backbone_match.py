@@ -72,7 +72,7 @@ def model_with_backbone(model: nn.Module) -> nn.Module:
     """Unwrap DDP and test-time augmentation to the model that has a ``backbone``.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: No part of the model has a ``backbone``.
     """
     while not hasattr(model, 'backbone') and hasattr(model, 'module'):
         model = model.module

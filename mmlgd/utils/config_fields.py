@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmlgd.errors import ConfigError
 
+from .plain_config import name_of
 from .suggest import suggest
 
 #: Fields that mmengine reads in addition to the Runner's options, and those of the test
@@ -123,7 +124,7 @@ def check_sync_bn(cfg: Config) -> None:
         ConfigError: It is used; the message says what to set instead.
     """
     backbone = (cfg.get('model') or {}).get('backbone') or {}
-    if cfg.get('sync_bn') and str(backbone.get('type')).endswith('TIMMBackbone'):
+    if cfg.get('sync_bn') and name_of(backbone).endswith('TIMMBackbone'):
         raise ConfigError(
             f'sync_bn={cfg.sync_bn!r} would remove the activations in norm layers of timm; '
             "omit it, and set model.backbone.type='mmlgd.TIMMBackbone' and "

@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
+from .config_types import class_name
+
 _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT = 20, 20_000, 10_000
 
 
@@ -71,10 +73,10 @@ def find_test_pipeline(config: Mapping) -> list | None:
 
 def name_of(step: Mapping) -> str:
     """A config's type without its scope; '' if it has none."""
-    kind = step.get('type', '') if isinstance(step, Mapping) else ''
+    kind: Any = step.get('type') if isinstance(step, Mapping) else None
     # Configs of this process may contain classes; other values of a file have no name.
-    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return name.split('.')[-1]
+    has_name = isinstance(kind, str) or hasattr(kind, '__name__')
+    return class_name(kind) if has_name else ''
 
 
 def _innermost_pipeline(dataset: Any) -> list | None:

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmlgd.apis.teacher_temperature import report_temperatures, temperature_rows
 from mmlgd.cli import teacher_temperature
-from mmlgd.errors import ConfigError
+from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.registry import DATASETS, MODELS
 from tests.helpers import tiny_teacher_cfg
 from tests.runs import toy_run_cfg, write_images
@@ -148,10 +148,20 @@ def test_wrong_inputs(root):
     single.train_dataloader.dataset = single.train_dataloader.dataset.dataset
     with pytest.raises(ConfigError, match='Wrap the images in SeededViews'):
         report_temperatures(single)
+    frozen = Config(cfg.to_dict())
+    frozen.model.teacher_temperature = 0
+    with pytest.raises(ConfigError, match='temperatures must be a number in'):
+        report_temperatures(frozen, [0.1])
     nameless = Config(cfg.to_dict())
     del nameless.model.textual_bank
     with pytest.raises(ConfigError, match='names are needed'):
         report_temperatures(nameless)
+
+
+def test_a_broken_scale_is_refused(root, monkeypatch):
+    monkeypatch.setattr(ToyTeacher, 'logit_scale', 100.0)
+    with pytest.raises(TeacherError, match='logit_scale .* is 100.0, .*implausible'):
+        report_temperatures(toy_run_cfg(root, root / 'run'), [0.1], num_images=4)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from timm.layers import BatchNormAct2d
 
 import mmlgd  # noqa: F401
 from mmlgd.errors import ConfigError
+from mmlgd.models.backbones import TIMMBackbone
 from mmlgd.utils.config_check import check_config
 from mmlgd.utils.config_fields import (
     check_option_fields,
@@ -243,15 +244,17 @@ def test_the_compile_option_of_mmengine_is_warned_of(monkeypatch):
     assert 'CompileHook' in said[0][0] and said[0][1] == logging.WARNING
 
 
-@pytest.mark.parametrize('scope', ['mmlgd', 'mmpretrain'])
-def test_synchronised_norms_of_a_runner_are_refused_for_timm(stock, scope):
+@pytest.mark.parametrize(
+    'type_', ['mmlgd.TIMMBackbone', 'mmpretrain.TIMMBackbone', TIMMBackbone]
+)
+def test_synchronised_norms_of_a_runner_are_refused_for_timm(stock, type_):
     """torch's conversion of timm's norms changes what the network computes."""
     norm = BatchNormAct2d(4).eval()
     images = torch.randn(1, 4, 2, 2)
     converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(norm).eval()
     assert norm(images).min() == 0 > converted(images).min()
 
-    cfg = Config(dict(model=dict(backbone=dict(type=f'{scope}.TIMMBackbone'))))
+    cfg = Config(dict(model=dict(backbone=dict(type=type_))))
     check_sync_bn(cfg)
     cfg.sync_bn = 'torch'
     with pytest.raises(ConfigError, match=r'model\.backbone\.sync_bn=True'):

@@ -124,16 +124,20 @@ class TIMMBackbone(BaseBackbone):
                 del state_dict[key]
 
 
-def check_timm_name(model_name: str) -> None:
+def check_timm_name(model_name: str, allow_sources: bool = True) -> None:
     """Check that timm has a model of this name.
+
+    Args:
+        model_name (str): Name in timm.
+        allow_sources (bool): Whether to accept any name with a source, such as
+            ``hf-hub:``, which timm resolves. Defaults to True.
 
     Raises:
         ConfigError: It has none; the message gives similar names.
     """
     import timm
 
-    # timm resolves sources such as `hf-hub:`.
-    if ':' in model_name or timm.is_model(model_name):
+    if (allow_sources and ':' in model_name) or timm.is_model(model_name):
         return
     hint = suggest(model_name, timm.list_models(), count=3)
     raise ConfigError(

@@ -89,7 +89,7 @@ class RidgeAlignment:
             list[LinearMap]: float64, one per strength.
 
         Raises:
-            ConfigError: There is no strength, or a negative one; or one is 0 and the
+            ConfigError: ``strengths`` is empty or has a negative one; or one is 0 and the
                 rank of the features is below C, so that the solution is not unique.
             DataError: There are no images, or all have the same features.
         """
@@ -127,7 +127,7 @@ class RidgeAlignment:
         number = self._moments[-1, -1]
         if not number:
             raise DataError(
-                'There is no image to fit a projection to. Check the dataset.'
+                'The dataset has no image to fit a projection to. Check data_root.'
             )
         sums, means = self._moments[:-1, :-1], self._moments[-1, :-1] / number
         mean_in, mean_out = means[: self.in_dims], means[self.in_dims :]
@@ -146,7 +146,7 @@ def check_strengths(strengths: Sequence[float]) -> None:
     """Check strengths before images are loaded.
 
     Raises:
-        ConfigError: There is none, or one is negative or not a number.
+        ConfigError: The list is empty, or a strength is negative or not a number.
     """
     if not isinstance(strengths, (list, tuple)) or not strengths:
         raise ConfigError(

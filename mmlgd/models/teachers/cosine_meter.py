@@ -59,5 +59,5 @@ class CosineMeter:
             DataError: There are no images.
         """
         if not self.num_images:
-            raise DataError('There is no held-out image. Hold out more images.')
+            raise DataError('The dataset has no held-out image. Hold out more images.')
         return (self._sums[:-1] / self._sums[-1]).tolist()

@@ -8,9 +8,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmlgd.errors import ConfigError, TeacherError
+from mmlgd.models.backbones import check_timm_name
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count
-from mmlgd.utils.suggest import suggest
 
 from .projected import ProjectedTeacher
 from .projection import warn_random
@@ -183,11 +183,7 @@ def _resolve(model_name: str, pretrained: str | None) -> tuple[str, str, str | N
     import timm
 
     arch, _, tag = model_name.partition('.')
-    if not timm.is_model(arch):
-        raise ConfigError(
-            f'timm has no model {arch!r}.{suggest(arch, timm.list_models())} '
-            'timm.list_models() lists all.'
-        )
+    check_timm_name(arch, allow_sources=False)
     known = {name.partition('.')[2] for name in timm.list_pretrained(f'{arch}.*')}
     tags = ', '.join(sorted(known)) or 'none'
     if tag and tag not in known:
