@@ -49,7 +49,7 @@ def load_config(
         ConfigError: The task is unknown.
     """
     if task not in CONFIGS:
-        raise ConfigError(f'unknown task {task!r}; known are {", ".join(CONFIGS)}.')
+        raise ConfigError(f'there is no task {task!r}; there are {", ".join(CONFIGS)}.')
     cfg = Config.fromfile(CONFIGS[task])
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=seed)
