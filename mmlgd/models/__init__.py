@@ -15,6 +15,7 @@ from .distillers import (
     BaseDistiller,
     DenseLGD,
     FeatureMimicry,
+    MultiTeacherLGD,
     RelationalKD,
     SpatialMimicry,
 )
@@ -38,6 +39,7 @@ __all__ = [
     'FeatureMimicry',
     'LGD',
     'MMPretrainTeacher',
+    'MultiTeacherLGD',
     'OpenCLIPTeacher',
     'Projector',
     'RelationalKD',

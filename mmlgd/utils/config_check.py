@@ -38,6 +38,7 @@ _REGISTRIES = {
     'pipeline': 'TRANSFORMS',
     'target': 'MODELS',
     'teacher': 'MODELS',
+    'teachers': 'MODELS',
     'test_evaluator': 'METRICS',
     'val_evaluator': 'METRICS',
     'vis_backends': 'VISBACKENDS',

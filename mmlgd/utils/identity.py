@@ -1,5 +1,8 @@
 """Comparison of teachers by their weights, independent of their names."""
 
+import hashlib
+from collections.abc import Sequence
+
 _HEX = frozenset('0123456789abcdef')
 # Minimum digits of a fingerprint in all releases; a shorter one is a prefix of a longer.
 _DIGITS = 8
@@ -37,6 +40,13 @@ def same_identity(first: object, second: object) -> bool:
 def identity_key(identity: str) -> str:
     """The part of an identity that determines the teacher, for cache keys."""
     return f'{_fingerprint(identity)}{"-quickgelu" if is_quick(identity) else ""}'
+
+
+def joint_identity(identities: Sequence[str]) -> str:
+    """One identity of several teachers in order: names and a common fingerprint."""
+    names = '+'.join(each.rsplit('#', 1)[0] for each in identities)
+    keys = '+'.join(map(identity_key, identities))
+    return f'{names}#{hashlib.sha256(keys.encode()).hexdigest()[:8]}'
 
 
 def explain_difference(found: object, wanted: str) -> str:

@@ -10,6 +10,7 @@ from .compile_hook import CompileHook
 from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
+from .feature_statistics_hook import FeatureStatisticsHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .resume_hook import ResumeHook
@@ -32,6 +33,7 @@ __all__ = [
     'DatasetCheckHook',
     'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
+    'FeatureStatisticsHook',
     'LVISNumpyHook',
     'NonFiniteLossHook',
     'ProgressBarHook',

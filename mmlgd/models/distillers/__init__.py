@@ -1,10 +1,11 @@
-"""Distillation methods: one teacher, one student, one method per file."""
+"""Distillation methods: one student, one method per file."""
 
 from .base import BaseDistiller
 from .bingo import BINGO
 from .dense_lgd import DenseLGD
 from .feature_mimicry import FeatureMimicry
 from .lgd import LGD
+from .multi_teacher_lgd import MultiTeacherLGD
 from .relational import RelationalKD
 from .seed import SEED
 from .spatial import SpatialMimicry
@@ -15,6 +16,7 @@ __all__ = [
     'DenseLGD',
     'FeatureMimicry',
     'LGD',
+    'MultiTeacherLGD',
     'RelationalKD',
     'SEED',
     'SpatialMimicry',

@@ -92,8 +92,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             temperatures['teacher_temperature'] = teacher_temperature
         for name, value in temperatures.items():
             check_in_range(f'{method}.{name}', value, 0, float('inf'), low_open=True)
-        if not isinstance(teacher, nn.Module):
-            teacher = MODELS.build(teacher)
+        teacher = self.build_teacher(teacher)
         if not teacher.has_image_tower:
             self.check_learns_from_store()
         elif student_size is not None:
@@ -124,6 +123,15 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
             self.zero_shot_bank = MODELS.build(
                 dict(zero_shot_bank, embed_dims=teacher.embed_dims, persistent=False)
             )
+
+    def build_teacher(self, teacher: dict | nn.Module) -> nn.Module:
+        """Build the teacher, unless it is built."""
+        return teacher if isinstance(teacher, nn.Module) else MODELS.build(teacher)
+
+    @property
+    def stored_identity(self) -> str:
+        """Identity of the teacher whose stored embeddings the method accepts."""
+        return self.teacher.identity
 
     @property
     def checkpoint_meta(self) -> dict:

@@ -1,6 +1,7 @@
 """Losses of distillation: tensors in, scalars out."""
 
 from .bingo_loss import BINGOLoss, bingo_loss
+from .feature_matching_loss import feature_matching_loss
 from .info_nce import info_nce
 from .kl_divergence import kl_divergence
 from .lgd_loss import LGDLoss, lgd_loss
@@ -14,6 +15,7 @@ __all__ = [
     'BINGOLoss',
     'LGDLoss',
     'bingo_loss',
+    'feature_matching_loss',
     'info_nce',
     'kl_divergence',
     'lgd_loss',

@@ -1,5 +1,6 @@
 """Teachers: frozen encoders that students are distilled from."""
 
+from .adapted import AdaptedTeacher
 from .base import BaseTeacher
 from .batch_encoder import batch_encoder
 from .mmpretrain_teacher import MMPretrainTeacher
@@ -10,6 +11,7 @@ from .temperature import learned_temperature
 from .timm_teacher import TIMMTeacher
 
 __all__ = [
+    'AdaptedTeacher',
     'BaseTeacher',
     'MMPretrainTeacher',
     'OpenCLIPTeacher',
