@@ -46,7 +46,7 @@ class FeatureStatistics(nn.Module):
         rows = features.double()
         if rows.dim() == 4:
             rows = rows.permute(0, 2, 3, 1).flatten(0, 2)
-        number = torch.full_like(rows[:1], len(rows))
+        number = rows.new_full((1, rows.shape[1]), len(rows))
         return torch.cat([number, rows.sum(0)[None], rows.square().sum(0)[None]])
 
     def fit(self, moments: Tensor, place: str) -> None:
