@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.distillers import build_language_teacher
 from mmlgd.models.teachers import BaseTeacher, batch_encoder, learned_temperature
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.checks import check_count, check_in_range
+from mmlgd.utils.teacher_config import teacher_configs
 
 #: Around 0.01, the temperature of most CLIPs.
 TEMPERATURES = (0.002, 0.005, 0.01, 0.014, 0.017, 0.02, 0.03, 0.05, 0.1)
@@ -130,14 +132,14 @@ def report_temperatures(
     for temperature in temperatures:
         check_in_range('temperatures', temperature, 0, math.inf, low_open=True)
     bank_cfg = cfg.model.get('textual_bank') or cfg.model.get('zero_shot_bank')
-    if 'teacher' not in cfg.model or bank_cfg is None:
+    if not teacher_configs(cfg.model) or bank_cfg is None:
         raise ConfigError(
             'The model of this config has no teacher, or neither a textual_bank nor a '
             'zero_shot_bank, whose names are needed. Use an LGD config.'
         )
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     loader = _pairs(cfg, num_images, seed)
-    teacher = MODELS.build(cfg.model.teacher)
+    teacher = build_language_teacher(cfg.model)
     learned = None
     if teacher.logit_scale is not None:
         learned = learned_temperature(teacher, 'teacher_temperature')
@@ -203,6 +205,8 @@ def _embed(
                 "'default_collate'."
             )
         stored = batch.get('teacher_embeddings')
-        found = encode(batch) if stored is None else stored.float()
+        # Of several stored teachers, the language teacher's embedding is the first.
+        width = teacher.embed_dims
+        found = encode(batch) if stored is None else stored[:, :width].float()
         rows.append(torch.nn.functional.normalize(found, dim=1))
     return torch.cat(rows)

@@ -53,16 +53,18 @@ def read_parts(args: argparse.Namespace) -> tuple[dict, dict]:
     """
     # Imported here, since --help need not wait for torch.
     from mmlgd.utils.run_config import read_config
+    from mmlgd.utils.teacher_config import teacher_configs
 
     teacher, bank = dict(type='OpenCLIPTeacher'), dict(type='TextualSemanticsBank')
     if args.config:
         model = read_config(args.config, args.cfg_options, needed=('model',)).model
-        if 'teacher' not in model or 'textual_bank' not in model:
+        configured = teacher_configs(model)
+        if not configured or 'textual_bank' not in model:
             raise ConfigError(
                 f'The model of {args.config!r} has no teacher or no textual_bank; give '
                 'a distillation config, or --model-name and --categories.'
             )
-        teacher, bank = model.teacher, model.textual_bank
+        teacher, bank = configured[0], model.textual_bank
     teacher = _override(teacher, model_name=args.model_name, pretrained=args.pretrained)
     bank = _override(
         bank,

@@ -24,6 +24,8 @@ from .shards import EMBEDDING_DTYPES, Shard, view_columns
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
 _MAX_SHARDS = 2**22
+#: Fields that older stores of this version do not have.
+_ADDED = {'logit_scale', 'members'}
 #: Libraries whose versions may change the pixels of a view.
 _PIXEL_LIBRARIES = ('mmcv', 'mmpretrain', 'cv2', 'PIL', 'numpy', 'torch')
 
@@ -33,12 +35,22 @@ def pixel_libraries() -> dict[str, str]:
     return {name: import_module(name).__version__ for name in _PIXEL_LIBRARIES}
 
 
+def _is_member(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {'teacher', 'embed_dims'}
+        and isinstance(value['teacher'], str)
+        and is_whole(1, 2**20)(value['embed_dims'])
+    )
+
+
 @dataclass
 class Manifest:
     """The file ``manifest.json`` of a store; docs/stored_views.md describes its fields.
 
     ``teacher_config`` is compared and shown, and never built: a file that somebody
-    publishes names no class to import and no address to fetch from.
+    publishes names no class to import and no address to fetch from. ``members`` has the
+    identity and the width of each of several teachers; it is empty for a single one.
     """
 
     teacher: str
@@ -56,8 +68,9 @@ class Manifest:
     libraries: dict = field(default_factory=pixel_libraries)
     num_views: Annotated[int, is_whole(0, 2**20)] = 0
     segments: Annotated[list, each(is_whole(1, 2**40))] = field(default_factory=list)
-    # Missing in stores that were written before this field was there.
+    # Missing in stores that were written before these fields were there.
     logit_scale: Annotated[float | int | None, is_number] = None
+    members: Annotated[list, each(_is_member)] = field(default_factory=list)
 
     @property
     def num_images(self) -> int:
@@ -73,6 +86,12 @@ class Manifest:
     def row_bytes(self) -> int:
         """Bytes of a view."""
         return sum(dtype.itemsize for dtype in self.columns.values())
+
+    def config_of(self, position: int) -> object:
+        """The config of the store's teacher, or of one of several, to compare with."""
+        if not self.members:
+            return self.teacher_config
+        return self.teacher_config['teachers'][position]
 
     def image_shards(self) -> list[Shard]:
         """The shards of the finished store's image table: runs within a segment."""
@@ -109,7 +128,7 @@ class Manifest:
             content = read_json_object(path)
             found = {name: content.pop(name, None) for name in _FORMAT}
             names = {one.name for one in fields(cls)}
-            if found == _FORMAT and content.keys() | {'logit_scale'} == names:
+            if found == _FORMAT and content.keys() | _ADDED == names:
                 return cls.checked(content)
         except (OSError, ValueError) as error:
             raise DataError(
@@ -131,4 +150,14 @@ class Manifest:
         runs = sum(-(-images // manifest.shard_size) for images in manifest.segments)
         if (views and not runs) or runs * max(1, views) > _MAX_SHARDS:
             raise ValueError(f'{views} views in {runs} shards each')
+        widths = [member['embed_dims'] for member in manifest.members]
+        configs = manifest.teacher_config.get('teachers')
+        if widths and (
+            sum(widths) != manifest.embed_dims
+            or not isinstance(configs, list)
+            or len(configs) != len(widths)
+        ):
+            raise ValueError(
+                f'members of {widths} in {manifest.embed_dims} values, or configs of others'
+            )
         return manifest

@@ -15,12 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from mmlgd.datasets.image_list import list_image
 from mmlgd.datasets.pipeline_description import describe_pipeline
 from mmlgd.errors import ConfigError
+from mmlgd.models.distillers import build_whole_teacher
 from mmlgd.models.teachers import batch_encoder
-from mmlgd.registry import DATASETS, MODELS
+from mmlgd.registry import DATASETS
 from mmlgd.utils.annotation_files import check_annotation_files
 from mmlgd.utils.loaders import remove_unused_worker_options
 from mmlgd.utils.plain_config import name_of, plain_config
 from mmlgd.utils.rng import mix_seed, seeded
+from mmlgd.utils.teacher_config import teacher_configs
 
 from .images import content_hash
 from .manifest import Manifest
@@ -99,13 +101,13 @@ def prepare_views(
         ConfigError: The config has no teacher with an image tower, or its training
             set is not ``SeededViews`` of single images.
     """
-    wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
+    wrapper, configs = cfg.train_dataloader.dataset, teacher_configs(cfg.model)
     if name_of(wrapper) != 'SeededViews':
         raise ConfigError(
             'train_dataloader.dataset must be SeededViews around the images, but is '
             f'{wrapper.get("type")!r}; give the config that trains with the online teacher.'
         )
-    if not config or name_of(config) == 'StoredTeacher':
+    if not configs or 'StoredTeacher' in map(name_of, configs):
         raise ConfigError(
             'The model of this config has no teacher that sees images; give the config '
             'that trains with the online teacher.'
@@ -116,11 +118,12 @@ def prepare_views(
     # As the Runner does: one thread for OpenCV in each worker.
     set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
     seed = wrapper.get('seed', 0)
-    dataset, teacher = DATASETS.build(wrapper.dataset), MODELS.build(config)
+    dataset, teacher = DATASETS.build(wrapper.dataset), build_whole_teacher(cfg.model)
+    described = configs[0] if len(configs) == 1 else dict(teachers=configs)
     manifest = Manifest(
         teacher=teacher.identity,
         text_encoder=teacher.text_identity,
-        teacher_config=plain_config(config.to_dict()),
+        teacher_config=plain_config(described),
         embed_dims=teacher.embed_dims,
         image_mean=list(teacher.image_mean),
         image_std=list(teacher.image_std),
@@ -131,6 +134,7 @@ def prepare_views(
         embedding_dtype=embedding_dtype,
         shard_size=shard_size,
         logit_scale=teacher.logit_scale,
+        members=getattr(teacher, 'members', []),
     )
     teacher.release_text_tower()
     encode = batch_encoder(teacher, device)

@@ -29,23 +29,33 @@ class StoredTeacher(BaseTeacher):
             tower is built for a textual bank that is in no cache. A config that differs
             from the store's is built at once, and must have the same weights. Defaults
             to None: no text tower; the store's config is never built.
+        position (int): Which of several teachers of the store it stands for. Only the
+            first has text. Defaults to 0.
 
     Raises:
+        ConfigError: The store has fewer teachers.
         DataError: There is no whole store in the folder.
         TeacherError: ``teacher`` did not make the store.
     """
 
-    def __init__(self, store: str | Path, teacher: dict | None = None) -> None:
+    def __init__(
+        self, store: str | Path, teacher: dict | None = None, position: int = 0
+    ) -> None:
         super().__init__()
-        made = self._manifest = Manifest.read(store)
+        made = Manifest.read(store)
         self.store, self._name = str(store), f'The stored teacher of {store}'
-        self.embed_dims, self.image_size = made.embed_dims, made.image_size
+        self.image_size = made.image_size
         self.image_mean, self.image_std = made.image_mean, made.image_std
-        self.logit_scale = made.logit_scale
-        self._identity, self._text_identity = made.teacher, made.text_encoder
+        member = self._member(made, position)
+        self._identity, self.embed_dims = member['teacher'], member['embed_dims']
+        self._made_config = made.config_of(position)
+        self._has_text, self._text_identity = position == 0, ''
+        if self._has_text:
+            self.logit_scale, self._text_identity = made.logit_scale, made.text_encoder
         self._config = None if teacher is None else dict(teacher)
-        if self._config not in (None, made.teacher_config):
-            self.text = self._build().text
+        if self._config not in (None, self._made_config):
+            text = self._build().text
+            self.text = text if self._has_text else None
 
     @property
     def has_image_tower(self) -> bool:
@@ -71,16 +81,31 @@ class StoredTeacher(BaseTeacher):
             self.text = self._build().text
         return super().encode_text(texts)
 
+    def _member(self, made: Manifest, position: int) -> dict:
+        """Identity and width of one of the teachers that made a store."""
+        members = made.members or [
+            dict(teacher=made.teacher, embed_dims=made.embed_dims)
+        ]
+        if position in range(len(members)):
+            return members[position]
+        names = ', '.join(member['teacher'] for member in members)
+        raise ConfigError(
+            f'StoredTeacher.position is {position!r}, but the teachers of the store '
+            f'{self.store} are, counted from 0: {names}.'
+        )
+
     def _build(self) -> BaseTeacher:
         """The teacher of the config, if it is the one that made the store."""
         if self._config is None:
             raise TeacherError(
                 f'{self._name} needs its text tower, which is not built from what a store '
                 "says. Set StoredTeacher's option teacher to the teacher's config (the "
-                f'store was made with {self._manifest.teacher_config}), or load a bank file.'
+                f'store was made with {self._made_config}), or load a bank file.'
             )
         teacher = MODELS.build(self._config)
-        made, found = ((one.identity, one.text_identity) for one in (self, teacher))
+        made = self.identity, self.text_identity
+        # A further teacher is needed for its images only.
+        found = teacher.identity, teacher.text_identity if self._has_text else ''
         if not all(map(same_identity, made, found)):
             raise TeacherError(
                 f'The store {self.store} was made by {made[0]}, text by '
@@ -115,7 +140,7 @@ class StoredViewsHook(Hook):
                 f'{model.teacher.store!r}, or use the teacher itself.'
             )
         model.check_learns_from_store()
-        stored, identity = dataset.store.manifest.teacher, model.teacher.identity
+        stored, identity = dataset.store.manifest.teacher, model.stored_identity
         if not same_identity(stored, identity):
             raise ConfigError(
                 f'The views in {dataset.store_path} were embedded by {stored}, but the '

@@ -1,11 +1,16 @@
-"""The config of the teacher whose text guides."""
+"""The configs of a model's teachers."""
 
 
-def language_teacher_config(model: dict) -> dict | None:
-    """Config of a model's teacher; the first of several. None if there is none.
+def teacher_configs(model: dict) -> list[dict]:
+    """Configs of a model's teachers, that of language first; [] if there is none.
 
     Args:
-        model (dict): Config of a model, with ``teacher`` or ``teachers``.
+        model (dict): Config of a model, with ``teacher``, or with ``teachers`` as for a
+            ``MultiTeacherLGD``.
     """
-    teachers = model.get('teachers') or [None]
-    return model.get('teacher') or teachers[0]
+    entries = [
+        entry for entry in model.get('teachers') or [] if isinstance(entry, dict)
+    ]
+    if entries:
+        return [entry.get('teacher') or entry for entry in entries]
+    return [model['teacher']] if model.get('teacher') else []

@@ -11,6 +11,8 @@ from tests.helpers import tiny_teacher_cfg
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 IMAGE_SIZE = 64
+# As 256 is to 224.
+FURTHER_SIZE = 256 * IMAGE_SIZE // 224
 NAMES = ['circle', 'square', 'star']
 # Of a config that guides by other names than it predicts.
 GUIDES = ['zovobi', 'pomini', 'repeke', 'varipu']
@@ -39,12 +41,23 @@ def write_images(folder: Path, number: int = 8, per_class: bool = False) -> Path
 
 def with_tiny_teacher(cfg: Config) -> Config:
     """Swap the teacher for a tiny CLIP with random weights and 64-pixel images."""
-    cfg.model.teacher = ConfigDict(tiny_teacher_cfg())
+    if 'teachers' in cfg.model:
+        further = cfg.model.teachers[1:]
+        cfg.model.teachers = [tiny_teacher_cfg(), *map(_tiny_entry, further)]
+    else:
+        cfg.model.teacher = ConfigDict(tiny_teacher_cfg())
     if 'student_size' in cfg.model:
         cfg.model.student_size = IMAGE_SIZE // 2
     if 'img_size' in cfg.model.backbone:
         cfg.model.backbone.img_size = (IMAGE_SIZE, IMAGE_SIZE)
     return cfg
+
+
+def _tiny_entry(entry: ConfigDict) -> ConfigDict:
+    """The entry of a further teacher, with a tiny net of timm and its random weights."""
+    side = FURTHER_SIZE
+    tiny = dict(type='TIMMTeacher', model_name='test_resnet', image_size=side)
+    return ConfigDict({**entry, 'teacher': tiny})
 
 
 def _shrink_data(cfg: ConfigDict | list, images: Path) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 from mmlgd.registry import HOOKS
 from mmlgd.utils.model import unwrap_model
 from mmlgd.utils.plain_config import check_plain, find_test_pipeline, plain_config
-from mmlgd.utils.teacher_config import language_teacher_config
+from mmlgd.utils.teacher_config import teacher_configs
 from mmlgd.utils.weights_only import plain_message_hub
 
 from .whole_checkpoint_hook import WholeCheckpointHook
@@ -60,8 +60,7 @@ def _configs(runner: Runner, model: nn.Module) -> Iterator[tuple[str, object]]:
         )
         projector = config.get('projector') or {}
         yield 'projector', {'type': 'Projector', **projector, **widths}
-    teacher = language_teacher_config(config)
-    if teacher is not None:
+    for teacher in teacher_configs(config)[:1]:
         yield 'teacher_config', teacher
     pipeline = find_test_pipeline(runner.cfg)
     if pipeline:

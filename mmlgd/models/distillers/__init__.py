@@ -8,6 +8,7 @@ from .lgd import LGD
 from .multi_teacher_lgd import MultiTeacherLGD
 from .relational import RelationalKD
 from .seed import SEED
+from .several_teachers import build_language_teacher, build_whole_teacher
 from .spatial import SpatialMimicry
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     'RelationalKD',
     'SEED',
     'SpatialMimicry',
+    'build_language_teacher',
+    'build_whole_teacher',
 ]

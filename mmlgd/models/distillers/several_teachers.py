@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from mmlgd.errors import ConfigError
-from mmlgd.models.teachers import AdaptedTeacher
+from mmlgd.models.teachers import AdaptedTeacher, JointTeacher
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
 from mmlgd.utils.identity import same_identity
@@ -91,6 +91,33 @@ def build_teachers(
     if language.image_size != crop:
         language = AdaptedTeacher(language, *preprocessing)
     return language, further
+
+
+def build_language_teacher(model: dict) -> Any:
+    """Build the teacher of a model's config; of several the first, for their crops."""
+    if 'teachers' in model:
+        return build_teachers(model['teachers'], 'model.teachers')[0]
+    return MODELS.build(model['teacher'])
+
+
+def build_whole_teacher(model: dict) -> Any:
+    """Build the teacher of a model's config for a store; several as a JointTeacher.
+
+    Raises:
+        ConfigError: A further teacher teaches maps, which are not stored; see also
+            :func:`build_teachers`.
+    """
+    if 'teachers' not in model:
+        return MODELS.build(model['teacher'])
+    language, further = build_teachers(model['teachers'], 'model.teachers')
+    for number, one in enumerate(further, 1):
+        if one.targets != ('features',):
+            raise ConfigError(
+                f'model.teachers[{number}].target is {", ".join(one.targets)}, but a '
+                "store has embeddings only, no maps; set target='features', or train "
+                'with the online teachers.'
+            )
+    return JointTeacher([language, *(one.teacher for one in further)])
 
 
 def _build(teacher: dict | nn.Module) -> Any:

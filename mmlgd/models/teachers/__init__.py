@@ -3,6 +3,7 @@
 from .adapted import AdaptedTeacher
 from .base import BaseTeacher
 from .batch_encoder import batch_encoder
+from .joint import JointTeacher
 from .mmpretrain_teacher import MMPretrainTeacher
 from .open_clip_teacher import OpenCLIPTeacher
 from .projected import ProjectedTeacher
@@ -13,6 +14,7 @@ from .timm_teacher import TIMMTeacher
 __all__ = [
     'AdaptedTeacher',
     'BaseTeacher',
+    'JointTeacher',
     'MMPretrainTeacher',
     'OpenCLIPTeacher',
     'ProjectedTeacher',
