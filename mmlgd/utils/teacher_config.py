@@ -12,5 +12,6 @@ def teacher_configs(model: dict) -> list[dict]:
         entry for entry in model.get('teachers') or [] if isinstance(entry, dict)
     ]
     if entries:
-        return [entry.get('teacher') or entry for entry in entries]
+        # The config of a StoredTeacher has a teacher, too.
+        return [one if 'type' in one else one.get('teacher') or one for one in entries]
     return [model['teacher']] if model.get('teacher') else []

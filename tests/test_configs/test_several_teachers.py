@@ -1,13 +1,16 @@
 """The configs of several teachers, from distillation to a detector."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmlgd.apis import load_backbone
-from mmlgd.registry import MODELS, TRANSFORMS
+from mmlgd.registry import HOOKS, MODELS, TRANSFORMS
 from mmlgd.utils.config_check import check_config
 from mmlgd.utils.run_config import read_config
 from tests.stored_runs import write_store
@@ -60,6 +63,34 @@ def test_a_misspelt_type_is_found_before_the_run():
     cfg.model.teachers[1].teacher.type = 'TIMTeacher'
     with pytest.raises(ValueError, match="teachers.1.teacher.type 'TIMTeacher'"):
         check_config(cfg)
+
+
+def test_the_sample_of_the_documentation_takes_a_step(tmp_path):
+    text = (
+        (CONFIGS.parent / 'docs/teachers.md')
+        .read_text()
+        .split('## Several teachers')[1]
+    )
+    sample = text.split('```python\n')[1].split('```')[0]
+    file = tmp_path / 'sample.py'
+    file.write_text(sample.replace('../_base_', f'{CONFIGS}/_base_'))
+    cfg = Config.fromfile(file)
+    check_config(cfg)
+    shrink(cfg, write_images(tmp_path / 'images'), tmp_path / 'sample/run')
+    init_default_scope('mmlgd')
+    model = MODELS.build(cfg.model)
+    loader = Runner.build_dataloader(cfg.train_dataloader)
+    (hook,) = [one for one in cfg.custom_hooks if 'Feature' in one.type]
+    runner = SimpleNamespace(
+        model=model, train_dataloader=loader, logger=MMLogger.get_instance('sample')
+    )
+    HOOKS.build(hook).before_train(runner)
+
+    losses = model(**model.data_preprocessor(next(iter(loader))), mode='loss')
+
+    further = {'loss_features_1', 'loss_maps_1'}
+    assert losses.keys() == {'loss_textual', 'loss_visual'} | further
+    assert all(value.isfinite() for value in losses.values())
 
 
 def assert_trained(cfg: Config, runner: Runner) -> None:

@@ -184,7 +184,7 @@ def test_lgd_alone_refuses_the_store(root, tmp_path):
     cfg = stored_cfg(root, tmp_path / 'a')
     first = cfg.model.teachers[0]
     cfg.model = toy_lgd_cfg(sorted(NAMES), teacher=dict(first))
-    cfg.custom_hooks = [one for one in cfg.custom_hooks if 'Feature' not in one.type]
+    cfg.custom_hooks = [one for one in cfg.custom_hooks if 'Feature' not in one['type']]
     with pytest.raises(ConfigError, match='were embedded by ToyTeacher\\+further0'):
         Runner.from_cfg(cfg).train()
 

@@ -60,7 +60,8 @@ def build_teachers(
             f'then entries such as {_EXAMPLE}. For a single teacher use LGD.'
         )
     first, *others = configs
-    if isinstance(first, dict) and 'teacher' in first:
+    # A StoredTeacher has an option teacher, too.
+    if isinstance(first, dict) and 'teacher' in first and 'type' not in first:
         raise ConfigError(
             f'{place}[0] is the language teacher, whose weight is that of LGD (alpha); '
             "write its config without weight and target: dict(type='OpenCLIPTeacher', "
@@ -125,7 +126,7 @@ def _build(teacher: dict | nn.Module) -> Any:
 
 
 def _read_entry(entry: Any, place: str) -> FurtherTeacher:
-    if not isinstance(entry, dict) or 'teacher' not in entry:
+    if not isinstance(entry, dict) or 'teacher' not in entry or 'type' in entry:
         raise ConfigError(f'{place} has no teacher; write it as {_EXAMPLE}.')
     for key in entry:
         if key not in _OPTIONS:

@@ -46,9 +46,9 @@ def run(tmp_path_factory):
     seen = []
     step = runner.model.train_step
 
-    def train_step(*args):
+    def train_step(*args, **kwargs):
         seen.append(statistics_of(runner.model))
-        return step(*args)
+        return step(*args, **kwargs)
 
     runner.model.train_step = train_step
     runner.train()
