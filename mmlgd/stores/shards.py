@@ -80,7 +80,7 @@ def pack_rows(
     """Rows (B,) of :func:`row_type` from checksums (B,) and embeddings (B, D)."""
     rows = np.empty(len(pixels), dtype)
     rows['pixels'] = pixels
-    if 'scale' in dtype.fields:
+    if 'scale' in (dtype.names or ()):
         # A row of zeros has no scale of its own; any will do.
         largest = np.abs(embeddings).max(axis=1)
         rows['scale'] = np.where(largest > 0, largest, 1) / 127
@@ -92,7 +92,7 @@ def pack_rows(
 def unpack_embeddings(rows: np.ndarray | np.void) -> np.ndarray:
     """Embeddings (B, D), or (D,) of one row, as stored: float32, not normalised."""
     embeddings = rows['embedding'].astype(np.float32)
-    if 'scale' in rows.dtype.fields:
+    if 'scale' in (rows.dtype.names or ()):
         embeddings *= rows['scale'][..., None]
     return embeddings
 
