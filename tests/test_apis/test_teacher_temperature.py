@@ -14,6 +14,7 @@ from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.registry import DATASETS, MODELS
 from tests.helpers import tiny_teacher_cfg
 from tests.runs import toy_run_cfg, write_images
+from tests.several_toys import entry, several_cfg
 from tests.stored_runs import stored_run_cfg, write_store
 from tests.toys import NAMES, ToyTeacher
 
@@ -137,6 +138,26 @@ def test_stored_views_need_no_teacher(root):
     cfg.train_dataloader.dataset.num_views = 1
     with pytest.raises(ConfigError, match='two views or more'):
         report_temperatures(cfg, [0.1])
+
+
+def test_of_several_teachers_the_first_is_reported(root):
+    wanted = report_temperatures(toy_run_cfg(root, root / 'run'), [0.1])
+    online = toy_run_cfg(root, root / 'run', several_cfg(entry(size=16)))
+    write_store(online, root / 'several')
+    stored = online.copy()
+    kind = dict(type='StoredTeacher', store=str(root / 'several'))
+    stored.model.teachers = [
+        dict(kind, teacher=online.model.teachers[0]),
+        dict(teacher=dict(kind, position=1)),
+    ]
+    stored.train_dataloader.dataset.update(
+        type='StoredViews', store=str(root / 'several')
+    )
+
+    for cfg in (online, stored):
+        found = report_temperatures(cfg, [0.1])
+        assert found.teacher == wanted.teacher
+        assert found.rows[0] == pytest.approx(wanted.rows[0], rel=0.01, abs=1e-3)
 
 
 def test_wrong_inputs(root):

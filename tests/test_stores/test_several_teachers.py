@@ -66,11 +66,12 @@ def batch_of(cfg, model, indices=(0, 5, 9, 16)):
     init_default_scope('mmlgd')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     items = [dataset[index] for index in indices]
-    batch = {key: [item[key] for item in items] for key in items[0]}
-    batch.pop('data_samples')
-    return model.data_preprocessor(
-        {key: torch.stack(values) for key, values in batch.items()}
-    )
+    batch = {
+        key: torch.stack([item[key] for item in items])
+        for key in ('inputs', 'teacher_embeddings')
+    }
+    found = model.data_preprocessor(batch)
+    return {key: found[key] for key in batch}
 
 
 def test_a_row_is_the_embedding_of_every_teacher(root):

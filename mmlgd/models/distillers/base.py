@@ -124,7 +124,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
                 dict(zero_shot_bank, embed_dims=teacher.embed_dims, persistent=False)
             )
 
-    def build_teacher(self, teacher: dict | nn.Module) -> nn.Module:
+    def build_teacher(self, teacher: Any) -> Any:
         """Build the teacher, unless it is built."""
         return teacher if isinstance(teacher, nn.Module) else MODELS.build(teacher)
 

@@ -1,6 +1,7 @@
 """Language-guided distillation with further teachers of features and maps."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,10 +67,11 @@ class MultiTeacherLGD(LGD):
                 'Put the language teacher first in the list.'
             )
         self.further_teachers: list[FurtherTeacher] = []
-        super().__init__(teachers, backbone, **kwargs)
+        # See build_teacher.
+        super().__init__(teachers, backbone, **kwargs)  # type: ignore[arg-type]
         self.feature_projectors = nn.ModuleDict()
         self.feature_statistics = nn.ModuleDict()
-        self._weights = {}
+        self._weights: dict[str, float] = {}
         for number, one in enumerate(self.further_teachers, 1):
             for target in one.targets:
                 name = f'{target}_{number}'
@@ -78,7 +80,7 @@ class MultiTeacherLGD(LGD):
                 self.feature_statistics[name] = FeatureStatistics(width)
                 self._weights[name] = one.weight
 
-    def build_teacher(self, teacher: Sequence[dict]) -> nn.Module:
+    def build_teacher(self, teacher: Any) -> Any:
         """Build all teachers and return that of language."""
         language, further = build_teachers(teacher, f'{type(self).__name__}.teachers')
         self.further_teachers = further
