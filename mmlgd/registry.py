@@ -15,7 +15,7 @@ _LOCATIONS = {
     'MODEL_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
     'PARAM_SCHEDULERS': ['mmlgd.engine'],
-    'HOOKS': ['mmlgd.engine', 'mmlgd.stores'],
+    'HOOKS': ['mmlgd.engine'],
     'METRICS': ['mmlgd.evaluation'],
 }
 
