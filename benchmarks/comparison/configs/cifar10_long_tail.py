@@ -12,5 +12,4 @@ images = dict(
     ann_file='meta/train_lt100.txt',
 )
 iterations = 344
-reference = 'lgd_plus'
-methods = dict(_delete_=True, lgd_plus={}, lgd={}, seed={}, mimicry={})
+methods = dict(_delete_=True, lgd={}, lgd_plus={}, seed={}, bingo={}, mimicry={})

@@ -4,14 +4,14 @@ from mmlgd.registry import MODELS
 
 from .lgd import LGD
 
-QUEUE = dict(type='EmbeddingQueue', size=4096)
+CLUSTERS = dict(type='ClusterBank', num_clusters=256)
 
 
 @MODELS.register_module()
 class LGDPlus(LGD):
-    """LGD whose visual loss also has a queue of teacher embeddings as anchors.
+    """LGD whose visual loss also has clusters of teacher embeddings as anchors.
 
-    Few names say little about an image: a queue describes it by its similarity to other
+    Few names say little about an image: clusters describe it by its similarity to other
     images, in the same softmax. Images of rarely assigned categories count more, so that
     the names in the tail of a long-tailed dataset are learned as well.
 
@@ -20,12 +20,12 @@ class LGDPlus(LGD):
         backbone (dict): Config of an mmpretrain backbone, the student.
         textual_bank (dict): See :class:`LGD`.
         visual_bank (dict): See :class:`LGD`.
-        anchor_bank (dict, optional): See :class:`LGD`. Defaults to a queue of 4,096.
+        anchor_bank (dict, optional): See :class:`LGD`. Defaults to 256
+            clusters.
         balance (float): See :class:`LGD`. Defaults to 0.5.
         **kwargs: The other options of :class:`LGD`.
 
-    Source: ours; the queue is SEED's, arXiv 2101.04731. docs/methods.md reports what was
-    measured, and what else was tried.
+    Source: ours. docs/methods.md reports what was measured, and what else was tried.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LGDPlus(LGD):
         backbone: dict,
         textual_bank: dict,
         visual_bank: dict,
-        anchor_bank: dict | None = QUEUE,
+        anchor_bank: dict | None = CLUSTERS,
         balance: float = 0.5,
         **kwargs,
     ) -> None:
