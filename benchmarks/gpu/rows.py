@@ -39,7 +39,9 @@ def _step(student: str) -> Row:
 
 
 def _losses(dtype: str) -> Row:
-    wanted = f'losses on average within {precision.LOSS_TOLERANCE[dtype]:.0%} of float32'
+    wanted = (
+        f'losses on average within {precision.LOSS_TOLERANCE[dtype]:.0%} of float32'
+    )
     run = partial(precision.losses, dtype=dtype)
     return Row(f'losses in {dtype}', 1, 90, wanted, run)
 

@@ -1,5 +1,6 @@
 """Rows that start the tests, the launcher, and a distillation of the demo."""
 
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def launcher(setting: Setting) -> Outcome:
             'train_cfg.val_interval=1',
             'default_hooks.checkpoint.interval=1',
         ]
-        done = subprocess.run(command, capture_output=True, text=True)
+        env = dict(os.environ, PYTHON=sys.executable)
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
         print(done.stdout, done.stderr)
         written = [name.name for name in Path(folder).glob('*.pth')]
     passed = done.returncode == 0 and {'epoch_1.pth', 'backbone.pth'} <= {*written}
@@ -57,15 +59,14 @@ def distillation(setting: Setting) -> Outcome:
     config = demo_config()
     config.optim_wrapper.update(type='AmpOptimWrapper')
     if setting.dry:
-        config.train_dataloader.update(batch_size=8)
+        workers = dict(num_workers=0, persistent_workers=False)
+        config.train_dataloader.update(workers, batch_size=8)
+        config.val_dataloader.update(workers)
         config.train_dataloader.dataset.dataset.indices = 16
         config.val_dataloader.dataset.indices = 8
         config.train_cfg.update(max_epochs=2, val_interval=2)
         config.param_scheduler[1].update(T_max=1, end=2)
         config.default_hooks.checkpoint.interval = 2
-    for loader in (config.train_dataloader, config.val_dataloader):
-        if setting.dry:
-            loader.update(num_workers=0, persistent_workers=False)
     with tempfile.TemporaryDirectory() as folder:
         config.work_dir = folder
         runner, summary = distil(config)
