@@ -10,6 +10,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import torch
+
 from benchmarks.gpu.outcome import Outcome, Setting
 
 Run = Callable[[Setting], Outcome]
@@ -50,15 +52,18 @@ def _crash(reason: str, log: Path) -> Outcome:
 
 def _work(run: Run, setting: Setting, log: Path, sender: Connection) -> None:
     os.setsid()
+    if setting.on_gpu:
+        torch.backends.cudnn.benchmark = True  # as in the default runtime
     with open(log, 'w', encoding='utf-8') as stream:
+        # Output of Python, and of libraries and children.
+        sys.stdout = sys.stderr = stream
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-    try:
-        outcome = run(setting)
-    # SystemExit, too: a benchmark ends so if its variants disagree.
-    except BaseException as error:
-        traceback.print_exc()
-        reason = ' '.join(str(error).split())[:200]
-        outcome = _crash(f'{type(error).__name__}: {reason}', log)
-    sys.stdout.flush()
+        try:
+            outcome = run(setting)
+        # SystemExit, too: a benchmark ends so if its variants disagree.
+        except BaseException as error:
+            traceback.print_exc()
+            reason = ' '.join(str(error).split())[:200]
+            outcome = _crash(f'{type(error).__name__}: {reason}', log)
     sender.send(outcome)

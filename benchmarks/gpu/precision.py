@@ -38,7 +38,7 @@ def training_losses(setting: Setting, dtype: str) -> list[float]:
         model.teacher.precision = 'fp32'
     model = model.to(setting.device, memory_format=torch.channels_last).train()
     wrapper = _wrapper(model, dtype)
-    batch = dict(inputs=demo_images(setting.pick(128, 8)))
+    batch = dict(inputs=demo_images(setting.pick(128, 4)))
     return [
         float(model.train_step(batch, wrapper)['loss'])
         for _ in range(setting.pick(20, 2))
