@@ -65,10 +65,12 @@ def test_a_step_does_not_wait_for_the_device(dtype):
         torch.cuda.set_sync_debug_mode('default')
 
 
-def test_a_step_in_float32_equals_that_of_a_cpu():
+def test_a_step_in_float32_equals_that_of_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
     found = []
     for device in ('cpu', 'cuda'):
         model = lgd(device)
+        model.teacher.precision = 'fp32'
         config = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
         wrapper = build_optim_wrapper(model, config)
         for _ in range(3):
