@@ -23,6 +23,8 @@ class FusedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg (dict, optional): See mmengine's constructor. Defaults to None.
     """
 
+    optimizer_cfg: dict
+
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper of the optimizer of a model, on the model's device."""
         chosen = {'fused', 'foreach'} & set(self.optimizer_cfg)
