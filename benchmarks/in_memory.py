@@ -16,6 +16,7 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
-from mmlgd.evaluation import weighted_knn
+from mmlgd.evaluation import match_dataset, weighted_knn
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
 
@@ -44,11 +45,11 @@ class Images:
 
     def __init__(self, dataset: dict, size: int, teacher: torch.nn.Module) -> None:
         load = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(size, size))]
-        found = DATASETS.build(dict(dataset, pipeline=load))
-        items = [found[index] for index in range(len(found))]
+        self.dataset = DATASETS.build(dict(dataset, pipeline=load))
+        items = [self.dataset[index] for index in range(len(self.dataset))]
         pixels = np.stack([item['img'][..., ::-1] for item in items])
         self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        self.labels = torch.tensor([item['gt_label'] for item in items])
+        self.labels = torch.tensor([item.get('gt_label', -1) for item in items])
         self._teacher, self._size, self._views = teacher, size, {}
         mean, std = (
             torch.tensor(values)[:, None, None]
@@ -72,7 +73,13 @@ class Images:
             self._views[number] = views, self.embed(views, self._teacher.encode_image)
         return self._views[number]
 
-    def embed(self, images: torch.Tensor, function) -> torch.Tensor:
+    def names_of(self, names: list[str]) -> torch.Tensor:
+        """Index (N,) of each image's class among names."""
+        return torch.tensor(match_dataset(self.dataset, names, 'the images'))[
+            self.labels
+        ]
+
+    def embed(self, images: torch.Tensor, function: Callable) -> torch.Tensor:
         """Rows of a function of normalised images, batch by batch."""
         with torch.no_grad():
             return torch.cat(
@@ -80,13 +87,28 @@ class Images:
             )
 
 
-def train(model, method: Method, images: Images, passes: int, batch: int, seed: int):
-    """Train a model in place; return the CPU time in seconds."""
+def train(
+    model: torch.nn.Module,
+    method: Method,
+    images: Images,
+    passes: int,
+    batch: int,
+    seed: int,
+    adamw: float | None = None,
+) -> float:
+    """Train a model in place; return the CPU time in seconds.
+
+    ``adamw`` is a learning rate with which AdamW replaces the method's SGD.
+    """
     generator = torch.Generator().manual_seed(seed)
     bags = _bags(images) if method.wrapper else None
-    optimizer = torch.optim.SGD(
-        model.parameters(), method.lr * batch / 128, momentum=0.9, weight_decay=1e-4
-    )
+    lr = adamw or method.lr * batch / 128
+    if adamw:
+        optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.05)
+    else:
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr, momentum=0.9, weight_decay=1e-4
+        )
     per_pass = len(images.pixels) // batch
     total, warm_up = passes * per_pass, min(60, passes * per_pass // 7)
     model.train()
@@ -110,7 +132,7 @@ def train(model, method: Method, images: Images, passes: int, batch: int, seed: 
             rate = 0.125 + 0.875 * step / warm_up
         else:
             rate = 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (total - warm_up))
-        optimizer.param_groups[0]['lr'] = method.lr * batch / 128 * rate
+        optimizer.param_groups[0]['lr'] = lr * rate
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
@@ -125,28 +147,31 @@ def _bags(images: Images) -> torch.Tensor:
     return torch.cat(nearest)[:, 1:]
 
 
-def evaluate(model, labelled: Images, tested: Images) -> dict[str, float]:
+def evaluate(
+    model: torch.nn.Module, labelled: Images, tested: Images
+) -> dict[str, float]:
     """Top-1 accuracy in percent: zero-shot, k-NN and a ridge regression on labels."""
     model.eval()
     bank = model.prediction_bank
-    classes = len(bank.category_names)
+    names = bank.category_names
+    known, truth = labelled.names_of(names), tested.names_of(names)
     rows = tested.embed(tested.pixels, model.embed)
     features, queries = (
         one.embed(one.pixels, model.extract_feat) for one in (labelled, tested)
     )
-    votes = weighted_knn(queries, features, labelled.labels, classes)
+    votes = weighted_knn(queries, features, known, len(names))
     mean, std = features.mean(dim=0), features.std(dim=0) + 1e-6
     inputs, queries = (
         F.pad((one - mean) / std, (0, 1), value=1.0).double()
         for one in (features, queries)
     )
-    targets = F.one_hot(labelled.labels, classes).double()
+    targets = F.one_hot(known, len(names)).double()
     # 100 is the best of 10, 100 and 1,000 on the validation images for all methods.
     gram = inputs.T @ inputs + 100 * torch.eye(inputs.shape[1], dtype=torch.float64)
     scores = queries @ torch.linalg.solve(gram, inputs.T @ targets)
     predictions = dict(zero_shot=rows @ bank.embeddings.T, knn=votes, probe=scores)
     return {
-        name: round(100 * (each.argmax(1) == tested.labels).double().mean().item(), 2)
+        name: round(100 * (each.argmax(1) == truth).double().mean().item(), 2)
         for name, each in predictions.items()
     }
 
@@ -171,7 +196,8 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     )
     for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
         for method in wanted:
-            key = dict(method=method.title, passes=passes, seed=seed)
+            title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
+            key = dict(method=title, passes=passes, seed=seed)
             if any(key.items() <= row.items() for row in result['rows']):
                 continue
             torch.manual_seed(seed)
@@ -181,7 +207,8 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
             model.build_text_banks()
             use_small_depthwise(model)
             model.to(memory_format=torch.channels_last)
-            cost = train(model, method, images, passes, benchmark.batch_size, seed)
+            batch = benchmark.batch_size
+            cost = train(model, method, images, passes, batch, seed, args.adamw)
             row = dict(key, **evaluate(model, labelled, tested), cost=round(cost))
             # Another process may have added rows.
             result['rows'] = (_read(args.out) or result)['rows'] + [row]
@@ -246,6 +273,7 @@ def main() -> None:
     parser.add_argument('--passes', nargs='+', type=int, default=[1])
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--split', choices=SPLITS, default='test')
+    parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
     parser.add_argument('--reference', default='LGDPlus', help='a title')
     parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
     args = parser.parse_args()
