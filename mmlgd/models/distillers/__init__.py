@@ -5,6 +5,7 @@ from .bingo import BINGO
 from .dense_lgd import DenseLGD
 from .feature_mimicry import FeatureMimicry
 from .lgd import LGD
+from .lgd_plus import LGDPlus
 from .multi_teacher_lgd import MultiTeacherLGD
 from .relational import RelationalKD
 from .seed import SEED
@@ -17,6 +18,7 @@ __all__ = [
     'DenseLGD',
     'FeatureMimicry',
     'LGD',
+    'LGDPlus',
     'MultiTeacherLGD',
     'RelationalKD',
     'SEED',
