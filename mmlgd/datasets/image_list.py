@@ -1,6 +1,7 @@
 """The images of a dataset, with names that do not depend on where its folder is."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,12 @@ class ListedImage(NamedTuple):
 
     Attributes:
         name (str): Path below the dataset's folder; '' for one in memory.
-        source (str | np.ndarray): Path of the file, or the pixels.
+        source (str | np.ndarray | Callable): Path of the file, the pixels, or a
+            function that returns the encoded image, for one that is not a file.
     """
 
     name: str
-    source: str | np.ndarray
+    source: str | np.ndarray | Callable[[], bytes]
 
 
 def list_image(dataset: Sized, index: int) -> ListedImage:
@@ -35,7 +37,11 @@ def list_image(dataset: Sized, index: int) -> ListedImage:
     info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
     if info.get('img_path') is not None:
         path = str(info['img_path'])
-        return ListedImage(path.removeprefix(_folder(dataset)).lstrip('/'), path)
+        name = path.removeprefix(_folder(dataset)).lstrip('/')
+        shards = find_wrapper(dataset, 'read_image')
+        return ListedImage(
+            name, path if shards is None else partial(shards.read_image, index)
+        )
     if isinstance(info.get('img'), np.ndarray):
         return ListedImage('', np.ascontiguousarray(info['img']))
     raise ConfigError(

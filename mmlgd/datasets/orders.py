@@ -65,9 +65,7 @@ class RunOrder:
         run: Neighbours that stay together, at least 1; 1 shuffles single images.
     """
 
-    def __init__(
-        self, counts: Sequence[int], seed: int, buffer: int, run: int
-    ) -> None:
+    def __init__(self, counts: Sequence[int], seed: int, buffer: int, run: int) -> None:
         self.seed, self.buffer, self.run = seed, buffer, run
         sizes: np.ndarray = np.asarray(counts, np.int64)
         shards = np.random.default_rng(mix_seed(seed, 0)).permutation(len(sizes))

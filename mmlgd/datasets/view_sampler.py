@@ -87,7 +87,9 @@ class ViewSampler(Sampler[int]):
                 'indices and filters in the config.'
             )
         images = find_wrapper(dataset, 'pass_order')
-        self._shuffled = images.pass_order if images else partial(listed_order, self.size)
+        self._shuffled = (
+            images.pass_order if images else partial(listed_order, self.size)
+        )
         self.rank, self.world_size = get_dist_info()
         self.shuffle = shuffle
         self.seed = seed
@@ -105,7 +107,9 @@ class ViewSampler(Sampler[int]):
             return self._endless_positions()
         total = len(self) * self.world_size
         return self._indices(
-            np.arange(begin, min(begin + _CHUNK * self.world_size, total), self.world_size)
+            np.arange(
+                begin, min(begin + _CHUNK * self.world_size, total), self.world_size
+            )
             % self.size
             + self.epoch * self.size
             for begin in range(self.rank, total, _CHUNK * self.world_size)
@@ -132,7 +136,9 @@ class ViewSampler(Sampler[int]):
         self._start = num_samples
 
     def _endless_positions(self) -> Iterator[int]:
-        turns = (np.arange(begin, begin + _CHUNK) for begin in count(self._start, _CHUNK))
+        turns = (
+            np.arange(begin, begin + _CHUNK) for begin in count(self._start, _CHUNK)
+        )
         # Positions before the start of training are dropped by mmengine.
         return self._indices(
             np.maximum(self.origin + self.rank + turn * self.world_size, 0)

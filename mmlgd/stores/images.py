@@ -1,7 +1,7 @@
 """The image table of a store: by what its images are known, and if they have changed."""
 
 import hashlib
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
@@ -23,12 +23,14 @@ _HASH = np.dtype(('u1', (16,)))
 HASHED_SAMPLE = 64
 
 
-def content_hash(source: str | np.ndarray) -> bytes:
-    """BLAKE2b of 16 bytes, of a file (its path) or of the pixels of an image."""
+def content_hash(source: str | np.ndarray | Callable[[], bytes]) -> bytes:
+    """BLAKE2b of 16 bytes, of an encoded image (or its path) or of pixels."""
     digest = hashlib.blake2b(digest_size=_HASH.itemsize)
     if isinstance(source, np.ndarray):
         digest.update(f'{source.dtype}{source.shape}'.encode())
         digest.update(np.ascontiguousarray(source).data)
+    elif callable(source):
+        digest.update(source())
     else:
         try:
             digest.update(Path(source).read_bytes())

@@ -1,0 +1,13 @@
+"""Images in tar shards: index, storage and dataset."""
+
+from .dataset import UnlabeledShards
+from .index import ShardIndex, build_index, verify_index
+from .storage import open_storage
+
+__all__ = [
+    'ShardIndex',
+    'UnlabeledShards',
+    'build_index',
+    'open_storage',
+    'verify_index',
+]
