@@ -2,7 +2,7 @@
 
 from .dataset import UnlabeledShards
 from .index import ShardIndex, build_index, verify_index
-from .storage import open_storage
+from .remote import open_storage
 
 __all__ = [
     'ShardIndex',

@@ -17,8 +17,9 @@ from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.paths import expand_user
 
 from .index import ShardIndex, build_index, check_header, verify_index
+from .remote import open_storage
 from .shard_list import ShardList, entry_of
-from .storage import Range, Storage, open_storage
+from .storage import Range, Storage
 from .tar import BLOCK
 
 #: Folder of the index within a local ``data_root``.

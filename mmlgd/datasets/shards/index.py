@@ -258,7 +258,7 @@ def _scan(
     for member in list_members(reader.read, size, storage.path(name)):
         parts = [part for part in member.name.split('/') if part not in ('.', '')]
         is_image = member.name.lower().endswith(tuple(extensions))
-        if is_image and not any(map(is_hidden, parts)):
+        if is_image and not any(is_hidden(part) for part in parts if part != '..'):
             text = '/'.join(parts).encode('utf-8', 'surrogateescape')
             end += len(text)
             texts.append(text)

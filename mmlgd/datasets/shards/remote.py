@@ -1,5 +1,6 @@
 """Shards behind http(s) or S3, read by ranges of bytes through fsspec."""
 
+import asyncio
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ from mmlgd.errors import ConfigError, DataError, DependencyError
 from mmlgd.utils.printable import printable
 
 from .shard_names import is_glob
-from .storage import Range, Stat, Storage
+from .storage import LocalStorage, Range, Stat, Storage
 
 #: URL schemes, and what has to be installed for each.
 _PACKAGES = {'http': 'aiohttp', 'https': 'aiohttp', 's3': 's3fs'}
@@ -94,26 +95,31 @@ class RemoteStorage(Storage):
     ) -> None:
         super().__init__(root)
         self.options, self.retries, self.timeout = options, retries, timeout
-        self._opened: tuple[int, Any] = (0, None)
-        self._files  # Wrong options are reported here.
+        # Wrong options are reported here.
+        self._opened = os.getpid(), self._open()
 
     def __getstate__(self) -> dict[str, Any]:
         return dict(self.__dict__, _opened=(0, None))
 
+    def _open(self) -> Any:
+        """A file system of fsspec.
+
+        Raises:
+            ConfigError: The options do not fit.
+        """
+        scheme = self.root.split(':')[0].lower()
+        try:
+            return fsspec.filesystem(scheme, skip_instance_cache=True, **self.options)
+        except TypeError as error:
+            raise ConfigError(
+                f'storage_options {[*self.options]} do not fit {scheme}: {error}'
+            ) from error
+
     @property
     def _files(self) -> Any:
-        """fsspec's file system, one for each process: its connections cannot be shared."""
+        """The file system of this process; its connections cannot be shared."""
         if self._opened[0] != os.getpid():
-            scheme = self.root.split(':')[0].lower()
-            try:
-                opened = fsspec.filesystem(
-                    scheme, skip_instance_cache=True, **self.options
-                )
-            except TypeError as error:
-                raise ConfigError(
-                    f'storage_options {[*self.options]} do not fit {scheme}: {error}'
-                ) from error
-            self._opened = os.getpid(), opened
+            self._opened = os.getpid(), self._open()
         return self._opened[1]
 
     def stat(self, names: Sequence[str]) -> list[Stat | None]:
@@ -192,8 +198,6 @@ class RemoteStorage(Storage):
         raise self._failed(items[pending[0]], reason, self.retries + 1)
 
     def _gather(self, items: list, start: Any) -> list:
-        import asyncio
-
         files = self._files
 
         async def run() -> list:
@@ -271,3 +275,26 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError) or type(error).__name__ == 'TimeoutError':
         return 'no answer in time'
     return printable(f'{type(error).__name__}: {error}')
+
+
+def open_storage(
+    root: str,
+    options: dict[str, Any] | None = None,
+    retries: int = 5,
+    timeout: float = 60,
+) -> Storage:
+    """The storage of a folder or URL.
+
+    Args:
+        root: Local folder, or a URL of http, https or s3.
+        options: Options of fsspec's file system; only for URLs. Defaults to None.
+        retries: How often a failed request is repeated. Defaults to 5.
+        timeout: Seconds until a request counts as failed. Defaults to 60.
+
+    Raises:
+        ConfigError: The options are invalid, contain credentials, or do not apply.
+        DependencyError: The package for this kind of URL is missing.
+    """
+    if check_remote(root, options):
+        return RemoteStorage(root, dict(options or {}), retries, timeout)
+    return LocalStorage(root)

@@ -156,28 +156,3 @@ class LocalStorage(Storage):
             f'The shard {self.path(name)} cannot be read: {error.strerror}. Put it back, '
             'or correct its permissions.'
         )
-
-
-def open_storage(
-    root: str,
-    options: dict[str, Any] | None = None,
-    retries: int = 5,
-    timeout: float = 60,
-) -> Storage:
-    """The storage of a folder or URL.
-
-    Args:
-        root: Local folder, or a URL of http, https or s3.
-        options: Options of fsspec's file system; only for URLs. Defaults to None.
-        retries: How often a failed request is repeated. Defaults to 5.
-        timeout: Seconds until a request counts as failed. Defaults to 60.
-
-    Raises:
-        ConfigError: The options are invalid, contain credentials, or do not apply.
-        DependencyError: The package for this kind of URL is missing.
-    """
-    from .remote import RemoteStorage, check_remote
-
-    if check_remote(root, options):
-        return RemoteStorage(root, dict(options or {}), retries, timeout)
-    return LocalStorage(root)

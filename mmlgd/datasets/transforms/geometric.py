@@ -55,10 +55,11 @@ class FastRandomResizedCrop(RandomResizedCrop):
     antialiased bilinear filter within one gray level; it uses torch's uint8 kernel.
 
     If no previous transform has set ``img``, the image is read from ``img_bytes`` (its
-    encoded form) if present, otherwise from ``img_path``. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its sides, if the reduced box still has at
-    least :data:`MARGIN` times ``scale`` pixels per side. The box is rounded to the pixels
-    of the reduced image, which moves an edge by at most a third of a pixel of the result.
-    Smaller images, such as most of ImageNet's, and other formats are decoded in full.
+    encoded form) if present, otherwise from ``img_path``. A JPEG is then decoded at 1/2,
+    1/4 or 1/8 of its sides, if the reduced box still has at least :data:`MARGIN` times
+    ``scale`` pixels per side. The box is rounded to the pixels of the reduced image, which
+    moves an edge by at most a third of a pixel of the result. Smaller images, such as most
+    of ImageNet's, and other formats are decoded in full.
 
     **Required Keys:** ``img_path``, or ``img``: (H, W, C) or (H, W), uint8 or float32.
 
