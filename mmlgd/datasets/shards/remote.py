@@ -179,8 +179,10 @@ class RemoteStorage(Storage):
             failed = []
             for index, reply in zip(pending, replies):
                 item = items[index]
-                if isinstance(reply, FileNotFoundError):
+                if _is_missing(reply):
                     continue
+                if isinstance(reply, FileNotFoundError):
+                    reply = reply.__cause__
                 if isinstance(reply, PermissionError):
                     raise self._failed(item, _describe(reply), 1) from reply
                 if isinstance(reply, BaseException):
@@ -269,6 +271,17 @@ def _cut(each: Range, found: list[tuple[Range, bytes]]) -> bytes:
         if pair[0].start <= each.start and each.end <= pair[0].end
     )
     return content[each.start - request.start : each.end - request.start]
+
+
+def _is_missing(error: Any) -> bool:
+    """Whether the server answered that a file does not exist.
+
+    fsspec also raises FileNotFoundError if there was no answer, with the cause.
+    """
+    cause = getattr(error, '__cause__', None)
+    no_answer = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    failed = no_answer or getattr(cause, 'status', 404) not in (404, 410)
+    return isinstance(error, FileNotFoundError) and not failed
 
 
 def _describe(error: BaseException) -> str:

@@ -1,7 +1,9 @@
 import os
 import pickle
 import tarfile
+from multiprocessing.reduction import ForkingPickler
 
+import cv2
 import mmcv.transforms  # noqa: F401  (registers LoadImageFromFile)
 import numpy as np
 import pytest
@@ -77,7 +79,7 @@ def test_the_same_names_views_and_batches_as_a_folder(tmp_path):
     noise = [
         (
             f'{i}.png',
-            __import__('cv2').imencode('.png', rng.integers(0, 256, (9, 8, 3)))[1],
+            cv2.imencode('.png', rng.integers(0, 256, (9, 8, 3)))[1],
         )
         for i in range(3)
     ]
@@ -119,14 +121,16 @@ def test_workers_read_and_share_the_count(tmp_path):
     write_shards(tmp_path, [5, 4])
     write_tar(tmp_path / '03.tar', [('x.png', b'junk'), ('y.png', png(10))])
     dataset = SeededViews(build(tmp_path, max_broken=0.2))
-    for context in ('fork', 'spawn'):
-        loader = DataLoader(
-            dataset, 3, sampler=ViewSampler(dataset, shuffle=False), num_workers=2,
-            collate_fn=pseudo_collate, multiprocessing_context=context,
-        )  # fmt: skip
-        values = [int(img[0, 0, 0]) for batch in loader for img in batch['img']]
-        assert values == [*range(9), 10, 10]
-        assert dataset.dataset.broken_paths() == [f'{tmp_path}/03.tar/x.png']
+    loader = DataLoader(
+        dataset, 3, sampler=ViewSampler(dataset, shuffle=False), num_workers=2,
+        collate_fn=pseudo_collate, multiprocessing_context='fork',
+    )  # fmt: skip
+    values = [int(img[0, 0, 0]) for batch in loader for img in batch['img']]
+    assert values == [*range(9), 10, 10]
+    # As for a spawned worker.
+    copy = pickle.loads(ForkingPickler.dumps(dataset.dataset))
+    assert value(copy[3]) == 3
+    assert copy.broken_paths() == [f'{tmp_path}/03.tar/x.png']
 
 
 def test_a_copy_for_a_worker_is_small(tmp_path):
