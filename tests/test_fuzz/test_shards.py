@@ -45,7 +45,7 @@ def test_members_are_those_of_tarfile(members, form):
 def test_a_damaged_shard_gives_members_inside_it_or_an_error(edits, kept, form):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w', format=form) as tar:
-        for name in ('a.png', 'b' * 150 + '.png', 'ü.png'):
+        for name in ('a.png', 'd' * 120 + '/' + 'b' * 80 + '.png', 'ü.png'):
             info = tarfile.TarInfo(name)
             info.size = 700
             tar.addfile(info, io.BytesIO(b'x' * 700))

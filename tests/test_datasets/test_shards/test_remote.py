@@ -1,5 +1,6 @@
 """Shards behind a server on the loopback interface."""
 
+import os
 import shutil
 
 import numpy as np
@@ -119,6 +120,8 @@ def test_missing_and_changed_shards_are_named(server, tmp_path):
     with pytest.raises(DataError, match=rf'1 of 4 shards .*{server.url}/03\.tar'):
         build(server, tmp_path, shards='{00..03}.tar', index=str(tmp_path / 'other'))
     shutil.copyfile(folder / '02.tar', folder / '00.tar')
+    # Last-Modified has whole seconds.
+    os.utime(folder / '00.tar', (1, 1))
     with pytest.raises(DataError, match=rf'{server.url}/00\.tar changed'):
         build(server, tmp_path)
     (folder / '00.tar').unlink()
