@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 
 from mmlgd.datasets.image_folder import EXTENSIONS, check_extensions
@@ -170,7 +171,7 @@ class UnlabeledShards(ReplacingDataset):
     def fetch(self, indices: Sequence[int]) -> None:
         """Read images of a remote storage together, before they are loaded one by one."""
         if self.storage.is_remote:
-            contents = self._read([*indices])
+            contents = self._read([self.get_data_info(index) for index in indices])
             self._fetched = dict(zip(indices, contents))
 
     def __getitems__(self, indices: list[int]) -> list[dict]:
@@ -178,22 +179,27 @@ class UnlabeledShards(ReplacingDataset):
         self.fetch([index % len(self) for index in indices])
         return [self[index] for index in indices]
 
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """``img_path``, ``sample_idx`` and ``entry``, the place of image ``idx``."""
+        # mmengine would copy the info deeply, which takes longer than reading an image.
+        return dict(self.data_list[idx], sample_idx=idx % len(self))
+
     def read_image(self, index: int) -> bytes:
         """The encoded image ``index``, in [0, N).
 
         Raises:
             DataError: The shard is damaged, or cannot be read.
         """
-        return self._read([index])[0]
+        return self._read([self.get_data_info(index)])[0]
 
     def _load_info(self, idx: int) -> dict:
+        info = self.get_data_info(idx)
         data = self._fetched.pop(idx, None)
-        if data is None:
-            data = self.read_image(idx)
-        return dict(self.get_data_info(idx), img_bytes=data)
+        return dict(info, img_bytes=self._read([info])[0] if data is None else data)
 
-    def _read(self, indices: list[int]) -> list[bytes]:
-        entries = [entry_of(self.get_data_info(index)) for index in indices]
+    def _read(self, infos: list[dict]) -> list[bytes]:
+        entries = [entry_of(info) for info in infos]
         ranges = [
             Range(one.shard, one.offset - BLOCK, one.offset + one.size)
             for one in entries

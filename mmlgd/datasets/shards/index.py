@@ -16,7 +16,7 @@ from mmlgd.utils.atomic import replace_folder
 from mmlgd.utils.printable import printable
 
 from .storage import Range, Stat, Storage
-from .tar import BLOCK, list_members, parse_header
+from .tar import BLOCK, has_size, list_members, parse_header
 
 _FORMAT = dict(format='mmlgd shard index', version=1)
 _ENTRY = np.dtype([('offset', '<u8'), ('size', '<u8'), ('name_end', '<u8')])
@@ -84,14 +84,20 @@ class ShardIndex:
         ):  # fmt: skip
             raise ValueError('it has no images')
         shape = (int(self._ends[-1]),)
-        files = ('entries.bin', _ENTRY, shape), ('names.bin', np.uint8, None)
-        sizes = shape[0] * _ENTRY.itemsize, content['name_bytes']
-        for (name, _, _), size in zip(files, sizes):
+        sizes = {
+            'entries.bin': shape[0] * _ENTRY.itemsize,
+            'names.bin': content['name_bytes'],
+        }
+        for name, size in sizes.items():
             if (found := (self.path / name).stat().st_size) != size:
                 raise ValueError(f'{name} has {found} bytes instead of {size}')
+        # Rows of plain integers: items of structured arrays are slow to take apart.
         self._entries, self._names = (
-            np.memmap(self.path / name, dtype, 'r', shape=length)
-            for name, dtype, length in files
+            np.memmap(self.path / name, dtype, 'r', shape=length).view(np.ndarray)
+            for name, dtype, length in (
+                ('entries.bin', np.dtype('<u8'), (*shape, len(_ENTRY))),
+                ('names.bin', np.dtype('u1'), None),
+            )
         )
 
     def __reduce__(self) -> tuple:
@@ -108,9 +114,9 @@ class ShardIndex:
 
     def __getitem__(self, index: int) -> Entry:
         """The image ``index``, in [0, N)."""
-        shard = self.shards[int(np.searchsorted(self._ends, index, side='right'))]
-        offset, size, end = map(int, self._entries[index])
-        start = int(self._entries[index - 1]['name_end']) if index else 0
+        shard = self.shards[self._ends.searchsorted(index, side='right')]
+        offset, size, end = self._entries[index].tolist()
+        start = int(self._entries[index - 1, 2]) if index else 0
         name = self._names[start:end].tobytes().decode('utf-8', 'surrogateescape')
         if not BLOCK <= offset <= offset + size <= shard.size or not name:
             raise self.damaged(f'image {index} has invalid entries')
@@ -219,6 +225,8 @@ def check_header(storage: Storage, entry: Entry, block: bytes) -> None:
     Raises:
         DataError: They are not a header, or that of a member of another size.
     """
+    if has_size(block, entry.size):
+        return
     path = storage.path(entry.shard)
     header = parse_header(block, entry.offset - BLOCK, path)
     # Larger sizes are in an extended header.

@@ -109,6 +109,17 @@ def parse_header(block: bytes, position: int, path: str) -> tarfile.TarInfo:
         raise _damaged(path, position, f'no header: {error}') from error
 
 
+def has_size(block: bytes, size: int) -> bool:
+    """Whether 512 bytes are a usual header of a member of a size, checksum apart.
+
+    Takes a microsecond; :func:`parse_header`, which also knows unusual ones, takes 20.
+    """
+    try:
+        return block[257:262] == b'ustar' and int(block[124:135], 8) == size
+    except ValueError:
+        return False
+
+
 def _read_extended(read: Read, start: int, length: int, path: str) -> bytes:
     if length > _MAX_EXTENDED:
         raise _damaged(path, start - BLOCK, f'an extended header of {length} bytes')
