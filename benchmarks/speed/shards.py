@@ -29,7 +29,7 @@ from benchmarks.speed.pictures import photographs, write_jpegs
 from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
 from benchmarks.speed.view_pipelines import CONFIG
 from mmlgd.datasets import SeededViews, UnlabeledImages, UnlabeledShards, ViewSampler
-from mmlgd.datasets.shards import index as shard_index
+from mmlgd.datasets.shards.index import ENTRY
 from mmlgd.datasets.transforms.decoding import read_file
 from mmlgd.utils.tool import run_tool
 
@@ -140,7 +140,7 @@ def write_large(folder: Path, count: int) -> None:
     (index / 'index.json').write_text(json.dumps(content))
     lasts = np.cumsum([shard[-1] for shard in shards]) - 1
     _write_entries(index, lasts)
-    os.truncate(index / 'entries.bin', count * shard_index._ENTRY.itemsize)
+    os.truncate(index / 'entries.bin', count * ENTRY.itemsize)
     with open(index / 'names.bin', 'wb') as file:
         file.truncate(count)
 
@@ -152,8 +152,8 @@ def _write_entries(index: Path, images: np.ndarray) -> None:
     with open(path, 'r+b') as file:
         for image in {*images.tolist(), *np.maximum(images - 1, 0).tolist()}:
             row = (image % _SHARD * _STEP + 512, 512, image + 1)
-            file.seek(image * shard_index._ENTRY.itemsize)
-            file.write(np.array(row, shard_index._ENTRY).tobytes())
+            file.seek(image * ENTRY.itemsize)
+            file.write(np.array(row, ENTRY).tobytes())
 
 
 def resident() -> dict[str, float]:
@@ -187,7 +187,7 @@ def open_large(folder: Path, count: int) -> dict:
         views.get_data_info(index)
     result['us_an_entry'] = (time.process_time() - begin) / len(indices) * 1e6
     result['used'] = resident()
-    result.update(entries=len(dataset), shards=len(dataset.data_list.index.shards))
+    result.update(entries=len(dataset), shards=len(dataset.data_list.source.shards))
     return result
 
 

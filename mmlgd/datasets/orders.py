@@ -89,9 +89,8 @@ class RunOrder:
         if self._window[0] != window:
             begin = window * self.buffer
             size = min(self.buffer, int(self._ends[-1]) - begin)
-            starts = np.arange(0, size, self.run)
             generator = np.random.default_rng(mix_seed(self.seed, 1, window))
-            starts = generator.permutation(starts)
+            starts = generator.permutation(np.arange(0, size, self.run))
             blocks = [
                 (starts[first : first + STREAMS] + np.arange(self.run)[:, None]).ravel()
                 for first in range(0, len(starts), STREAMS)

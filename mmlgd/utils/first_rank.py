@@ -55,13 +55,13 @@ def on_first_rank(work: Callable[[], Result], wait: float | None = None) -> Resu
     outcome: list[Any] = [result, failure and (kind, text)]
     try:
         broadcast_object_list(outcome, group=group)
-    except RuntimeError as error:
+    except RuntimeError as late:
         if wait is None:
             raise
         raise DataError(
-            f'Rank 0 did not finish within {wait:g} s, or ended ({error}). Do the work '
+            f'Rank 0 did not finish within {wait:g} s, or ended ({late}). Do the work '
             'before the training, or allow more time.'
-        ) from error
+        ) from late
     result, error = outcome
     if failure is not None:
         raise failure

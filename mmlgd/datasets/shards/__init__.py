@@ -1,8 +1,9 @@
 """Images in tar shards: index, storage and dataset."""
 
+from .build import build_index, verify_index
 from .dataset import UnlabeledShards
-from .index import ShardIndex, build_index, verify_index
-from .remote import open_storage
+from .index import ShardIndex
+from .opening import open_storage
 
 __all__ = [
     'ShardIndex',

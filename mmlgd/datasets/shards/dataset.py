@@ -17,8 +17,9 @@ from mmlgd.utils.checks import check_count, check_in_range
 from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.paths import expand_user
 
-from .index import ShardIndex, build_index, check_header, verify_index
-from .remote import open_storage
+from .build import build_index, check_header, verify_index
+from .index import ShardIndex
+from .opening import open_storage
 from .shard_list import ShardList, entry_of
 from .storage import Range, Storage
 from .tar import BLOCK

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,73 +11,17 @@ import fsspec
 from fsspec.asyn import sync
 from mmengine.logging import print_log
 
-from mmlgd.errors import ConfigError, DataError, DependencyError
+from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.printable import printable
 
 from .shard_names import is_glob
-from .storage import LocalStorage, Range, Stat, Storage
+from .storage import Range, Stat, Storage
 
-#: URL schemes, and what has to be installed for each.
-_PACKAGES = {'http': 'aiohttp', 'https': 'aiohttp', 's3': 's3fs'}
-_SCHEME = re.compile(r'([a-zA-Z][\w+.-]*)://')
-#: Options of fsspec that are, or contain, credentials.
-_SECRETS = re.compile(
-    r'(?i)^(key|username|.*(secret|token|password|passwd|access_key).*)$'
-)
 #: Ranges of one shard with at most this gap are read in one request.
 _MAX_GAP = 2**16
 _MAX_REQUEST = 2**26
 _CONCURRENT = 64
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
-
-
-def check_remote(root: str, options: dict[str, Any] | None) -> bool:
-    """Whether a root is a URL; checks it and its options.
-
-    Raises:
-        ConfigError: The scheme is unknown, or there are credentials, or options for a
-            folder.
-        DependencyError: The package for this kind of URL is missing.
-    """
-    scheme = _SCHEME.match(root)
-    if scheme is None:
-        if options:
-            raise ConfigError(
-                f'storage_options are for URLs, but the shards are in the folder {root!r}: '
-                'remove them.'
-            )
-        return False
-    name = scheme[1].lower()
-    if name not in _PACKAGES:
-        raise ConfigError(
-            f'Shards are read from folders, {", ".join(_PACKAGES)} URLs, not {root!r}.'
-        )
-    secret = _find_secret(options or {})
-    if secret or '@' in root.split('/')[2]:
-        raise ConfigError(
-            f'{f"storage_options {secret!r}" if secret else "The URL of the shards"} '
-            'contains credentials, which would be written to logs and checkpoints. Set '
-            'them outside the config: environment variables such as AWS_PROFILE or '
-            'AWS_ACCESS_KEY_ID, or ~/.netrc for http (storage_options='
-            'dict(client_kwargs=dict(trust_env=True))).'
-        )
-    try:
-        fsspec.get_filesystem_class(name)
-    except ImportError as error:
-        raise DependencyError(
-            f'Shards at {root} need the package {_PACKAGES[name]}: pip install '
-            f'{_PACKAGES[name]}.'
-        ) from error
-    return True
-
-
-def _find_secret(options: dict[str, Any]) -> str:
-    for key, value in options.items():
-        if _SECRETS.match(str(key)):
-            return str(key)
-        if isinstance(value, dict) and (found := _find_secret(value)):
-            return f'{key}.{found}'
-    return ''
 
 
 class RemoteStorage(Storage):
@@ -151,7 +94,7 @@ class RemoteStorage(Storage):
             is_complete=lambda each, data: len(data) == each.end - each.start,
             what='sent another number of bytes than requested; it may not support ranges',
         )
-        found = {}
+        found: dict[str, list] = {}
         for request, content in zip(requests, contents):
             if content is None:
                 raise DataError(
@@ -288,26 +231,3 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError) or type(error).__name__ == 'TimeoutError':
         return 'no answer in time'
     return printable(f'{type(error).__name__}: {error}')
-
-
-def open_storage(
-    root: str,
-    options: dict[str, Any] | None = None,
-    retries: int = 5,
-    timeout: float = 60,
-) -> Storage:
-    """The storage of a folder or URL.
-
-    Args:
-        root: Local folder, or a URL of http, https or s3.
-        options: Options of fsspec's file system; only for URLs. Defaults to None.
-        retries: How often a failed request is repeated. Defaults to 5.
-        timeout: Seconds until a request counts as failed. Defaults to 60.
-
-    Raises:
-        ConfigError: The options are invalid, contain credentials, or do not apply.
-        DependencyError: The package for this kind of URL is missing.
-    """
-    if check_remote(root, options):
-        return RemoteStorage(root, dict(options or {}), retries, timeout)
-    return LocalStorage(root)

@@ -46,7 +46,8 @@ def list_members(read: Read, size: int, path: str) -> Iterator[Member]:
         DataError: The file is not a tar file, is compressed, truncated or damaged, or
             has sparse members.
     """
-    position, extended = 0, {}
+    position = 0
+    extended: dict[str, str] = {}
     while True:
         block = read(position, min(position + BLOCK, size))
         if len(block) < BLOCK:

@@ -1,7 +1,8 @@
 """Shards on an S3-compatible server, on the loopback interface.
 
-Needs s3fs (requirements/remote.txt), and moto's server: `pip install 'moto[s3,server]'`
-into any environment, and MMLGD_TEST_MOTO set to the path of its `moto_server`.
+Needs s3fs (requirements/remote.txt) and moto's server: install
+requirements/s3_server.txt into an environment of its own, and set MMLGD_TEST_MOTO to the
+path of its `moto_server`.
 """
 
 import os
