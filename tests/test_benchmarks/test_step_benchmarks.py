@@ -195,7 +195,7 @@ def test_store_size_is_measured(load, tmp_path, capsys):
 def test_an_index_of_shards_takes_little_memory_and_reading_no_more_time(tmp_path):
     out = tmp_path / 'shards.json'
     # In a separate process, whose memory other tests have not used.
-    options = '--entries 5000000 --images 200 --rounds 5'.split()
+    options = '--entries 5000000 --images 100 --rounds 4'.split()
     command = [sys.executable, '-m', 'benchmarks.speed.shards', *options]
     subprocess.run([*command, '--out', str(out)], check=True)
     told = json.loads(out.read_text())
