@@ -90,6 +90,37 @@ def prepare_cifar10(
     return out_dir
 
 
+def prepare_long_tail(
+    out_dir: str | Path, ratio: int, tarball: str | Path | None = None
+) -> Path:
+    """Write the images as :func:`prepare_cifar10`, and a long-tailed training list.
+
+    The list ``meta/train_lt{ratio}.txt`` has n_k = n ratio^(-k / 9) images of the k-th
+    category in an order that is mixed, since the official one puts vehicles last: the
+    first ones in the order of the training list.
+
+    Args:
+        out_dir: See :func:`prepare_cifar10`.
+        ratio: Images of the most frequent category for each of the rarest, at least 1.
+        tarball: See :func:`prepare_cifar10`.
+
+    Returns:
+        Path: ``out_dir``.
+    """
+    out_dir = prepare_cifar10(out_dir, tarball)
+    lines = (out_dir / 'meta/train.txt').read_text(encoding='utf-8').splitlines()
+    by_label = [
+        [line for line in lines if int(line.split()[-1]) == c] for c in range(10)
+    ]
+    chosen = []
+    for label, images in enumerate(by_label):
+        # 7 and 10 have no common divisor, so each k occurs once.
+        k = (7 * label + 3) % 10
+        chosen += images[: round(len(images) * ratio ** (-k / 9))]
+    write_lines(out_dir / 'meta' / f'train_lt{ratio}.txt', chosen)
+    return out_dir
+
+
 def fetch_package(path: str | Path) -> Path:
     """Download the package, 139 MB, to a file; return its path.
 

@@ -14,8 +14,9 @@ _LOCATIONS = {
     'MODELS': ['mmlgd.models', 'mmlgd.stores'],
     'MODEL_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
+    'OPTIM_WRAPPER_CONSTRUCTORS': ['mmlgd.engine'],
     'PARAM_SCHEDULERS': ['mmlgd.engine'],
-    'HOOKS': ['mmlgd.engine', 'mmlgd.stores'],
+    'HOOKS': ['mmlgd.engine'],
     'METRICS': ['mmlgd.evaluation'],
 }
 
@@ -33,7 +34,9 @@ HOOKS = _child('HOOKS')
 METRICS = _child('METRICS')
 MODELS = _child('MODELS')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
+OPTIMIZERS = _child('OPTIMIZERS')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
 RUNNERS = _child('RUNNERS')
 TRANSFORMS = _child('TRANSFORMS')

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
 from yapf.yapflib import yapf_api
@@ -39,6 +40,12 @@ def _once_a_text(function):
         return results[text]
 
     return call
+
+
+def pytest_runtest_setup(item):
+    """Skip the tests that are marked `gpu` on a machine without one."""
+    if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+        pytest.skip('needs a CUDA device')
 
 
 def pytest_collection_finish():

@@ -40,6 +40,32 @@ def lgka_reference(visual, seen, t, text, momentum):
     return visual, seen
 
 
+def weights_reference(counts, assignment, balance):
+    """Weight of each image: its category's (n + 1)^-b, with an expected value of 1."""
+    frequency = (np.asarray(counts, dtype=np.float64) + 1) / (sum(counts) + len(counts))
+    mean = sum(f * f**-balance for f in frequency)
+    return np.array([frequency[c] ** -balance / mean for c in assignment])
+
+
+def k_means_reference(centres, started, rows, momentum):
+    """Centres and number of started ones after a batch of online spherical k-means."""
+    centres = np.array(centres, dtype=np.float64)
+    rows = np.asarray(rows, dtype=np.float64)
+    owner = [int(np.argmax([row @ c for c in centres])) for row in rows]
+    moved = centres.copy()
+    for k in range(len(centres)):
+        mine = [row for row, index in zip(rows, owner) if index == k]
+        if mine:
+            kept = momentum ** len(mine)
+            moved[k] = kept * centres[k] + (1 - kept) * np.mean(mine, axis=0)
+            moved[k] /= np.linalg.norm(moved[k])
+    for row in rows:
+        if started < len(centres):
+            moved[started] = row
+            started += 1
+    return moved, started
+
+
 def soft_lgka_reference(visual, seen, t, text, momentum, temperature):
     """The same with soft assignment of images to categories."""
     visual, seen = np.array(visual, dtype=np.float64), np.array(seen)

@@ -5,8 +5,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmlgd.apis.stored_views import prepare_views
 from mmlgd.stores.build import open_store, write_shards
-from mmlgd.stores.source import prepare_views
 from tests.runs import toy_run_cfg
 
 

@@ -64,6 +64,6 @@ def write_toy_store(store: Path, views: int, segments: list, **changes) -> tuple
         columns = pixels[shard.view, rows], embeddings[shard.view, rows]
         write_view(manifest, shard, store, *columns)
     for shard in manifest.image_shards():
-        toy_table(shard.first, shard.size).write(shard.path(store))
+        toy_table(shard.first, shard.size).write(store, shard)
     manifest.write(store)
     return pixels, embeddings

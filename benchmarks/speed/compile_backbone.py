@@ -60,8 +60,8 @@ def step_of(backbone: nn.Module, images: torch.Tensor) -> Callable[[], None]:
     return step
 
 
-def main(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
+def compare(args: argparse.Namespace) -> dict:
+    """Graphs, graph breaks and times of a compiled backbone and of its plain copy."""
     config = Config.fromfile(args.config).model.backbone
     plain = MODELS.build(config).to(args.device, memory_format=torch.channels_last)
     compiled = copy.deepcopy(plain)
@@ -79,25 +79,31 @@ def main(args: argparse.Namespace) -> None:
         graphs.append(counters['stats']['unique_graphs'])
     times = alternate(sides, args.rounds, warm_up=1)
     graphs.append(counters['stats']['unique_graphs'])
-    gain = ratio(times[deciding_clock(args.device)], 'plain', 'compiled')
+    return dict(
+        first_steps=first,
+        graphs=graphs,
+        graph_breaks=sum(counters['graph_break'].values()),
+        plain_over_compiled=ratio(
+            times[deciding_clock(args.device)], 'plain', 'compiled'
+        ),
+        times=times,
+    )
 
-    print(f'first compiled steps, seconds: {first}')
-    print(f'graphs after 1, 2, 3 and {4 + args.rounds} steps: {graphs}')
+
+def main(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    found = compare(args)
+    gain = found['plain_over_compiled']
+    print(f'first compiled steps, seconds: {found["first_steps"]}')
+    print(f'graphs after 1, 2, 3 and {4 + args.rounds} steps: {found["graphs"]}')
+    print(f'graph breaks: {found["graph_breaks"]}')
     print(
         f'plain takes {gain["median"]:.3f} times as long as compiled '
         f'({gain["low"]:.3f} to {gain["high"]:.3f})'
     )
-    write_result(
-        args.out,
-        dict(
-            machine(args.device, args.threads),
-            options={name: vars(args)[name] for name in _OPTIONS},
-            first_steps=first,
-            graphs=graphs,
-            plain_over_compiled=gain,
-            times=times,
-        ),
-    )
+    options = {name: vars(args)[name] for name in _OPTIONS}
+    conditions = machine(args.device, args.threads)
+    write_result(args.out, dict(conditions, options=options, **found))
 
 
 if __name__ == '__main__':

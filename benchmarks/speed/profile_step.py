@@ -63,8 +63,7 @@ def build_runner(side: str, case: Case, iterations: int, work_dir: str) -> Runne
         default_hooks=dict(runtime.default_hooks, checkpoint=None),
         # There are no image files that could be broken, and no backbone to export.
         custom_hooks=[
-            *(hook for hook in runtime.custom_hooks if hook['type'] not in _OF_FILES),
-            dict(type='ChannelsLastHook'),
+            hook for hook in runtime.custom_hooks if hook['type'] not in _OF_FILES
         ],
         randomness=dict(seed=0),
         default_scope='mmlgd',

@@ -88,14 +88,16 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return dict(median=statistics.median(values), low=low, high=high)
 
 
-def product_gflop(device: str, precision: str, size: int = 2048) -> float:
+def product_gflop(device: str, precision: str, size: int | None = None) -> float:
     """Peak performance of this machine in 10^9 operations per second.
 
     Args:
         device (str): Device to measure.
         precision (str): Name of torch's dtype.
-        size (int): Side of the two square matrices whose product is timed.
+        size (int, optional): Side of the two square matrices whose product is timed.
+            Defaults to None: 2048, or 8192 on a GPU.
     """
+    size = size or (2048 if deciding_clock(device) == 'cpu' else 8192)
     matrix = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
     clock = deciding_clock(device)
     fastest = min(measure(lambda: matrix @ matrix)[clock] for _ in range(4))

@@ -154,9 +154,11 @@ class Case:
         config.optimizer.lr = 0.03 * self.batch_size / 256
         config.dtype = self.precision
         if self.precision == 'float32':
-            config = dict(type='OptimWrapper', optimizer=config.optimizer)
+            config.type = 'OptimWrapper'
+            del config.dtype
         else:
             config.type = f'mmlgd.{config.type}'
+        config.constructor = f'mmlgd.{config.constructor}'
         return build_optim_wrapper(model, config)
 
 

@@ -21,6 +21,7 @@ from mmengine.registry import init_default_scope
 from benchmarks.speed.pictures import photographs, write_jpegs
 from benchmarks.speed.timing import alternate, machine, ratio, spread, write_result
 from benchmarks.speed.view_pipelines import CONFIG
+from mmlgd.cli.build_stored_views import summarize_store
 from mmlgd.datasets import SeededViews, UnlabeledImages
 from mmlgd.datasets.pipeline_description import describe_pipeline
 from mmlgd.stores import Manifest, StoredViews
@@ -28,7 +29,6 @@ from mmlgd.stores.build import open_store, write_shards, write_view
 from mmlgd.stores.images import ImageTable
 from mmlgd.stores.shards import EMBEDDING_DTYPES
 from mmlgd.stores.source import ViewSource
-from mmlgd.stores.verify import summarize_store
 from mmlgd.utils.tool import run_tool
 
 _SHARD_SIZE = 8192
@@ -79,7 +79,7 @@ def new_manifest(embedding_dtype: str, embed_dims: int, **fields) -> Manifest:
 
 
 def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
-    """Result of :func:`summarize_store` for a store with the requested size."""
+    """:func:`summarize_store` for a store with the requested size, and its losses."""
     manifest = new_manifest(
         dtype,
         args.embed_dims,
@@ -91,12 +91,19 @@ def measure_size(store: Path, dtype: str, args: argparse.Namespace) -> dict:
         images = range(shard.first, shard.first + shard.size)
         names = [f'n{i % 1000:08}/n{i % 1000:08}_{i}.JPEG'.encode() for i in images]
         hashes = np.zeros((shard.size, 16), np.uint8)
-        ImageTable(names, hashes).write(shard.path(store))
+        ImageTable(names, hashes).write(store, shard)
+    losses = []
     for shard in manifest.view_shards():
         embeddings = rows(shard.size).numpy()
-        write_view(manifest, shard, store, np.arange(shard.size), embeddings)
+        pixels = np.arange(shard.size)
+        losses.append(write_view(manifest, shard, store, pixels, embeddings))
     manifest.write(store)
-    return summarize_store(store)
+    loss = np.concatenate(losses)
+    return dict(
+        summarize_store(store),
+        mean_cosine_loss=loss.mean(),
+        worst_cosine_loss=loss.max(),
+    )
 
 
 def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
@@ -110,8 +117,8 @@ def measure_reading(folder: Path, args: argparse.Namespace) -> dict:
     source = ViewSource(
         images,
         lambda batch: rows(len(batch['inputs'])),
-        dict(batch_size=len(images)),
         new_manifest('float16', args.embed_dims, pipeline=describe_pipeline(images)),
+        batch_size=len(images),
     )
     plan = open_store(folder / 'store', source.manifest, images, _STORED_VIEWS)
     write_shards(plan, plan.share(0, 1), source)

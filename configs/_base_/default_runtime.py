@@ -20,6 +20,8 @@ custom_hooks = [
     dict(type='StatelessSeedHook'),
     dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
+    # Faster convolutions on CPUs, and in half precision on GPUs.
+    dict(type='ChannelsLastHook'),
 ]
 
 env_cfg = dict(

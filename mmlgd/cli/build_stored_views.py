@@ -22,14 +22,17 @@ from typing import Any
 
 import torch
 
+from mmlgd.apis.stored_views import prepare_views
+from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 from mmlgd.errors import ConfigError
 from mmlgd.stores.build import open_store, write_shards
 from mmlgd.stores.manifest import FILE_NAME, Manifest
 from mmlgd.stores.shards import EMBEDDING_DTYPES
-from mmlgd.stores.source import prepare_views
-from mmlgd.stores.verify import check_replay, store_faults, summarize_store
+from mmlgd.stores.verify import check_replay, store_faults
+from mmlgd.utils.annotation_files import check_annotation_files
 from mmlgd.utils.atomic import check_output_folder
 from mmlgd.utils.launch import read_ranks
+from mmlgd.utils.loaders import remove_unused_worker_options
 from mmlgd.utils.run_config import read_config
 from mmlgd.utils.tool import LAUNCHERS, add_config_options
 
@@ -107,6 +110,30 @@ def read_layout(args: argparse.Namespace) -> tuple[str, int]:
     return args.dtype or dtype, args.shard_size or shard_size
 
 
+def summarize_store(store: Path) -> dict[str, Any]:
+    """What a store has, and takes on disk (all files), as JSON.
+
+    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
+    """
+    manifest = Manifest.read(store)
+    summary: dict[str, Any] = dict(
+        views=manifest.num_views,
+        images=manifest.num_images,
+        embed_dims=manifest.embed_dims,
+        dtype=manifest.embedding_dtype,
+        teacher=manifest.teacher,
+        seed=manifest.seed,
+        row_bytes=manifest.row_bytes,
+    )
+    for views in (10, 30):
+        size = manifest.row_bytes * NUM_TRAIN * views
+        summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
+    if stored := manifest.num_views * manifest.num_images:
+        size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
+        summary['bytes_a_view'] = round(size / stored, 1)
+    return summary
+
+
 def main(argv: list[str] | None = None) -> int:
     """Build or verify a store.
 
@@ -122,6 +149,8 @@ def main(argv: list[str] | None = None) -> int:
         count = torch.cuda.device_count()
         args.device = f'cuda:{ranks.local_rank % count}' if count else 'cpu'
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
+    check_annotation_files(cfg, ['train_dataloader'])
+    remove_unused_worker_options(cfg, ['train_dataloader'])
     views = prepare_views(cfg, *read_layout(args), args.device)
     summary: dict[str, Any] = dict(out=str(args.out))
     if args.verify is not None:
@@ -129,8 +158,12 @@ def main(argv: list[str] | None = None) -> int:
     else:
         plan = open_store(args.out, views.manifest, views.dataset, args.views)
         check_replay(plan, views)
-        rows = write_shards(plan, plan.share(*place), views)
-        summary.update(rows_written=rows, finished=plan.seal())
+        losses = write_shards(plan, plan.share(*place), views)
+        summary.update(rows_written=len(losses), finished=plan.seal())
+        if len(losses):
+            summary.update(
+                mean_cosine_loss=losses.mean(), worst_cosine_loss=losses.max()
+            )
     summary.update(
         summarize_store(args.out), seconds=round(time.perf_counter() - start, 1)
     )

@@ -1,14 +1,19 @@
 """The images of a dataset, with names that do not depend on where its folder is."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sized
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mmlgd.errors import ConfigError
+from mmlgd.errors import ConfigError, DataError
 
 from .dataset_wrapper import find_wrapper
+
+#: Bytes of the hash of an image's content.
+HASH_BYTES = 16
 
 
 class ListedImage(NamedTuple):
@@ -16,12 +21,39 @@ class ListedImage(NamedTuple):
 
     Attributes:
         name (str): Path below the dataset's folder; '' for one in memory.
-        source (str | np.ndarray | Callable): Path of the file, the pixels, or a
-            function that returns the encoded image, for one that is not a file.
+        source (str | np.ndarray | Callable): Path of the file; the pixels; or a function
+            that returns the encoded image, for one in a shard.
     """
 
     name: str
     source: str | np.ndarray | Callable[[], bytes]
+
+    def content_hash(self) -> bytes:
+        """BLAKE2b of 16 bytes, of the file, or of dtype, shape and pixels.
+
+        Raises:
+            DataError: The file or shard cannot be read.
+        """
+        digest = hashlib.blake2b(digest_size=HASH_BYTES)
+        if isinstance(self.source, np.ndarray):
+            digest.update(f'{self.source.dtype}{self.source.shape}'.encode())
+            digest.update(np.ascontiguousarray(self.source).data)
+        elif callable(self.source):
+            digest.update(self.source())
+        else:
+            try:
+                digest.update(Path(self.source).read_bytes())
+            except OSError as error:
+                raise DataError(
+                    f'The image {ascii(self.source)} cannot be read: {error}.'
+                ) from error
+        return digest.digest()
+
+    def key(self) -> bytes:
+        """By what the image is known: the bytes of its name, or its content's hash."""
+        if self.name:
+            return encode_name(self.name)
+        return f'pixels {self.content_hash().hex()}'.encode()
 
 
 def list_image(dataset: Sized, index: int) -> ListedImage:
@@ -59,6 +91,11 @@ def list_images_of(dataset: Sized) -> Iterator[ListedImage]:
 def encode_name(name: str) -> bytes:
     """The bytes of a path; names that are not UTF-8 reach Python as surrogates."""
     return name.encode('utf-8', 'surrogateescape')
+
+
+def show_name(name: bytes) -> str:
+    """The bytes of a path for people, whatever their encoding is."""
+    return name.decode('utf-8', 'backslashreplace')
 
 
 def _folder(dataset: Sized) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from mmlgd.errors import ConfigError
+
 from .dataset_wrapper import find_wrapper
 
 #: Transforms whose ``scale`` sets the output size only, not the drawn parameters.
@@ -48,6 +50,34 @@ def describe_pipeline(dataset: Any) -> list | None:
 def compare_pipelines(stored: list | None, here: list | None) -> list[Difference]:
     """Differences of two descriptions of :func:`describe_pipeline`."""
     return list(_compare('pipeline', stored, here))
+
+
+def check_pipeline(
+    store: str, stored: list | None, here: list | None, other_size: bool = False
+) -> bool:
+    """Check that a pipeline draws the views of a store.
+
+    Args:
+        store (str): The store, for the message.
+        stored (list, optional): Description of its pipeline.
+        here (list, optional): Description of the dataset's pipeline.
+        other_size (bool): Whether its output size may differ. Defaults to False.
+
+    Returns:
+        bool: Whether the output size is that of the store, too.
+
+    Raises:
+        ConfigError: An option differs; names it.
+    """
+    differences = compare_pipelines(stored, here)
+    for option, old, new, is_size in differences:
+        if not (is_size and other_size):
+            raise ConfigError(
+                f'{store} was made with {option} = {old!r}, but the dataset has {new!r}: '
+                'its embeddings are of other views. Set what the store has, or build a '
+                'store of these transforms.'
+            )
+    return not differences
 
 
 def _describe(value: Any) -> Any:

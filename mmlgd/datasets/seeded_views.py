@@ -68,8 +68,7 @@ class SeededViews(DatasetWrapper):
 
     def __getitem__(self, index: int) -> Any:
         view, image = self.split(index)
-        with seeded(mix_seed(self.seed, view, image)):
-            return self.dataset[image]
+        return draw_view(self.dataset, image, self.seed, view, image)
 
     def __getitems__(self, indices: list[int]) -> list:
         """The items of a batch, for torch's data loader; a remote dataset reads ahead."""
@@ -81,3 +80,9 @@ class SeededViews(DatasetWrapper):
     def __iter__(self) -> Iterator[Any]:
         # Without it, Python would iterate forever: no index is out of range.
         return (self[index] for index in range(len(self)))
+
+
+def draw_view(dataset: Any, image: int, seed: int, view: int, row: int) -> Any:
+    """Item ``image`` of a dataset under the random numbers of (seed, view, row)."""
+    with seeded(mix_seed(seed, view, row)):
+        return dataset[image]

@@ -12,24 +12,32 @@ from mmengine.optim import AmpOptimWrapper as _MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from mmlgd.engine.training_record import STEP_OPTIONS
 from mmlgd.errors import ConfigError
 from mmlgd.registry import OPTIM_WRAPPERS
 from mmlgd.utils.mmengine_private import init_amp_without_accelerator
 
-_DTYPES = ('float16', 'bfloat16')
+_DTYPES = ('auto', 'float16', 'bfloat16')
 _CPU_DTYPES = ('auto', 'bfloat16', 'float32')
 # CPU flags of x86 (Intel since Cooper Lake, AMD since Zen 4) and of Arm.
 _NATIVE_BFLOAT16 = {'avx512_bf16', 'amx_bf16', 'bf16', 'svebf16'}
 
 
-def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    name = str(dtype).removeprefix('torch.')
-    if dtype is not None and name not in _DTYPES:
+def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
+    name = 'auto' if dtype is None else str(dtype).removeprefix('torch.')
+    if name not in _DTYPES:
         raise ConfigError(
             'optim_wrapper.dtype of AmpOptimWrapper must be one of '
             f'{", ".join(_DTYPES)}, but is {dtype!r}.'
         )
-    return None if dtype is None else getattr(torch, name)
+    if name == 'auto':
+        name = 'bfloat16' if _cuda_has_bfloat16() else 'float16'
+    return getattr(torch, name)
+
+
+def _cuda_has_bfloat16() -> bool:
+    # torch's own check also accepts older GPUs, which emulate bfloat16.
+    return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8
 
 
 def _choose_cpu_dtype(cpu_dtype: str) -> torch.dtype:
@@ -46,7 +54,7 @@ def _choose_cpu_dtype(cpu_dtype: str) -> torch.dtype:
 
 
 def _warn_about_emulation() -> None:
-    if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] >= 8:
+    if not torch.cuda.is_available() or _cuda_has_bfloat16():
         return
     print_log(
         f'{torch.cuda.get_device_name()} has no native bfloat16 and emulates it slowly; '
@@ -82,8 +90,9 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
     Args:
         loss_scale (str | float | dict): ``'dynamic'``, a fixed scale, or arguments
             of ``GradScaler``; for float16 only. Defaults to ``'dynamic'``.
-        dtype (str | torch.dtype, optional): ``'float16'`` or ``'bfloat16'``, on an
-            accelerator. Defaults to None: float16.
+        dtype (str | torch.dtype, optional): ``'float16'``, ``'bfloat16'`` or
+            ``'auto'``, on an accelerator; ``'auto'`` and None choose bfloat16 on CUDA
+            devices that have it, otherwise float16. Defaults to ``'auto'``.
         cpu_dtype (str): ``'bfloat16'`` or ``'float32'``, on the CPU, independent of
             ``dtype``. Defaults to ``'auto'``: bfloat16 if it is native.
         **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
@@ -95,7 +104,7 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
     def __init__(
         self,
         loss_scale: str | float | dict = 'dynamic',
-        dtype: str | torch.dtype | None = None,
+        dtype: str | torch.dtype | None = 'auto',
         cpu_dtype: str = 'auto',
         **kwargs,
     ) -> None:
@@ -136,6 +145,9 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
     def load_state_dict(self, state_dict: dict) -> None:
         """Load a state saved under any precision or on any device.
 
+        The way in which this run computes a step (fused or not) is kept: torch would
+        restore that of the checkpoint, which may need another device.
+
         Args:
             state_dict (dict): The optimizer's state, with or without ``loss_scaler``.
                 An empty ``loss_scaler`` (saved by a run without scaling) is skipped,
@@ -143,4 +155,8 @@ class AmpOptimWrapper(_MMEngineAmpOptimWrapper):
         """
         if not state_dict.get('loss_scaler', True):
             state_dict.pop('loss_scaler')
+        defaults = self.optimizer.defaults
+        kept = {key: defaults[key] for key in STEP_OPTIONS if key in defaults}
         super().load_state_dict(state_dict)
+        for group in self.optimizer.param_groups:
+            group.update(kept)

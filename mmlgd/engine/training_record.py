@@ -20,6 +20,8 @@ _PROGRESS = {
     '_global_step',
     '_last_value',
 }
+#: Options of an optimizer that choose how a step is computed, not its result.
+STEP_OPTIONS = ('fused', 'foreach')
 #: Maximum length of a dataset's description, which may list many images.
 _MAX_TEXT = 2000
 #: Entries that a resumed run must not change, with the reason.
@@ -114,8 +116,9 @@ def _stored_groups(checkpoint: dict) -> list[dict]:
 
 
 def group_options(group: dict) -> dict:
-    """Options of a parameter group before any schedule."""
-    options = {key: value for key, value in group.items() if key != 'params'}
+    """Options of a parameter group that determine its steps, before any schedule."""
+    ignored = ('params', *STEP_OPTIONS)
+    options = {key: value for key, value in group.items() if key not in ignored}
     for key in [key for key in options if key.startswith('initial_')]:
         options[key.removeprefix('initial_')] = options.pop(key)
     return options

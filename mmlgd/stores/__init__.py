@@ -2,6 +2,6 @@
 
 from .dataset import StoredViews, ViewStore
 from .manifest import Manifest
-from .teacher import StoredTeacher, StoredViewsHook
+from .teacher import StoredTeacher
 
-__all__ = ['Manifest', 'StoredTeacher', 'StoredViews', 'StoredViewsHook', 'ViewStore']
+__all__ = ['Manifest', 'StoredTeacher', 'StoredViews', 'ViewStore']

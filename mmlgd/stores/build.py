@@ -1,7 +1,6 @@
-"""Beginning, resuming, sharing out and extending a store."""
+"""Starting, resuming, distributing and extending a store."""
 
-import time
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,14 +9,14 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmlgd.datasets.image_list import list_image
-from mmlgd.datasets.pipeline_description import compare_pipelines
+from mmlgd.datasets.pipeline_description import check_pipeline
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.atomic import remove_leftovers
 from mmlgd.utils.identity import same_identity
 
-from .images import ImageTable, encode_name, identifier
+from .images import ImageTable
 from .manifest import FILE_NAME, Manifest
-from .shards import Shard, cosine_loss, pack_rows, unpack_embeddings, write_shard
+from .shards import Shard, cosine_loss, pack_rows, unpack_embeddings, write_rows
 from .source import ViewSource
 
 #: Fields of the manifest that a build must share with the store that it adds to.
@@ -52,24 +51,19 @@ class StorePlan:
         views = max(self.num_views, manifest.num_views)
         return replace(manifest, num_views=views, segments=segments)
 
-    def shards(self) -> list[Shard]:
-        """All shards of the finished store's views."""
-        return self.target(self.manifest).view_shards()
-
     def share(self, worker: int, workers: int) -> list[Shard]:
-        """Unfinished shards of one of several processes; DataError without their images.
-
-        Who writes which does not depend on what is there, so that no two write the same.
-        """
-        mine = self.shards()[worker::workers]
+        """Unfinished shards of one of several processes; DataError without their images."""
+        # Who writes which does not depend on what is there: no two write the same.
+        mine = self.target(self.manifest).view_shards()[worker::workers]
         mine = [shard for shard in mine if not shard.path(self.store).is_file()]
-        for _, first, size in mine:
-            if (missing := np.flatnonzero(self.indices[first : first + size] < 0)).size:
+        for shard in mine:
+            rows = slice(shard.first, shard.first + shard.size)
+            if (missing := np.flatnonzero(self.indices[rows] < 0)).size:
                 table = ImageTable.read(self.store, self.manifest.image_shards())
                 raise DataError(
-                    f'The store {self.store} has the image {table.name(first + missing[0])},'
-                    ' and the dataset does not, so that it cannot get more views; give the '
-                    'images of the store.'
+                    f'The store {self.store} has the image '
+                    f'{table.name(shard.first + missing[0])}, and the dataset does not, so '
+                    'that it cannot get more views; give the images of the store.'
                 )
         return mine
 
@@ -78,24 +72,23 @@ class StorePlan:
 
         Without ``hashes`` (n, 16) of their content, only names are compared.
         """
-        part = shard._replace(view=None)
-        path = part.path(self.store)
+        shard = shard._replace(view=None)
         indices = self.indices[shard.first : shard.first + shard.size]
-        images = [list_image(self.dataset, index) for index in indices.tolist()]
-        if not path.is_file():
+        names = [list_image(self.dataset, index).key() for index in indices.tolist()]
+        if not shard.path(self.store).is_file():
             if len(hashes):
-                names = [encode_name(image.name) for image in images]
-                ImageTable(names, np.asarray(hashes)).write(path)
+                ImageTable(names, np.asarray(hashes)).write(self.store, shard)
             return
         try:
-            table = ImageTable.read(self.store, [part])
-            if table.identifiers() != [identifier(image) for image in images]:
+            table = ImageTable.read(self.store, [shard])
+            if table.names != names:
                 raise DataError('The names differ.')
         except DataError as error:
+            name = shard.path(self.store).name
             raise DataError(
-                f'The store {self.store} was being built of other images: '
-                f'images/{path.name} does not have those of this dataset ({error}). Use its '
-                f'images, or remove {path.name} and higher from images/ and views/*/.'
+                f'The store {self.store} was being built of other images: images/{name} '
+                f'does not have those of this dataset ({error}). Use its images, or remove '
+                f'{name} and higher from images/ and views/*/.'
             ) from error
         for row, one in enumerate(hashes):
             table.check_hash(row, one.tobytes(), self.store)
@@ -113,14 +106,7 @@ class StorePlan:
 def open_store(
     store: Path, wanted: Manifest, dataset: Sized, num_views: int
 ) -> StorePlan:
-    """Begin, resume or extend a store to K views of a dataset's images.
-
-    A store with more views or images keeps them. ``wanted`` is what the config gives.
-
-    Raises:
-        ConfigError: The store is not of ``wanted``; see :func:`check_same`.
-        DataError: Images have changed, or an unfinished build is of others.
-    """
+    """Start, resume or extend a store of ``wanted`` to K views of a dataset's images."""
     for folder in (store, store / 'images', *store.glob('views/*')):
         remove_leftovers(folder, _STALE_SECONDS)
     if not (store / FILE_NAME).is_file():
@@ -128,10 +114,9 @@ def open_store(
     manifest = Manifest.read(store)
     check_same(manifest, wanted, store)
     table = ImageTable.read(store, manifest.image_shards())
-    rows = table.find_rows(dataset, store)
-    indices = np.append(table.indices(rows), np.flatnonzero(rows < 0))
-    views = max(num_views, manifest.num_views)
-    plan = StorePlan(store, manifest, dataset, indices, views)
+    rows, indices = table.match(dataset, store)
+    indices = np.append(indices, np.flatnonzero(rows < 0))
+    plan = StorePlan(store, manifest, dataset, indices, num_views)
     for shard in plan.target(manifest).image_shards():
         if shard.first >= manifest.num_images:
             plan.check_images(shard)
@@ -140,56 +125,50 @@ def open_store(
 
 def check_same(manifest: Manifest, wanted: Manifest, store: Path) -> None:
     """Refuse with a ConfigError a store of other transforms, teacher, seed or layout."""
-    differences = compare_pipelines(manifest.pipeline, wanted.pipeline)
-    pairs = [(one.option, one.stored, one.here) for one in differences]
-    pairs += [(name, getattr(manifest, name), getattr(wanted, name)) for name in _FIXED]
+    check_pipeline(f'The store {store}', manifest.pipeline, wanted.pipeline)
+    differing = [one for one in _FIXED if vars(manifest)[one] != vars(wanted)[one]]
     if not same_identity(manifest.teacher, wanted.teacher):
-        pairs.append(('teacher', manifest.teacher, wanted.teacher))
-    for name, stored, here in pairs:
-        if stored != here:
-            raise ConfigError(
-                f'The store {store} was begun with {name} = {stored!r}, but this call has '
-                f'{here!r}; give what it was begun with, or another --out.'
-            )
+        differing.append('teacher')
+    for name in differing:
+        raise ConfigError(
+            f'The store {store} was begun with {name} = {getattr(manifest, name)!r}, but '
+            f'this call has {getattr(wanted, name)!r}; give what it was begun with, or '
+            'another --out.'
+        )
 
 
-def write_shards(plan: StorePlan, shards: Sequence[Shard], source: ViewSource) -> int:
-    """Compute and write shards of :meth:`StorePlan.share`; return the number of rows.
-
-    A batch lies in one shard, so that two processes write the same bytes for it.
-    """
-    size = source.loader.get('batch_size', 1)
-    stream = source.embed(plan.indices, _batches(shards, size))
+def write_shards(
+    plan: StorePlan, shards: Sequence[Shard], source: ViewSource
+) -> np.ndarray:
+    """Compute and write shards; returns 1 - cos of each row, see :func:`write_view`."""
+    size, losses = source.batch_size, [np.empty(0)]
+    # A batch lies in one shard, so that two processes write the same bytes for it.
+    batches = (
+        [(view, row) for row in range(start, min(start + size, first + rows))]
+        for view, first, rows, _ in shards
+        for start in range(first, first + rows, size)
+    )
+    stream = source.embed(plan.indices, batches)
     for number, shard in enumerate(shards, 1):
-        start = time.perf_counter()
         parts = zip(*islice(stream, -(-shard.size // size)))
         pixels, embeddings, hashes = map(np.concatenate, parts)
         # The table first: a view is never there without its images.
         plan.check_images(shard, hashes)
-        write_view(plan.manifest, shard, plan.store, pixels, embeddings)
-        speed = shard.size / (time.perf_counter() - start)
-        done = f'{number} of {len(shards)} shards, {speed:.0f} images/s'
-        print_log(f'{shard.path(plan.store)}: {done}', logger='current')
-    return sum(shard.size for shard in shards)
-
-
-def _batches(shards: Sequence[Shard], size: int) -> Iterator[list[tuple]]:
-    for view, first, rows in shards:
-        for begin in range(first, first + rows, size):
-            end = min(begin + size, first + rows)
-            yield [(view, row) for row in range(begin, end)]
+        losses.append(write_view(plan.manifest, shard, plan.store, pixels, embeddings))
+        done = f'{shard.path(plan.store)}: {number} of {len(shards)} shards'
+        print_log(done, logger='current')
+    return np.concatenate(losses)
 
 
 def write_view(
     manifest: Manifest, shard: Shard, store: Path, pixels: np.ndarray, rows: np.ndarray
-) -> None:
-    """Write a shard of a view: checksums (n,) and finite embeddings (n, D) float32."""
+) -> np.ndarray:
+    """Write a view of checksums (n,) and embeddings (n, D); returns their cosine loss."""
     if not np.isfinite(rows).all():
         raise DataError(
             f'The teacher gave NaN or infinity for view {shard.view} of a row from '
             f'{shard.first} to {shard.first + shard.size}; set its precision to "fp32".'
         )
-    columns = pack_rows(pixels, rows, manifest.embedding_dtype)
-    losses = cosine_loss(unpack_embeddings(columns), rows)
-    facts = dict(mean_cosine_loss=losses.mean(), worst_cosine_loss=losses.max())
-    write_shard(shard.path(store), columns, **facts)
+    packed = pack_rows(pixels, rows, manifest.row_type)
+    write_rows(store, shard, packed)
+    return cosine_loss(unpack_embeddings(packed), rows)

@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from mmlgd.datasets import SeededViews
-from mmlgd.datasets.image_list import list_image
-from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipeline
+from mmlgd.datasets.image_list import list_image, show_name
+from mmlgd.datasets.pipeline_description import check_pipeline, describe_pipeline
+from mmlgd.datasets.seeded_views import SeededViews, draw_view
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 
-from .images import ImageTable, content_hash
-from .manifest import Manifest, pixel_libraries
+from .images import ImageTable
+from .manifest import Manifest
 from .shards import ShardReader, pixel_checksum, unpack_embeddings
-from .source import draw_view
 
 
 class ViewStore:
@@ -45,11 +44,10 @@ class ViewStore:
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
                 'command that began it once more.'
             )
-        types = self.manifest.columns
         self._firsts = np.array([run.first for run in self.manifest.image_shards()])
         self._readers = [
-            ShardReader(one.path(path), one.size, types)
-            for one in self.manifest.view_shards()
+            ShardReader(path, shard, self.manifest.row_type)
+            for shard in self.manifest.view_shards()
         ]
 
     def table(self) -> ImageTable:
@@ -61,7 +59,7 @@ class ViewStore:
 
         Raises:
             IndexError: ``view`` is not in [0, K), or ``row`` not in [0, N).
-            DataError: The shard has become shorter.
+            DataError: The shard is damaged, or of another view, row or teacher.
         """
         if not (0 <= view < self.num_views and 0 <= row < self.num_images):
             size = f'{self.num_views} views of {self.num_images} images'
@@ -77,15 +75,14 @@ class ViewStore:
         Raises:
             DataError: An image is unknown, missing, or (of a sample) has changed.
         """
-        table = self.table()
-        rows = table.find_rows(dataset, self.path)
+        rows, _ = self.table().match(dataset, self.path)
         if (unknown := np.flatnonzero(rows < 0)).size:
-            name = list_image(dataset, int(unknown[0])).name
+            name = show_name(list_image(dataset, int(unknown[0])).key())
             raise DataError(
                 f'{len(unknown)} of the {len(rows)} images are not in the store '
-                f'{self.path}, the first is {ascii(name) if name else unknown[0]}; add '
-                'them: `python tools/build_stored_views.py CONFIG --views '
-                f'{self.num_views} --out {self.path}`.{table.explain_unknown(name)}'
+                f'{self.path}, the first is {name}; add them: `python '
+                f'tools/build_stored_views.py CONFIG --views {self.num_views} --out '
+                f'{self.path}`.'
             )
         return None if np.array_equal(rows, np.arange(self.num_images)) else rows
 
@@ -140,7 +137,13 @@ class StoredViews(SeededViews):
                 f'tools/build_stored_views.py CONFIG --views {self.num_views} --out '
                 f'{self.store_path}`.'
             )
-        same_pixels = self._check_transforms()
+        manifest, here = self.store.manifest, describe_pipeline(self.dataset)
+        same_pixels = check_pipeline(
+            f'The store {self.store_path}', manifest.pipeline, here, other_size=True
+        )
+        if not same_pixels and (libraries := manifest.other_libraries()):
+            message = f'Views of {self.store_path} cannot be compared, but {libraries}.'
+            print_log(message, logger='current', level=logging.WARNING)
         self.compares_pixels = self.check_pixels and same_pixels
         self._rows = self.store.match(self.dataset)
         compares_files = self.check_pixels and not same_pixels
@@ -157,43 +160,17 @@ class StoredViews(SeededViews):
         item = draw_view(self.dataset, image, self.seed, view, row)
         checksum, embedding = self.store.read(view, row)
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
-            name, cause = self.store.table().name(row), self._other_libraries()
-            cause = (
-                cause or 'the file, or what its decoder or a transform does, changed'
+            cause = self.store.manifest.other_libraries() or (
+                'the file, or what its decoder or a transform does, changed'
             )
             raise DataError(
-                f'View {view} of {name} does not have the pixels that the teacher of the '
-                f'store {self.store_path} saw: {cause}. Look with `python '
-                f'tools/build_stored_views.py CONFIG --verify --out {self.store_path}`, '
+                f'View {view} of {self.store.table().name(row)} does not have the pixels '
+                f'that the teacher of the store {self.store_path} saw: {cause}. Look with '
+                f'`python tools/build_stored_views.py CONFIG --verify --out {self.store_path}`, '
                 'and build the store again if it says so.'
             )
         if self._hashes is not None:
-            found = content_hash(list_image(self.dataset, image).source)
+            found = list_image(self.dataset, image).content_hash()
             if found != self._hashes[row].tobytes():
                 self.store.table().check_hash(row, found, self.store.path)
         return {**item, 'teacher_embeddings': torch.from_numpy(embedding)}
-
-    def _check_transforms(self) -> bool:
-        """Whether the pixels must be the store's, bit for bit."""
-        pipeline = describe_pipeline(self.dataset)
-        differences = compare_pipelines(self.store.manifest.pipeline, pipeline)
-        for option, stored, here, resolution in differences:
-            if not resolution:
-                raise ConfigError(
-                    f'The store {self.store_path} was made with {option} = {stored!r}, but '
-                    f'the dataset has {here!r}: its embeddings are of other crops. Set '
-                    'what the store has, or build a store of these transforms.'
-                )
-        if differences and (libraries := self._other_libraries()):
-            message = f'Views of {self.store_path} cannot be compared, but {libraries}.'
-            print_log(message, logger='current', level=logging.WARNING)
-        return not differences
-
-    def _other_libraries(self) -> str:
-        stored, here = self.store.manifest.libraries, pixel_libraries()
-        found = [
-            f'{name} {stored.get(name)} (here {here.get(name)})'
-            for name in sorted({*stored, *here})
-            if stored.get(name) != here.get(name)
-        ]
-        return f'they were drawn with {", ".join(found)}' if found else ''

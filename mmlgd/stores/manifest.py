@@ -18,8 +18,9 @@ from mmlgd.utils.field_checks import (
     is_whole,
     read_json_object,
 )
+from mmlgd.utils.identity import identity_key
 
-from .shards import EMBEDDING_DTYPES, Shard, view_columns
+from .shards import CRC_BYTES, EMBEDDING_DTYPES, Shard, row_type
 
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
@@ -65,19 +66,20 @@ class Manifest:
         return sum(self.segments)
 
     @property
-    def columns(self) -> dict[str, np.dtype]:
-        """Columns of a view, see :func:`view_columns`."""
-        return view_columns(self.embedding_dtype, self.embed_dims)
+    def row_type(self) -> np.dtype:
+        """Type of a view's rows."""
+        return row_type(self.embedding_dtype, self.embed_dims)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a view."""
-        return sum(dtype.itemsize for dtype in self.columns.values())
+        """Bytes of a view, with its checksum."""
+        return CRC_BYTES + self.row_type.itemsize
 
     def image_shards(self) -> list[Shard]:
         """The shards of the finished store's image table: runs within a segment."""
+        teacher = identity_key(self.teacher)
         return [
-            Shard(None, first, min(self.shard_size, end - first))
+            Shard(None, first, min(self.shard_size, end - first), teacher)
             for images, end in zip(self.segments, accumulate(self.segments))
             for first in range(end - images, end, self.shard_size)
         ]
@@ -86,6 +88,15 @@ class Manifest:
         """The shards of all its views, view by view."""
         views, runs = range(self.num_views), self.image_shards()
         return [run._replace(view=view) for view in views for run in runs]
+
+    def other_libraries(self) -> str:
+        """Which libraries make the pixels here in other versions, for people; else ''."""
+        found = [
+            f'{name} {self.libraries.get(name)} (here {version})'
+            for name, version in pixel_libraries().items()
+            if self.libraries.get(name) != version
+        ]
+        return f'they were drawn with {", ".join(found)}' if found else ''
 
     def write(self, store: str | Path) -> None:
         """Write the file, whole or not at all."""

@@ -1,7 +1,5 @@
-"""Shards, the files of a store: named columns of one run of rows, as safetensors."""
+"""Shards, the files of a store: records, each with a checksum of content and place."""
 
-import hashlib
-import json
 import os
 import zlib
 from functools import lru_cache
@@ -10,161 +8,139 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from torch.nn.functional import cosine_similarity
 
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.errors import DataError
 from mmlgd.utils.atomic import write_atomically
 
 #: What an embedding can be stored as, with numpy's name of the type.
 EMBEDDING_DTYPES = dict(float16='<f2', int8='i1')
-#: numpy's types by their names in a safetensors header.
-_DTYPES = dict(U8='|u1', I8='|i1', U32='<u4', F16='<f2', F32='<f4')
-#: Key of a shard's checksum and numbers in its header's metadata.
-_FACTS = 'mmlgd'
-Columns = dict[str, np.ndarray]
+#: Bytes of the checksum with which each record begins.
+CRC_BYTES = 4
 
 
 class Shard(NamedTuple):
     """A run of ``size`` rows of a view, or of the image table where ``view`` is None.
 
-    A finished shard is never modified: images that come later get their own.
+    A finished shard is never modified: images that come later get their own. ``teacher``
+    is the fingerprint of the teacher that the store is of.
     """
 
     view: int | None
     first: int
     size: int
+    teacher: str = ''
+
+    @property
+    def folder(self) -> str:
+        """Folder of the file in the store."""
+        return 'images' if self.view is None else f'views/{self.view:03}'
 
     def path(self, store: str | Path) -> Path:
         """The finished shard."""
-        folder = 'images' if self.view is None else f'views/{self.view:03}'
-        return Path(store) / folder / f'{self.first:09}.safetensors'
+        return Path(store) / self.folder / f'{self.first:09}.records'
+
+    def seal(self, row: int, content: bytes) -> bytes:
+        """A record: CRC-32 of its place and content, and the content."""
+        place = f'{self.teacher} {self.folder} {row} '.encode(errors='backslashreplace')
+        checksum = zlib.crc32(content, zlib.crc32(place))
+        return checksum.to_bytes(CRC_BYTES, 'little') + content
+
+    def unseal(self, row: int, record: bytes, store: str | Path) -> bytes:
+        """The content of a record; DataError if another one was written at its place."""
+        content = record[CRC_BYTES:]
+        if record != self.seal(row, content):
+            state = f'has a wrong checksum at row {row} (damaged, or of another place)'
+            raise self.fault(store, state)
+        return content
+
+    def fault(self, store: str | Path, state: str) -> DataError:
+        """An error about this shard, with how to fix it."""
+        return DataError(
+            f'The shard {self.path(store)} {state}; copy it again, or remove it and run '
+            'tools/build_stored_views.py, which computes it again.'
+        )
 
 
-def view_columns(embedding_dtype: str, embed_dims: int) -> dict[str, np.dtype]:
-    """Name and type of each column of a view; a type has the shape of one row."""
-    if embedding_dtype not in EMBEDDING_DTYPES:
-        names = ' or '.join(EMBEDDING_DTYPES)
-        raise ConfigError(f'Stored views are {names}, not {embedding_dtype!r}.')
-    scale = dict(scale=np.dtype('<f4')) if embedding_dtype == 'int8' else {}
-    embedding = np.dtype((EMBEDDING_DTYPES[embedding_dtype], (embed_dims,)))
-    return dict(pixels=np.dtype('<u4'), **scale, embedding=embedding)
+def row_type(embedding_dtype: str, embed_dims: int) -> np.dtype:
+    """Type of the content of a view's record."""
+    scale = [('scale', '<f4')] if embedding_dtype == 'int8' else []
+    embedding = ('embedding', EMBEDDING_DTYPES[embedding_dtype], (embed_dims,))
+    return np.dtype([('pixels', '<u4'), *scale, embedding])
 
 
 def pixel_checksum(inputs: torch.Tensor) -> int:
-    """CRC-32 of a packed image (3, H, W), as the column ``pixels`` has it."""
+    """CRC-32 of a packed image (3, H, W), as the field ``pixels`` has it."""
     return zlib.crc32(inputs.contiguous().numpy())
 
 
-def pack_rows(pixels: np.ndarray, embeddings: np.ndarray, dtype: str) -> Columns:
-    """Columns of B checksums (B,) and embeddings (B, D); see :func:`view_columns`."""
-    types = view_columns(dtype, embeddings.shape[1])
-    columns = dict(pixels=pixels, embedding=embeddings)
-    if 'scale' in types:
+def pack_rows(
+    pixels: np.ndarray, embeddings: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    """Rows (B,) of :func:`row_type` from checksums (B,) and embeddings (B, D)."""
+    rows = np.empty(len(pixels), dtype)
+    rows['pixels'] = pixels
+    if 'scale' in (dtype.names or ()):
         # A row of zeros has no scale of its own; any will do.
         largest = np.abs(embeddings).max(axis=1)
-        columns['scale'] = (np.where(largest > 0, largest, 1) / 127).astype('<f4')
-        columns['embedding'] = np.rint(embeddings / columns['scale'][:, None])
-    return {name: columns[name].astype(one.base) for name, one in types.items()}
+        rows['scale'] = np.where(largest > 0, largest, 1) / 127
+        embeddings = np.rint(embeddings / rows['scale'][:, None])
+    rows['embedding'] = embeddings
+    return rows
 
 
-def unpack_embeddings(columns: Columns) -> np.ndarray:
+def unpack_embeddings(rows: np.ndarray | np.void) -> np.ndarray:
     """Embeddings (B, D), or (D,) of one row, as stored: float32, not normalised."""
-    embeddings = columns['embedding'].astype(np.float32)
-    return (
-        embeddings * columns['scale'][..., None] if 'scale' in columns else embeddings
-    )
+    embeddings = rows['embedding'].astype(np.float32)
+    if 'scale' in (rows.dtype.names or ()):
+        embeddings *= rows['scale'][..., None]
+    return embeddings
 
 
 def cosine_loss(stored: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """1 - cos between embeddings (..., D), unpacked and as they were: (...) float64."""
-    stored, exact = stored.astype(np.float64), exact.astype(np.float64)
-    norms = np.linalg.norm(stored, axis=-1) * np.linalg.norm(exact, axis=-1)
-    return 1 - (stored * exact).sum(axis=-1) / np.maximum(norms, 1e-12)
+    first, second = (torch.from_numpy(one).double() for one in (stored, exact))
+    return 1 - cosine_similarity(first, second, dim=-1).numpy()
 
 
-def write_shard(path: Path, columns: Columns, **facts: float | str) -> None:
-    """Write the columns of a shard, and numbers about it, whole or not at all."""
-    facts['sha256'] = _digest(columns)
-    # One entry, since their order is random.
-    write_atomically(path, save(columns, {_FACTS: json.dumps(facts, sort_keys=True)}))
+def write_rows(store: str | Path, shard: Shard, rows: np.ndarray) -> None:
+    """Write a shard of a view from rows (size,), whole or not at all."""
+    records = (
+        shard.seal(place, row.tobytes()) for place, row in enumerate(rows, shard.first)
+    )
+    write_atomically(shard.path(store), b''.join(records))
 
 
 class ShardReader:
-    """Reads a shard, row by row or as a whole.
+    """Reads a shard of a view, row by row.
 
-    ``types`` are the columns that it should have at least. Rows are read, not mapped:
-    pages of a map count as this process's memory, and a file that is cut off while it is
-    mapped kills the process.
-
-    Raises:
-        DataError: It is missing, truncated or malformed, or has other columns.
+    Rows are read, not mapped: pages of a map count as this process's memory, and a file
+    that is cut off while it is mapped kills the process. Raises a DataError for a file
+    that is missing or has not the size of rows of ``dtype``.
     """
 
-    def __init__(self, path: Path, rows: int, types: dict[str, np.dtype]) -> None:
-        self.path, self.types, self._begins = path, types, {}
+    def __init__(self, store: str | Path, shard: Shard, dtype: np.dtype) -> None:
+        self.store, self.shard, self.dtype = store, shard, dtype
+        self.path, self._record = shard.path(store), CRC_BYTES + dtype.itemsize
         try:
-            # The library refuses headers that do not fit the file.
-            with safe_open(path, 'np') as checked, open(path, 'rb') as file:
-                self._facts = json.loads((checked.metadata() or {}).get(_FACTS, '{}'))
-                if not isinstance(self._facts, dict):
-                    raise ValueError('its facts are not a JSON object')
-                length = int.from_bytes(file.read(8), 'little')
-                header = json.loads(file.read(length))
-        except (OSError, ValueError, RecursionError, SafetensorError) as error:
-            state = 'is malformed or truncated' if path.is_file() else 'is missing'
-            raise self.fault(f'{state} ({error})') from error
-        for name, dtype in types.items():
-            found, shape = header.get(name, {}), [rows, *dtype.shape]
-            kind = _DTYPES.get(found.get('dtype'))
-            if kind != dtype.base.str or found['shape'] != shape:
-                raise self.fault(f'has no {name} of type {dtype.base}, shape {shape}')
-            self._begins[name] = 8 + length + found['data_offsets'][0]
+            found, wanted = self.path.stat().st_size, shard.size * self._record
+        except OSError as error:
+            raise shard.fault(store, f'cannot be read ({error.strerror})') from error
+        if found != wanted:
+            raise shard.fault(store, f'has {found} bytes instead of {wanted}')
 
-    def row(self, index: int) -> Columns:
-        """One row of ``types``; DataError where the file has become shorter."""
-        row = {}
-        for name, dtype in self.types.items():
-            offset = self._begins[name] + index * dtype.itemsize
-            data = os.pread(_file_of(self).fileno(), dtype.itemsize, offset)
-            if len(data) != dtype.itemsize:
-                raise self.fault('is truncated')
-            row[name] = np.frombuffer(data, dtype)[0]
-        return row
-
-    def columns(self) -> Columns:
-        """All columns, whole; DataError where one has an unknown type."""
+    def row(self, index: int) -> np.void:
+        """One row of the dtype; DataError where the file no longer has it."""
         try:
-            with safe_open(self.path, 'np') as file:
-                return {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, TypeError, ValueError, SafetensorError) as error:
-            raise self.fault(f'cannot be read ({error})') from error
-
-    def is_intact(self) -> bool:
-        """Whether the columns have the checksum that was written with them."""
-        return _digest(self.columns()) == self._facts.get('sha256')
-
-    def number(self, name: str) -> float:
-        """A number that was written with the columns; DataError without it."""
-        if not isinstance(number := self._facts.get(name), float):
-            raise self.fault(f'has no {name}')
-        return number
-
-    def fault(self, state: str) -> DataError:
-        """An error about this shard, with how to fix it."""
-        return DataError(
-            f'The shard {self.path} {state}; copy it again, or remove it and run '
-            'tools/build_stored_views.py, which computes it again.'
-        )
+            file = _file_of(self).fileno()
+            record = os.pread(file, self._record, index * self._record)
+        except OSError as error:
+            state = f'cannot be read ({error.strerror})'
+            raise self.shard.fault(self.store, state) from error
+        content = self.shard.unseal(self.shard.first + index, record, self.store)
+        return np.frombuffer(content, self.dtype)[0]
 
 
 @lru_cache(64)  # That many files stay open, each with a descriptor.
 def _file_of(reader: ShardReader) -> BinaryIO:
     return open(reader.path, 'rb')
-
-
-def _digest(columns: Columns) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(columns):
-        digest.update(np.ascontiguousarray(columns[name]).data)
-    return digest.hexdigest()

@@ -1,65 +1,33 @@
-"""What a config says about views to store."""
+"""Views of images and their embeddings, computed as a store needs them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import default_collate
-from mmengine.registry import init_default_scope
-from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader, Dataset
 
 from mmlgd.datasets.image_list import list_image
-from mmlgd.datasets.pipeline_description import describe_pipeline
-from mmlgd.errors import ConfigError
-from mmlgd.models.teachers import batch_encoder
-from mmlgd.registry import DATASETS, MODELS
-from mmlgd.utils.annotation_files import check_annotation_files
-from mmlgd.utils.loaders import remove_unused_worker_options
-from mmlgd.utils.plain_config import name_of, plain_config
-from mmlgd.utils.rng import mix_seed, seeded
+from mmlgd.datasets.seeded_views import draw_view
 
-from .images import content_hash
 from .manifest import Manifest
 from .shards import pixel_checksum
-
-#: Options of a config's data loader that serve a store, too.
-_LOADER_OPTIONS = (
-    *('num_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
-    *('multiprocessing_context', 'persistent_workers'),
-)
-
-
-def draw_view(dataset: Any, image: int, seed: int, view: int, row: int) -> dict:
-    """Item ``image`` of a dataset under the random numbers of (seed, view, row)."""
-    with seeded(mix_seed(seed, view, row)):
-        item = dataset[image]
-    inputs = item.get('inputs') if isinstance(item, dict) else None
-    if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
-        found = getattr(inputs, 'shape', type(inputs).__name__)
-        raise ConfigError(
-            f'Stored views are of one image (3, H, W) each, but {type(dataset).__name__} '
-            f'gives inputs of {found}; end the pipeline with PackInputs, and use the '
-            'online teacher for methods of several views, pairs or small patches.'
-        )
-    return item
 
 
 @dataclass
 class ViewSource:
     """What a config gives to store, and the manifest of a store of it.
 
-    ``encode`` is a :func:`batch_encoder`; ``loader`` is the config's data loader, for its
-    batch size and workers.
+    ``encode`` is a :func:`batch_encoder`; ``workers`` are options of a data loader.
     """
 
     dataset: Any
     encode: Callable[[dict], torch.Tensor]
-    loader: dict
     manifest: Manifest
+    batch_size: int
+    workers: dict = field(default_factory=dict)
 
     def embed(
         self, indices: np.ndarray, batches: Iterable[list[tuple]]
@@ -68,10 +36,9 @@ class ViewSource:
 
         Yields checksums (B,), embeddings (B, D) float32 and content hashes (B, 16).
         """
-        kept = {key: self.loader[key] for key in _LOADER_OPTIONS if key in self.loader}
-        kept.update(batch_sampler=batches, collate_fn=default_collate)
         views = _DrawnViews(self.dataset, indices, self.manifest.seed)
-        for batch in DataLoader(views, **kept):
+        how = dict(batch_sampler=batches, collate_fn=default_collate, **self.workers)
+        for batch in DataLoader(views, **how):
             embeddings = self.encode(batch).numpy()
             yield batch['pixels'].numpy(), embeddings, batch['hash'].numpy()
 
@@ -85,53 +52,6 @@ class _DrawnViews(Dataset):
     def __getitem__(self, place: tuple[int, int]) -> dict:
         image = int(self.indices[place[1]])
         inputs = draw_view(self.dataset, image, self.seed, *place)['inputs']
-        content = content_hash(list_image(self.dataset, image).source)
+        content = list_image(self.dataset, image).content_hash()
         hashed = torch.tensor(list(content), dtype=torch.uint8)
         return dict(inputs=inputs, pixels=pixel_checksum(inputs), hash=hashed)
-
-
-def prepare_views(
-    cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
-) -> ViewSource:
-    """Build the images and the teacher of a config, the latter on ``device``.
-
-    Raises:
-        ConfigError: The config has no teacher with an image tower, or its training
-            set is not ``SeededViews`` of single images.
-    """
-    wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
-    if name_of(wrapper) != 'SeededViews':
-        raise ConfigError(
-            'train_dataloader.dataset must be SeededViews around the images, but is '
-            f'{wrapper.get("type")!r}; give the config that trains with the online teacher.'
-        )
-    if not config or name_of(config) == 'StoredTeacher':
-        raise ConfigError(
-            'The model of this config has no teacher that sees images; give the config '
-            'that trains with the online teacher.'
-        )
-    init_default_scope(cfg.get('default_scope', 'mmlgd'))
-    check_annotation_files(cfg, ['train_dataloader'])
-    remove_unused_worker_options(cfg, ['train_dataloader'])
-    # As the Runner does: one thread for OpenCV in each worker.
-    set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
-    seed = wrapper.get('seed', 0)
-    dataset, teacher = DATASETS.build(wrapper.dataset), MODELS.build(config)
-    manifest = Manifest(
-        teacher=teacher.identity,
-        text_encoder=teacher.text_identity,
-        teacher_config=plain_config(config.to_dict()),
-        embed_dims=teacher.embed_dims,
-        image_mean=list(teacher.image_mean),
-        image_std=list(teacher.image_std),
-        image_size=teacher.image_size,
-        input_shape=list(draw_view(dataset, 0, seed, 0, 0)['inputs'].shape),
-        pipeline=describe_pipeline(dataset),
-        seed=seed,
-        embedding_dtype=embedding_dtype,
-        shard_size=shard_size,
-        logit_scale=teacher.logit_scale,
-    )
-    teacher.release_text_tower()
-    encode = batch_encoder(teacher, device)
-    return ViewSource(dataset, encode, dict(cfg.train_dataloader), manifest)

@@ -1,18 +1,14 @@
-"""The teacher whose embeddings a store contains, and its comparison with the dataset."""
+"""The teacher whose embeddings a store contains."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from torch import Tensor
 
-from mmlgd.datasets.dataset_wrapper import find_wrapper
-from mmlgd.errors import ConfigError, TeacherError
+from mmlgd.errors import TeacherError
 from mmlgd.models.teachers import BaseTeacher
-from mmlgd.registry import HOOKS, MODELS
+from mmlgd.registry import MODELS
 from mmlgd.utils.identity import same_identity
-from mmlgd.utils.model import unwrap_model
 
 from .manifest import Manifest
 
@@ -35,6 +31,8 @@ class StoredTeacher(BaseTeacher):
         TeacherError: ``teacher`` did not make the store.
     """
 
+    has_image_tower = False
+
     def __init__(self, store: str | Path, teacher: dict | None = None) -> None:
         super().__init__()
         made = self._manifest = Manifest.read(store)
@@ -46,11 +44,6 @@ class StoredTeacher(BaseTeacher):
         self._config = None if teacher is None else dict(teacher)
         if self._config not in (None, made.teacher_config):
             self.text = self._build().text
-
-    @property
-    def has_image_tower(self) -> bool:
-        """See :attr:`BaseTeacher.has_image_tower`."""
-        return False
 
     @property
     def has_text_tower(self) -> bool:
@@ -89,37 +82,3 @@ class StoredTeacher(BaseTeacher):
                 'store of this one with tools/build_stored_views.py.'
             )
         return teacher
-
-
-@HOOKS.register_module()
-class StoredViewsHook(Hook):
-    """Refuses, before the first iteration, embeddings that the model cannot use.
-
-    Raises:
-        ConfigError: Another teacher than the model's made the store; the method needs
-            more than embeddings; or the model expects embeddings that no dataset has.
-    """
-
-    priority = 'NORMAL'
-
-    def before_train(self, runner: Runner) -> None:
-        """Check the training set, and the model's teacher."""
-        model = unwrap_model(runner.model)
-        dataset = find_wrapper(runner.train_dataloader.dataset, 'store')
-        if dataset is None:
-            if model.teacher.has_image_tower:
-                return
-            raise ConfigError(
-                'model.teacher is a StoredTeacher, but train_dataloader.dataset brings no '
-                "embeddings; set its type to 'StoredViews' and its store to "
-                f'{model.teacher.store!r}, or use the teacher itself.'
-            )
-        model.check_learns_from_store()
-        stored, identity = dataset.store.manifest.teacher, model.teacher.identity
-        if not same_identity(stored, identity):
-            raise ConfigError(
-                f'The views in {dataset.store_path} were embedded by {stored}, but the '
-                f'model has the teacher {identity}; set the same store, or the same '
-                'teacher, for model.teacher and train_dataloader.dataset, or build a '
-                'store of this teacher with tools/build_stored_views.py.'
-            )

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 from mmlgd.errors import DataError, MMLGDError
 
 from .build import StorePlan, check_same
 from .dataset import ViewStore
+from .images import ImageTable
 from .manifest import Manifest
 from .shards import ShardReader, cosine_loss
 from .source import ViewSource
@@ -21,51 +21,18 @@ from .source import ViewSource
 _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
 
 
-def summarize_store(store: Path) -> dict:
-    """What a store has, takes on disk (all files) and costs in cosine, as JSON.
-
-    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
-    """
-    manifest = Manifest.read(store)
-    summary: dict = dict(
-        views=manifest.num_views,
-        images=manifest.num_images,
-        embed_dims=manifest.embed_dims,
-        dtype=manifest.embedding_dtype,
-        teacher=manifest.teacher,
-        seed=manifest.seed,
-        row_bytes=manifest.row_bytes,
-    )
-    for views in (10, 30):
-        size = manifest.row_bytes * NUM_TRAIN * views
-        summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
-    if shards := manifest.view_shards():
-        size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
-        rows = [shard.size for shard in shards]
-        readers = [ShardReader(one.path(store), one.size, {}) for one in shards]
-        summary['bytes_a_view'] = round(size / sum(rows), 1)
-        mean = np.average(
-            [one.number('mean_cosine_loss') for one in readers], weights=rows
-        )
-        summary['mean_cosine_loss'] = float(mean)
-        worst = max(one.number('worst_cosine_loss') for one in readers)
-        summary['worst_cosine_loss'] = worst
-    return summary
-
-
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
-    """A sentence for each fault of a store's files, or else of ``sample`` random views.
-
-    The views are computed again from what the store should have been made of.
-    """
+    """A sentence for each fault of the files, or else of some views, computed again."""
     manifest = Manifest.read(store)
     faults = [] if manifest.num_views else [f'The store {store} is not finished.']
     for shard in manifest.image_shards() + manifest.view_shards():
-        types = {} if shard.view is None else manifest.columns
         try:
-            reader = ShardReader(shard.path(store), shard.size, types)
-            if not reader.is_intact():
-                raise reader.fault('does not have its checksum')
+            if shard.view is None:
+                ImageTable.read(store, [shard])
+            else:
+                reader = ShardReader(store, shard, manifest.row_type)
+                for index in range(shard.size):
+                    reader.row(index)
         except DataError as error:
             faults.append(str(error))
     if faults:
@@ -73,8 +40,7 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
     try:
         check_same(manifest, source.manifest, store)
         views = ViewStore(store)
-        table = views.table()
-        indices = table.indices(table.find_rows(source.dataset, store))
+        _, indices = views.table().match(source.dataset, store)
     except MMLGDError as error:
         return [str(error)]
     return list(_sample_faults(views, indices, source, sample))

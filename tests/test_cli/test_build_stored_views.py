@@ -68,11 +68,11 @@ def test_the_summary_says_what_was_built_and_what_it_takes(tmp_path, capsys):
     summary = last_line(capsys)
     assert (summary['views'], summary['images'], summary['embed_dims']) == (2, 16, 16)
     assert (summary['rows_written'], summary['finished']) == (32, True)
-    assert summary['row_bytes'] == 4 + 4 + 16
+    assert summary['row_bytes'] == 4 + 4 + 4 + 16
     size = sum(path.stat().st_size for path in out.rglob('*') if path.is_file())
     assert summary['bytes_a_view'] == round(size / 32, 1)
-    # 24 bytes of 1,281,167 images, ten times.
-    assert summary['imagenet_10_views_gb'] == 0.3
+    # 28 bytes of 1,281,167 images, ten times.
+    assert summary['imagenet_10_views_gb'] == 0.4
     assert 0 < summary['mean_cosine_loss'] < summary['worst_cosine_loss'] < 1e-3
 
     # A second run has nothing to do; the layout is the store's.
@@ -89,12 +89,12 @@ def test_verifying_ends_with_1_where_there_is_a_fault(tmp_path, capsys):
     root, out = write_config(tmp_path), tmp_path / 'store'
     build(root, out, '--views', 1)
     assert build(root, out, '--verify', 3) == 0
-    shard = out / 'views/000/000000010.safetensors'
+    shard = out / 'views/000/000000010.records'
     content = shard.read_bytes()
     shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert build(root, out, '--verify', 0) == 1
     (fault,) = last_line(capsys)['faults']
-    assert fault.startswith(f'The shard {shard} does not have its checksum')
+    assert fault.startswith(f'The shard {shard} has a wrong checksum')
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_a_killed_build_resumes_at_its_shard(tmp_path, capsys, monkeypatch):
     )
     assert killed.returncode == -signal.SIGKILL
     # A complete shard of five, which is kept; nothing of the second.
-    first = out / 'views/000/000000000.safetensors'
+    first = out / 'views/000/000000000.records'
     before = first.stat().st_mtime_ns
     assert len(list(out.glob('views/*/*'))) == 1
     with pytest.raises(DataError, match='not finished'):
@@ -192,7 +192,7 @@ def test_two_ranks_on_each_of_two_machines_share_the_work(
     # The first machine's ranks have shards 0, 4 and 1, 5 of the eight, and begin the
     # store at the same time.
     assert run_on_two_ranks(_build_on_rank, tmp_path, str(root), '1/2') == [0, 0]
-    shards = [int(path.stem) for path in (root / 'store').glob('views/*/*.safetensors')]
+    shards = [int(path.stem) for path in (root / 'store').glob('views/*/*.records')]
     assert sorted(shards) == [0, 0, 5, 5]
     with pytest.raises(DataError, match='not finished'):
         ViewStore(root / 'store')

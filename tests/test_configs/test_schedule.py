@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 
-from tests.test_configs.shrink import CONFIGS
+from tests.test_configs.shrink import CONFIGS, distillation_configs
 
 ITERATIONS = 4  # an epoch
 
@@ -52,6 +52,19 @@ def test_global_batch_of_eight_gpus_is_what_the_rate_is_for():
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.03 * batch / 256)
     assert cfg.train_dataloader.drop_last
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+
+
+@pytest.mark.parametrize('name', distillation_configs())
+def test_the_fast_path_is_the_default(name):
+    cfg = Config.fromfile(CONFIGS / name)
+    assert [hook.type for hook in cfg.custom_hooks].count('ChannelsLastHook') == 1
+    if name.startswith('demo/'):
+        return  # float32 on a CPU
+    wrapper = cfg.optim_wrapper
+    assert wrapper.constructor == 'FusedOptimWrapperConstructor'
+    assert not {'fused', 'foreach'} & set(wrapper.optimizer)
+    # The authors' training is in float16.
+    assert wrapper.dtype == ('float16' if name.endswith('_strict.py') else 'auto')
 
 
 def test_accumulation_makes_the_same_global_batch_on_one_gpu():

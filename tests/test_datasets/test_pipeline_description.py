@@ -5,7 +5,12 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 import mmlgd.datasets  # noqa: F401
-from mmlgd.datasets.pipeline_description import compare_pipelines, describe_pipeline
+from mmlgd.datasets.pipeline_description import (
+    check_pipeline,
+    compare_pipelines,
+    describe_pipeline,
+)
+from mmlgd.errors import ConfigError
 
 
 class Images:
@@ -107,3 +112,18 @@ def test_functions_have_names_and_datasets_may_have_no_pipeline():
     assert describe_pipeline([1, 2]) is None
     assert compare_pipelines(None, None) == []
     assert compare_pipelines(None, [])[0].option == 'pipeline'
+
+
+def test_only_another_size_can_be_allowed():
+    stored, smaller, other = (
+        describe_pipeline(Images([crop(**options), PACK]))
+        for options in ({}, dict(scale=16), dict(scale=16, crop_ratio_range=(0.2, 1)))
+    )
+    assert check_pipeline('It', stored, stored)
+    assert not check_pipeline('It', stored, smaller, other_size=True)
+    with pytest.raises(
+        ConfigError, match=r'It was made with .*scale = .* has \[16, 16'
+    ):
+        check_pipeline('It', stored, smaller)
+    with pytest.raises(ConfigError, match=r'crop_ratio_range = .* has \[0.2, 1\]'):
+        check_pipeline('It', stored, other, other_size=True)

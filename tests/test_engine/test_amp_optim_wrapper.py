@@ -1,6 +1,7 @@
 """AmpOptimWrapper on the CPU, and its use of the loss scaler on a GPU."""
 
 import importlib
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,6 +25,18 @@ def processor(monkeypatch, features: str | None) -> None:
 
     monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(amp_optim_wrapper.Path, 'read_text', read_text)
+
+
+def gpu(monkeypatch, capability: tuple[int, int]) -> None:
+    """A machine with a GPU; its scaler only keeps its options."""
+    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(mmengine_amp, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(
+        mmengine_amp, 'GradScaler', lambda **kwargs: SimpleNamespace(options=kwargs)
+    )
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'a GPU')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
 
 
 @pytest.fixture
@@ -128,7 +141,7 @@ def test_other_cpu_dtypes_are_refused(cpu):
 
 @pytest.mark.parametrize('dtype', ['float32', 'half', torch.float64])
 def test_other_types_are_refused(dtype):
-    with pytest.raises(ConfigError, match=r'float16, bfloat16, but is'):
+    with pytest.raises(ConfigError, match=r'auto, float16, bfloat16, but is'):
         make(dtype=dtype)
 
 
@@ -155,10 +168,27 @@ def test_state_goes_from_the_cpu_to_a_scaling_run(cpu):
 )
 def test_only_float16_is_scaled_on_a_gpu(monkeypatch, dtype, loss_scale, expected):
     asked = []
-    monkeypatch.setattr(amp_optim_wrapper, 'get_device', lambda: 'cuda')
-    monkeypatch.setattr(mmengine_amp, 'is_cuda_available', lambda: True)
+    gpu(monkeypatch, (7, 5))
     monkeypatch.setattr(
         mmengine_amp, 'GradScaler', lambda **kwargs: asked.append(kwargs)
     )
     make(dtype=dtype, loss_scale=loss_scale)
     assert asked == [expected]
+
+
+@pytest.mark.parametrize('dtype', ['auto', None])
+@pytest.mark.parametrize(
+    ('capability', 'expected'),
+    [((7, 0), torch.float16), ((7, 5), torch.float16), ((8, 0), torch.bfloat16)]
+    + [((9, 0), torch.bfloat16), ((12, 0), torch.bfloat16)],
+)
+def test_a_gpu_uses_bfloat16_where_it_is_native(
+    monkeypatch, dtype, capability, expected
+):
+    # Volta and Turing emulate bfloat16; Ampere and later GPUs have it.
+    gpu(monkeypatch, capability)
+    wrapper = make(dtype=dtype)
+    assert wrapper.cast_dtype == expected
+    assert wrapper.loss_scaler.options == (
+        dict(enabled=False) if expected == torch.bfloat16 else {}
+    )

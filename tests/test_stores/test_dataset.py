@@ -13,6 +13,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
+from mmlgd.apis.stored_views import prepare_views
 from mmlgd.datasets import SeededViews
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
@@ -211,11 +212,20 @@ def test_images_that_changed_before_are_refused(copy):
         stored(copy)
 
 
-def test_items_of_several_views_are_refused(root):
-    dataset = stored(root)
-    dataset.dataset = [dict(inputs=[torch.zeros(3, 2, 2)] * 2)]
-    with pytest.raises(ConfigError, match='one image .* list gives inputs of list'):
-        dataset[0]
+@pytest.mark.parametrize('end', [[], [dict(type='mmpretrain.ToPIL', to_rgb=True)]])
+def test_a_pipeline_that_does_not_give_one_image_is_refused(root, end):
+    cfg = toy_run_cfg(root, root / 'run')
+    pipeline = cfg.train_dataloader.dataset.dataset.pipeline
+    pipeline[-1:] = end
+    with pytest.raises(
+        ConfigError, match='one image .* UnlabeledImages gives inputs of'
+    ):
+        prepare_views(cfg, 'float16', 5, 'cpu')
+
+
+def test_an_unknown_dtype_is_refused(root):
+    with pytest.raises(ConfigError, match="float16 or int8, not 'float32'"):
+        prepare_views(toy_run_cfg(root, root / 'run'), 'float32', 5, 'cpu')
 
 
 def test_dataset_is_registered(root):

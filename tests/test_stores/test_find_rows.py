@@ -7,7 +7,7 @@ from mmlgd.datasets import UnlabeledImages
 from mmlgd.datasets.image_list import list_images_of
 from mmlgd.errors import DataError
 from mmlgd.stores import images
-from mmlgd.stores.images import ImageTable, content_hash, encode_name
+from mmlgd.stores.images import ImageTable
 from tests.view_stores import in_memory
 
 
@@ -20,12 +20,12 @@ def folder(root, names):
 
 def table_of(dataset):
     listed = list(list_images_of(dataset))
-    hashes = [np.frombuffer(content_hash(one.source), np.uint8) for one in listed]
-    return ImageTable([encode_name(one.name) for one in listed], np.array(hashes))
+    hashes = [np.frombuffer(one.content_hash(), np.uint8) for one in listed]
+    return ImageTable([one.key() for one in listed], np.array(hashes))
 
 
 def rows(table, dataset):
-    return table.find_rows(dataset, 'store').tolist()
+    return table.match(dataset, 'store')[0].tolist()
 
 
 NAMES = ['a/1.png', 'b/0.png', 'b/2.png', 'c.png']
@@ -48,6 +48,12 @@ def test_equal_images_keep_their_rows_in_the_same_order():
     table = table_of(in_memory(4, 5, 4))
     assert rows(table, in_memory(4, 5, 4)) == [0, 1, 2]
     assert rows(table, in_memory(5, 4)) == [1, 0]
+
+
+def test_the_image_of_each_row_is_found_too():
+    table = table_of(in_memory(4, 5, 4, 6))
+    assert table.match(in_memory(6, 7, 4), 'store')[1].tolist() == [2, -1, 2, 0]
+    assert table.match(in_memory(4, 5, 4, 6), 'store')[1].tolist() == [0, 1, 2, 3]
 
 
 def test_a_file_of_another_size_is_named(tmp_path):

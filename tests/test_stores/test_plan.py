@@ -14,7 +14,6 @@ from mmlgd.errors import ConfigError, DataError
 from mmlgd.stores import Manifest, ViewStore
 from mmlgd.stores import images as images_module
 from mmlgd.stores.build import check_same, open_store, write_view
-from mmlgd.stores.images import content_hash
 from tests.view_stores import in_memory, toy_manifest
 
 
@@ -27,8 +26,8 @@ def images(root, *names):
 
 def hashes_of(plan, shard):
     rows = range(shard.first, shard.first + shard.size)
-    sources = [list_image(plan.dataset, int(plan.indices[row])).source for row in rows]
-    return np.array([np.frombuffer(content_hash(one), np.uint8) for one in sources])
+    listed = [list_image(plan.dataset, int(plan.indices[row])) for row in rows]
+    return np.array([np.frombuffer(one.content_hash(), np.uint8) for one in listed])
 
 
 def fill(plan, shards):
@@ -54,7 +53,6 @@ def test_workers_share_all_shards_whatever_is_there(tmp_path):
     dataset = images(tmp_path / 'images', *'abcdefghij')
     plan = open_store(tmp_path / 'store', toy_manifest(), dataset, 2)
     every = [(view, *one) for view in (0, 1) for one in ((0, 4), (4, 4), (8, 2))]
-    assert places(plan.shards()) == every
     assert places(plan.share(0, 1)) == every
     assert places(plan.share(1, 4)) == [(0, 4, 4), (1, 8, 2)]
     fill(plan, plan.share(0, 4))
@@ -70,7 +68,7 @@ def test_workers_share_all_shards_whatever_is_there(tmp_path):
 def test_more_views_do_not_change_the_old_ones(tmp_path):
     dataset, store = images(tmp_path / 'images', *'abcde'), tmp_path / 'store'
     build(store, dataset, 1)
-    old = store / 'views/000/000000000.safetensors'
+    old = store / 'views/000/000000000.records'
     before = old.stat().st_mtime_ns
     plan = open_store(store, toy_manifest(), dataset, 3)
     assert places(plan.share(0, 1)) == [(1, 0, 4), (1, 4, 1), (2, 0, 4), (2, 4, 1)]
@@ -80,7 +78,8 @@ def test_more_views_do_not_change_the_old_ones(tmp_path):
     assert plan.seal() and ViewStore(store).num_views == 3
     assert old.stat().st_mtime_ns == before
     # Fewer views than there are: they stay.
-    assert build(store, dataset, 2).num_views == 3
+    build(store, dataset, 2)
+    assert ViewStore(store).num_views == 3
 
 
 def test_images_that_come_later_get_rows_and_shards_of_their_own(tmp_path):
@@ -129,7 +128,7 @@ def test_the_order_of_the_dataset_needs_no_map(tmp_path):
 def test_images_missing_from_a_store_are_named_with_how_to_fix_it(tmp_path):
     root, store = tmp_path / 'images', tmp_path / 'store'
     build(store, images(root, *'bc'), 1)
-    message = r"2 of the 4 images .* first is 'a.png'; add"
+    message = r'2 of the 4 images .* first is a.png; add'
     with pytest.raises(DataError, match=message):
         ViewStore(store).match(images(root, 'a', 'd'))
 
@@ -194,7 +193,7 @@ def test_names_that_are_not_utf8_survive(tmp_path):
     assert ViewStore(store).table().names == [b'a\xff.png', b'b.png']
     with open(bytes(root) + b'/c\xfe.png', 'wb') as file:
         file.write(b'c')
-    with pytest.raises(DataError, match=r"the first is 'c\\udcfe.png'") as caught:
+    with pytest.raises(DataError, match=r'the first is c\\xfe.png;') as caught:
         ViewStore(store).match(UnlabeledImages(data_root=str(root)))
     str(caught.value).encode()  # Messages can be printed.
     with open(bytes(root) + b'/a\xff.png', 'wb') as file:
@@ -202,15 +201,6 @@ def test_names_that_are_not_utf8_survive(tmp_path):
     with pytest.raises(DataError, match=r'The image a\\xff.png is not what') as caught:
         ViewStore(store).match(UnlabeledImages(data_root=str(root), indices=2))
     str(caught.value).encode()
-
-
-def test_a_name_in_another_unicode_form_is_reported(tmp_path):
-    root, store = tmp_path / 'images', tmp_path / 'store'
-    build(store, images(root, 'caf\u00e9', 'b'), 1)
-    other = images(tmp_path / 'other', 'cafe\u0301', 'b')
-    message = r"has 'caf\\xe9.png', which is 'cafe\\u0301.png' in another Unicode form"
-    with pytest.raises(DataError, match=message):
-        ViewStore(store).match(other)
 
 
 def test_a_recent_temporary_file_is_kept_and_no_lock_is_needed(tmp_path, monkeypatch):
@@ -284,7 +274,7 @@ def test_opening_touches_a_sample_of_the_files_only(tmp_path, monkeypatch):
         (dict(embedding_dtype='int8'), "embedding_dtype = 'float16', .* has 'int8'"),
         (dict(shard_size=5), 'shard_size = 4, but this call has 5'),
         (dict(image_std=[1.0] * 3), 'begun with image_std'),
-        (dict(pipeline=[]), 'begun with pipeline = None'),
+        (dict(pipeline=[]), 'made with pipeline = None'),
     ],
 )
 def test_another_build_is_refused_by_name(tmp_path, change, message):
@@ -301,7 +291,7 @@ def test_another_build_is_refused_by_name(tmp_path, change, message):
 def test_embeddings_that_are_not_finite_are_refused(tmp_path, value):
     dataset, store = images(tmp_path / 'images', *'ab'), tmp_path / 'store'
     plan = open_store(store, toy_manifest(), dataset, 1)
-    (shard,) = plan.shards()
+    (shard,) = plan.share(0, 1)
     rows = np.array([[0, 1, 2], [0, value, 1]], np.float32)
     with pytest.raises(DataError, match='NaN or infinity for view 0'):
         write_view(plan.manifest, shard, store, np.zeros(2), rows)

@@ -5,46 +5,49 @@ import numpy as np
 import pytest
 import torch
 
-from mmlgd.errors import ConfigError
 from mmlgd.stores.shards import (
+    Shard,
     cosine_loss,
     pack_rows,
     pixel_checksum,
+    row_type,
     unpack_embeddings,
-    view_columns,
+    write_rows,
 )
 from tests.view_stores import toy_manifest
 
 ROWS = np.array([[0.5, -0.25, 1.0], [0.0, 0.0, 0.0]], np.float32)
 
 
-def test_float16_columns_byte_for_byte():
-    packed = pack_rows(np.array([7, 2**32 - 1]), ROWS, 'float16')
-    assert packed['pixels'].tobytes() == struct.pack('<2I', 7, 2**32 - 1)
-    expected = struct.pack('<6e', 0.5, -0.25, 1, 0, 0, 0)
-    assert packed['embedding'].tobytes() == expected
+def packed_rows(kind, pixels):
+    return pack_rows(np.array(pixels), ROWS, row_type(kind, 3))
+
+
+def test_float16_rows_byte_for_byte():
+    packed = packed_rows('float16', [7, 2**32 - 1])
+    expected = struct.pack('<I3eI3e', 7, 0.5, -0.25, 1, 2**32 - 1, 0, 0, 0)
+    assert packed.tobytes() == expected
     assert np.array_equal(unpack_embeddings(packed), ROWS)
 
 
-def test_int8_columns_byte_for_byte():
-    packed = pack_rows(np.array([7, 8]), ROWS, 'int8')
+def test_int8_rows_byte_for_byte():
+    packed = packed_rows('int8', [7, 8])
     # 0.5 and -0.25 of 1 / 127 are 63.5 (to the even 64) and -31.75.
-    assert packed['embedding'].tobytes() == struct.pack('<6b', 64, -32, 127, 0, 0, 0)
-    assert packed['scale'].tobytes() == struct.pack('<2f', 1 / 127, 1 / 127)
+    expected = struct.pack('<If3b', 7, 1 / 127, 64, -32, 127)
+    assert packed.tobytes() == expected + struct.pack('<If3b', 8, 1 / 127, 0, 0, 0)
     wanted = [[64 / 127, -32 / 127, 1], [0, 0, 0]]
     assert np.allclose(unpack_embeddings(packed), wanted, atol=1e-7)
 
 
-@pytest.mark.parametrize(('kind', 'size'), [('float16', 2052), ('int8', 1032)])
+@pytest.mark.parametrize(('kind', 'size'), [('float16', 2056), ('int8', 1036)])
 def test_bytes_of_a_row_of_clip_rn50(kind, size):
     assert toy_manifest(embedding_dtype=kind, embed_dims=1024).row_bytes == size
 
 
 def test_one_row_unpacks_like_many():
-    packed = pack_rows(np.zeros(2), ROWS, 'int8')
-    first = {name: column[0] for name, column in packed.items()}
-    assert np.array_equal(unpack_embeddings(first), unpack_embeddings(packed)[0])
-    assert unpack_embeddings(first).dtype == np.float32
+    packed = packed_rows('int8', [0, 0])
+    assert np.array_equal(unpack_embeddings(packed[0]), unpack_embeddings(packed)[0])
+    assert unpack_embeddings(packed[0]).dtype == np.float32
 
 
 def test_cosine_loss_is_that_of_the_angle():
@@ -61,6 +64,11 @@ def test_checksum_is_of_the_pixels_in_their_order():
     assert pixel_checksum(strided) == zlib.crc32(bytes(range(12)))
 
 
-def test_other_types_are_refused():
-    with pytest.raises(ConfigError, match="float16 or int8, not 'float32'"):
-        view_columns('float32', 4)
+def test_a_record_begins_with_a_checksum_of_its_place_and_content(tmp_path):
+    shard = Shard(4, 32768, 2, '1234abcd')
+    packed = packed_rows('float16', [7, 8])
+    write_rows(tmp_path, shard, packed)
+    content = (tmp_path / 'views/004/000032768.records').read_bytes()
+    second = packed[1].tobytes()
+    checksum = zlib.crc32(b'1234abcd views/004 32769 ' + second)
+    assert content[14:] == struct.pack('<I', checksum) + second

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 
+from mmlgd.apis.stored_views import prepare_views
 from mmlgd.errors import DataError
 from mmlgd.stores import Manifest
 from mmlgd.stores.build import open_store
-from mmlgd.stores.shards import ShardReader, write_shard
-from mmlgd.stores.source import prepare_views
+from mmlgd.stores.shards import ShardReader, write_rows
 from mmlgd.stores.verify import check_replay, store_faults
 from tests.runs import toy_run_cfg, write_images
 from tests.stored_runs import write_store
@@ -41,16 +41,17 @@ def faults(root, sample=ALL, **changes):
 
 
 def shard(root, view=1, first=5):
-    return root / f'store/views/{view:03}/{first:09}.safetensors'
+    return root / f'store/views/{view:03}/{first:09}.records'
 
 
 def change_row(root, row, field, value):
     """Change a stored row, and let the shard's checksum agree."""
-    path = shard(root)
-    reader = ShardReader(path, 5, Manifest.read(root / 'store').columns)
-    columns = reader.columns()
-    columns[field][row] = value
-    write_shard(path, columns, mean_cosine_loss=0.0, worst_cosine_loss=0.0)
+    manifest = Manifest.read(root / 'store')
+    (place,) = (one for one in manifest.view_shards() if one[:2] == (1, 5))
+    reader = ShardReader(root / 'store', place, manifest.row_type)
+    rows = np.array([reader.row(index) for index in range(5)])
+    rows[field][row] = value
+    write_rows(root / 'store', place, rows)
 
 
 @pytest.mark.slow
@@ -69,15 +70,15 @@ def test_flipped_bits_and_truncated_or_missing_shards_are_found(root):
     short.write_bytes(short.read_bytes()[:-2])
     shard(root, 0, 10).unlink()
     shard(root, 1, 10).write_bytes(b'{"sha')
-    table = root / 'store/images/000000015.safetensors'
+    table = root / 'store/images/000000015.records'
     table.unlink()
     found = faults(root)
-    assert [text.split('store/')[1][:40] for text in found] == [
-        'images/000000015.safetensors is missing ',
-        'views/000/000000000.safetensors is malfo',
-        'views/000/000000010.safetensors is missi',
-        'views/001/000000005.safetensors does not',
-        'views/001/000000010.safetensors is malfo',
+    assert [' '.join(text.split('store/')[1].split()[:3]) for text in found] == [
+        'images/000000015.records cannot be',
+        'views/000/000000000.records has 198',
+        'views/000/000000010.records cannot be',
+        'views/001/000000005.records has a',
+        'views/001/000000010.records has 5',
     ]
 
 
@@ -108,12 +109,12 @@ def test_changed_transforms_and_teachers_are_named(root):
 
 
 def test_a_changed_image_table_is_found(root):
-    path = root / 'store/images/000000005.safetensors'
+    path = root / 'store/images/000000005.records'
     content = bytearray(path.read_bytes())
     content[-40] ^= 1
     path.write_bytes(content)
     (found,) = faults(root)
-    assert found.startswith(f'The shard {path} does not have its checksum')
+    assert found.startswith(f'The shard {path} has a wrong checksum')
 
 
 def test_a_store_is_not_extended_if_pixels_differ(root, monkeypatch):

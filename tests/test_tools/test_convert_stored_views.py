@@ -11,7 +11,6 @@ from mmlgd.datasets import UnlabeledImages
 from mmlgd.errors import DataError
 from mmlgd.stores import ViewStore
 from mmlgd.stores.build import open_store
-from mmlgd.stores.shards import ShardReader
 from tests.view_stores import toy_manifest
 
 # Two views of five images, then of two more, in shards of four rows, int8.
@@ -59,11 +58,6 @@ def test_a_converted_store_has_the_same_rows_and_images(store, tmp_path):
     # b, d, f, h and j were first, then a and c.
     assert opened.match(dataset).tolist() == [5, 0, 6, 1, 2, 3, 4]
     assert not [path for path in store.rglob('*') if path.suffix in ('.bin', '.npy')]
-    shards = opened.manifest.view_shards()
-    columns = opened.manifest.columns
-    assert all(
-        ShardReader(one.path(store), one.size, columns).is_intact() for one in shards
-    )
     # It can be extended.
     wanted = toy_manifest(embedding_dtype='int8', teacher='net#1234')
     assert len(open_store(store, wanted, dataset, 3).share(0, 1)) == 3

@@ -20,7 +20,7 @@ from mmlgd.errors import DataError
 from mmlgd.stores import Manifest, ViewStore
 from mmlgd.stores.images import ImageTable
 from mmlgd.stores.manifest import FILE_NAME
-from mmlgd.stores.shards import Shard, write_shard
+from mmlgd.stores.shards import Shard, write_rows
 from mmlgd.utils.field_checks import read_json_object
 from mmlgd.utils.tool import run_tool
 
@@ -84,7 +84,12 @@ def convert_table(store: Path, folder: Path, shards: list[Shard]) -> None:
         part = slice(shard.first, shard.first + shard.size)
         spans = zip(starts[part], ends[part])
         listed = [names[start:end].tobytes() for start, end in spans]
-        ImageTable(listed, hashes[part]).write(shard.path(store))
+        # An image in memory had no name.
+        listed = [
+            name or f'pixels {one.tobytes().hex()}'.encode()
+            for name, one in zip(listed, hashes[part])
+        ]
+        ImageTable(listed, hashes[part]).write(store, shard)
 
 
 def convert_shard(store: Path, shard: Shard, manifest: Manifest) -> None:
@@ -93,26 +98,18 @@ def convert_shard(store: Path, shard: Shard, manifest: Manifest) -> None:
     if shard.path(store).is_file() and not old.is_file():
         return
     try:
-        content, facts = (
-            old.read_bytes(),
-            json.loads(old.with_suffix('.json').read_text()),
-        )
-        # The columns, without padding.
-        rows = np.frombuffer(content, np.dtype(list(manifest.columns.items())))
+        content = old.read_bytes()
+        facts = json.loads(old.with_suffix('.json').read_text())
+        rows = np.frombuffer(content, manifest.row_type)
         if len(rows) != shard.size:
             raise ValueError(f'{len(rows)} rows instead of {shard.size}')
         if hashlib.sha256(content).hexdigest() != facts['sha256']:
             raise ValueError('its checksum differs from the one in its .json file')
-        losses = {
-            name: float(facts[name])
-            for name in ('mean_cosine_loss', 'worst_cosine_loss')
-        }
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(
             f'The shard {old} cannot be converted ({error}); copy it again.'
         ) from error
-    columns = {name: np.ascontiguousarray(rows[name]) for name in manifest.columns}
-    write_shard(shard.path(store), columns, **losses)
+    write_rows(store, shard, rows)
     old.unlink()
     old.with_suffix('.json').unlink()
 

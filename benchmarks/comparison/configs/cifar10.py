@@ -24,6 +24,7 @@ test_pipeline = [dict(type='LoadImageFromFile'), dict(type='mmpretrain.PackInput
 methods = dict(
     teacher=dict(title='teacher (small CLIP)'),
     lgd={},
+    lgd_plus={},
     seed={},
     bingo={},
     mimicry={},

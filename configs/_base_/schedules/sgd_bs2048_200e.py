@@ -4,7 +4,9 @@
 # (sgd_bs2048_200e_epochwise.py).
 optim_wrapper = dict(
     type='AmpOptimWrapper',
-    dtype='float16',
+    # bfloat16 on GPUs that have it, which needs no loss scaling; otherwise float16.
+    dtype='auto',
+    constructor='FusedOptimWrapperConstructor',
     optimizer=dict(type='SGD', lr=0.24, momentum=0.9, weight_decay=1e-4),
 )
 auto_scale_lr = dict(base_batch_size=2048, enable=False)

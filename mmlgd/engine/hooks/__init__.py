@@ -17,6 +17,7 @@ from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
 from .startup_hook import StartupHook
 from .stateless_seed_hook import StatelessSeedHook
+from .stored_views_hook import StoredViewsHook
 from .training_cost_hook import TrainingCostHook
 from .upstream import LVISNumpyHook, ShortHistoryHook, TrueColorVisualizationHook
 from .whole_checkpoint_hook import WholeCheckpointHook
@@ -41,6 +42,7 @@ __all__ = [
     'ShortHistoryHook',
     'StartupHook',
     'StatelessSeedHook',
+    'StoredViewsHook',
     'TrainingCostHook',
     'TrueColorVisualizationHook',
     'WholeCheckpointHook',

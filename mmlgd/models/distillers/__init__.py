@@ -5,6 +5,7 @@ from .bingo import BINGO
 from .dense_lgd import DenseLGD
 from .feature_mimicry import FeatureMimicry
 from .lgd import LGD
+from .lgd_plus import LGDPlus
 from .relational import RelationalKD
 from .seed import SEED
 from .spatial import SpatialMimicry
@@ -15,6 +16,7 @@ __all__ = [
     'DenseLGD',
     'FeatureMimicry',
     'LGD',
+    'LGDPlus',
     'RelationalKD',
     'SEED',
     'SpatialMimicry',

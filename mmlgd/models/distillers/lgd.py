@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmlgd.models.banks import BankStatistics
+from mmlgd.models.banks import AssignmentFrequency, BankStatistics
 from mmlgd.models.losses import lgd_loss
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
@@ -32,11 +32,17 @@ class LGD(BaseDistiller):
             anchor of the visual loss. Defaults to True.
         half_similarities (bool): Whether similarities are float16 products, as in the
             authors' code; see :func:`~mmlgd.models.losses.lgd_loss`. Defaults to False.
+        anchor_bank (dict, optional): Config of an ``EmbeddingQueue`` or a
+            ``ClusterBank``, whose rows are further anchors of the visual loss; its
+            width is filled in. Defaults to None, as published.
+        balance (float): Weight images of rarely assigned categories more, see
+            :class:`~mmlgd.models.banks.AssignmentFrequency`; in [0, 1]. Defaults to 0:
+            all images are equal, as published.
         **kwargs: The other options of :class:`BaseDistiller`. With ``zero_shot_bank``,
             names other than those of ``textual_bank`` are predicted.
 
     Raises:
-        ConfigError: Alpha is out of range; see also :class:`BaseDistiller`.
+        ConfigError: Alpha or balance is out of range; see also :class:`BaseDistiller`.
 
     Source: arXiv 2406.11689, L = alpha L_VIS + (1 - alpha) L_TEX.
     """
@@ -52,10 +58,13 @@ class LGD(BaseDistiller):
         alpha: float = 0.5,
         self_logit: bool = True,
         half_similarities: bool = False,
+        anchor_bank: dict | None = None,
+        balance: float = 0.0,
         **kwargs,
     ) -> None:
         # Checked before the teacher is loaded, which may take a while.
         check_in_range('LGD.alpha', alpha, 0, 1)
+        check_in_range('LGD.balance', balance, 0, 1)
         super().__init__(teacher, backbone, **kwargs)
         self.alpha = alpha
         self.self_logit = self_logit
@@ -67,6 +76,12 @@ class LGD(BaseDistiller):
         self.visual_bank = MODELS.build(
             dict(visual_bank, num_categories=num_categories, embed_dims=embed_dims)
         )
+        self.anchor_bank = None
+        if anchor_bank is not None:
+            self.anchor_bank = MODELS.build(dict(anchor_bank, embed_dims=embed_dims))
+        self.frequency = None
+        if balance:
+            self.frequency = AssignmentFrequency(num_categories, balance)
         self.bank_statistics = BankStatistics(num_categories)
 
     @property
@@ -130,18 +145,29 @@ class LGD(BaseDistiller):
         """
         self.build_text_banks()
         text_anchors = self.textual_bank.embeddings
+        visual_anchors = self.visual_bank.embeddings
+        if self.anchor_bank is not None:
+            visual_anchors = torch.cat([visual_anchors, self.anchor_bank.embeddings])
+        weights = None
+        if self.frequency is not None:
+            weights = self.frequency.weights((teacher @ text_anchors.T).argmax(dim=1))
         losses = lgd_loss(
             student,
             teacher,
             text_anchors,
-            self.visual_bank.embeddings,
+            visual_anchors,
             self.student_temperature,
             self.teacher_temperature,
             self.self_logit,
             self.half_similarities,
+            weights,
         )
         assignment = losses.teacher_text_logits.argmax(dim=1)
         self.visual_bank.update(teacher, text_anchors, assignment)
+        if self.anchor_bank is not None:
+            self.anchor_bank.update(teacher)
+        if self.frequency is not None:
+            self.frequency.update(assignment)
         self.bank_statistics.update(
             assignment, losses.student_text_logits.argmax(dim=1)
         )

@@ -31,6 +31,7 @@ def lgd_loss(
     teacher_temperature: float = 0.01,
     self_logit: bool = True,
     half_similarities: bool = False,
+    weights: torch.Tensor | None = None,
 ) -> LGDLoss:
     """Soft cross-entropies over the textual and the visual semantics bank.
 
@@ -53,6 +54,8 @@ def lgd_loss(
         half_similarities (bool): Whether similarities are float16 products, as in the
             authors' code, which uses autocast. Near ties, the most similar name can
             differ from that in float32. Defaults to False.
+        weights (torch.Tensor, optional): Weight (B,) of each image; losses are the
+            means of weighted cross-entropies. Defaults to None: 1.
 
     Returns:
         LGDLoss: Both losses and the textual logits.
@@ -64,9 +67,11 @@ def lgd_loss(
         student, teacher = student.float(), teacher.float()
         temperatures = (student_temperature, teacher_temperature)
         compute = _half_cross_entropy if half_similarities else _anchored_cross_entropy
-        textual, logits = compute(student, teacher, text_anchors.float(), *temperatures)
+        textual, logits = compute(
+            student, teacher, text_anchors.float(), *temperatures, weights=weights
+        )
         visual, _ = compute(
-            student, teacher, visual_anchors.float(), *temperatures, self_logit
+            student, teacher, visual_anchors.float(), *temperatures, self_logit, weights
         )
         return LGDLoss(textual, visual, *logits.chunk(2))
 
@@ -78,6 +83,7 @@ def _anchored_cross_entropy(
     student_temperature: float,
     teacher_temperature: float,
     self_logit: bool = False,
+    weights: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""Soft cross-entropy over similarities, and the similarities (2 B, C), student first.
 
@@ -95,8 +101,11 @@ def _anchored_cross_entropy(
         student_logits, teacher_logits = logits.chunk(2)
         target = F.softmax(teacher_logits / teacher_temperature, dim=1)
         log_probs = F.log_softmax(student_logits / student_temperature, dim=1)
-        loss = -(target * log_probs).sum(dim=1).mean()
+        each = -(target * log_probs).sum(dim=1)
         grad = (log_probs.exp() - target) / (len(student) * student_temperature)
+        if weights is not None:
+            each, grad = each * weights, grad * weights[:, None]
+        loss = each.mean()
         if self_logit:
             gradient = grad[:, 1:] @ anchors + grad[:, :1] * teacher
         else:
@@ -112,6 +121,7 @@ def _half_cross_entropy(
     student_temperature: float,
     teacher_temperature: float,
     self_logit: bool = False,
+    weights: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same with float16 products, as under autocast, without fused gradient.
 
@@ -127,6 +137,8 @@ def _half_cross_entropy(
         )
     # The division stays in float16; both softmaxes are float32 under autocast.
     target = F.softmax((teacher_logits / teacher_temperature).float(), dim=1)
-    loss = F.cross_entropy((student_logits / student_temperature).float(), target)
+    student_logits_scaled = (student_logits / student_temperature).float()
+    each = F.cross_entropy(student_logits_scaled, target, reduction='none')
+    loss = (each if weights is None else each * weights).mean()
     logits = torch.cat([student_logits, teacher_logits]).detach().float()
     return loss, logits

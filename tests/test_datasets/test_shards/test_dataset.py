@@ -21,7 +21,6 @@ from mmlgd.datasets import (
 from mmlgd.datasets.image_list import list_image
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
-from mmlgd.stores.images import content_hash
 from tests.shards import png, write_shards, write_tar
 
 LOAD = dict(type='mmlgd.LoadImageFromFile')
@@ -96,7 +95,7 @@ def test_the_same_names_views_and_batches_as_a_folder(tmp_path):
         assert (shards[index]['img'] == folder[index]['img']).all()
         one, other = (list_image(each, index % 8) for each in (shards, folder))
         assert one.name == other.name
-        assert content_hash(one.source) == content_hash(other.source)
+        assert one.content_hash() == other.content_hash()
 
 
 def test_a_corrupt_member_is_counted_and_replaced(tmp_path):

@@ -141,6 +141,8 @@ def test_prediction_under_other_names():
     [
         (dict(alpha=1.5), 'LGD.alpha'),
         (dict(alpha=-0.1), 'LGD.alpha'),
+        (dict(balance=1.5), 'LGD.balance'),
+        (dict(balance=-0.1), 'LGD.balance'),
         (dict(student_temperature=0), 'LGD.student_temperature'),
         (dict(teacher_temperature=-1), 'LGD.teacher_temperature'),
         (dict(projector=dict(out_channels=7)), 'projector.out_channels is 7'),

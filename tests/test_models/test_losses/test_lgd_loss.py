@@ -33,6 +33,25 @@ def test_losses_and_gradients_match_float64(num_categories, self_logit):
         np.testing.assert_allclose(found.numpy(), grad, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize('half', [False, True])
+def test_weighted_losses_are_those_of_single_images(half):
+    s, t = unit_rows(3, 32, 1).requires_grad_(), unit_rows(3, 32, 2)
+    anchors = unit_rows(7, 32, 3)
+    weights = torch.tensor([0.5, 2.0, 0.0])
+    got = lgd_loss(s, t, anchors, anchors, half_similarities=half, weights=weights)
+    single = [
+        lgd_loss(s[i : i + 1], t[i : i + 1], anchors, anchors, half_similarities=half)
+        for i in range(2)
+    ]
+    for name in ('textual', 'visual'):
+        expected = sum(w * getattr(x, name) for w, x in zip((0.5, 2.0), single)) / 3
+        torch.testing.assert_close(getattr(got, name), expected)
+        (found,) = torch.autograd.grad(getattr(got, name), s, retain_graph=True)
+        (wanted,) = torch.autograd.grad(expected, s, retain_graph=True)
+        torch.testing.assert_close(found, wanted)
+        assert not found[2].any() and found[0].any()
+
+
 def test_own_similarity_dominates_the_visual_target():
     # With a temperature of 0.01 and far anchors the teacher's target is its own
     # embedding, so a student equal to it has nearly the smallest possible loss.

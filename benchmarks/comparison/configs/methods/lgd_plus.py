@@ -1,0 +1,4 @@
+_base_ = './lgd.py'
+
+title = 'LGDPlus'
+model = dict(type='LGDPlus')

@@ -1,0 +1,293 @@
+"""Compares methods on small images in memory: long runs, several seeds, long tails.
+
+    python -m benchmarks.in_memory benchmarks/comparison/configs/cifar10_long_tail.py \
+        --methods lgd lgd_plus seed --passes 1 3 --out result.json
+    python -m benchmarks.in_memory result.json          # only prints the tables
+
+Methods, data, teacher and student are those of a file of benchmarks/comparison. What
+takes most of the time there is shared or replaced here: images are decoded once; views
+are drawn once for each pass, embedded by the teacher and used by all methods and seeds;
+a closed-form probe replaces those with gradient descent. The seed applies to weights and
+order. Finished rows of ``--out`` are not repeated.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torchvision.transforms import v2
+
+from benchmarks.comparison.methods import Method, run_config
+from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
+from benchmarks.provenance import dump_rows, provenance
+from benchmarks.small_depthwise import use_small_depthwise
+from mmlgd.evaluation import match_dataset, weighted_knn
+from mmlgd.registry import DATASETS, MODELS
+from mmlgd.utils.atomic import write_atomically
+
+METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
+_BATCH = 500
+#: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
+_BAG = 5
+
+
+class Images:
+    """All images of a dataset in memory, and their views, embedded by the teacher."""
+
+    def __init__(self, dataset: dict, size: int, teacher: torch.nn.Module) -> None:
+        load = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(size, size))]
+        self.dataset = DATASETS.build(dict(dataset, pipeline=load))
+        items = [self.dataset[index] for index in range(len(self.dataset))]
+        pixels = np.stack([item['img'][..., ::-1] for item in items])
+        self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        self.labels = torch.tensor([item.get('gt_label', -1) for item in items])
+        self._teacher, self._size, self._views = teacher, size, {}
+        mean, std = (
+            torch.tensor(values)[:, None, None]
+            for values in (teacher.image_mean, teacher.image_std)
+        )
+        self.normalise = lambda images: ((images.float() - mean) / std).contiguous(
+            memory_format=torch.channels_last
+        )
+
+    def view(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Views (N, 3, H, W) uint8 of a pass, and their embeddings (N, D)."""
+        if number not in self._views:
+            torch.manual_seed(1000 + number)
+            draw = v2.Compose(
+                [
+                    v2.RandomResizedCrop(self._size, scale=(0.5, 1.0)),
+                    v2.RandomHorizontalFlip(),
+                ]
+            )
+            views = torch.stack([draw(image) for image in self.pixels])
+            self._views[number] = views, self.embed(views, self._teacher.encode_image)
+        return self._views[number]
+
+    def names_of(self, names: list[str]) -> torch.Tensor:
+        """Index (N,) of each image's class among names."""
+        return torch.tensor(match_dataset(self.dataset, names, 'the images'))[
+            self.labels
+        ]
+
+    def embed(self, images: torch.Tensor, function: Callable) -> torch.Tensor:
+        """Rows of a function of normalised images, batch by batch."""
+        with torch.no_grad():
+            return torch.cat(
+                [function(self.normalise(part)) for part in images.split(_BATCH)]
+            )
+
+
+def train(
+    model: torch.nn.Module,
+    method: Method,
+    images: Images,
+    passes: int,
+    batch: int,
+    seed: int,
+    adamw: float | None = None,
+) -> float:
+    """Train a model in place; return the CPU time in seconds.
+
+    ``adamw`` is a learning rate with which AdamW replaces the method's SGD.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    bags = _bags(images) if method.wrapper else None
+    lr = adamw or method.lr * batch / 128
+    if adamw:
+        optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.05)
+    else:
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr, momentum=0.9, weight_decay=1e-4
+        )
+    per_pass = len(images.pixels) // batch
+    total, warm_up = passes * per_pass, min(60, passes * per_pass // 7)
+    model.train()
+    used = 0.0
+    for step in range(total):
+        number, place = divmod(step, per_pass)
+        if place == 0:
+            order = torch.randperm(len(images.pixels), generator=generator)
+            views, embeddings = images.view(number)
+            mates = images.view(number + passes) if bags is not None else None
+        started = time.process_time()
+        chosen = order[place * batch : (place + 1) * batch]
+        inputs = images.normalise(views[chosen])
+        if bags is None:
+            losses = model(inputs, mode='loss', teacher_embeddings=embeddings[chosen])
+        else:
+            drawn = torch.randint(_BAG, (batch,), generator=generator)
+            positives = images.normalise(mates[0][bags[chosen, drawn]])
+            losses = model([inputs, positives], mode='loss')
+        if step < warm_up:
+            rate = 0.125 + 0.875 * step / warm_up
+        else:
+            rate = 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (total - warm_up))
+        optimizer.param_groups[0]['lr'] = lr * rate
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        used += time.process_time() - started
+    return used
+
+
+def _bags(images: Images) -> torch.Tensor:
+    """The nearest other images (N, 5) in the teacher's space."""
+    rows = images.embed(images.pixels, images._teacher.encode_image)
+    nearest = [(part @ rows.T).topk(_BAG + 1).indices for part in rows.split(_BATCH)]
+    return torch.cat(nearest)[:, 1:]
+
+
+def evaluate(
+    model: torch.nn.Module, labelled: Images, tested: Images
+) -> dict[str, float]:
+    """Top-1 accuracy in percent: zero-shot, k-NN and a ridge regression on labels."""
+    model.eval()
+    bank = model.prediction_bank
+    names = bank.category_names
+    known, truth = labelled.names_of(names), tested.names_of(names)
+    rows = tested.embed(tested.pixels, model.embed)
+    features, queries = (
+        one.embed(one.pixels, model.extract_feat) for one in (labelled, tested)
+    )
+    votes = weighted_knn(queries, features, known, len(names))
+    mean, std = features.mean(dim=0), features.std(dim=0) + 1e-6
+    inputs, queries = (
+        F.pad((one - mean) / std, (0, 1), value=1.0).double()
+        for one in (features, queries)
+    )
+    targets = F.one_hot(known, len(names)).double()
+    # 100 is the best of 10, 100 and 1,000 on the validation images for all methods.
+    gram = inputs.T @ inputs + 100 * torch.eye(inputs.shape[1], dtype=torch.float64)
+    scores = queries @ torch.linalg.solve(gram, inputs.T @ targets)
+    predictions = dict(zero_shot=rows @ bank.embeddings.T, knn=votes, probe=scores)
+    return {
+        name: round(100 * (each.argmax(1) == truth).double().mean().item(), 2)
+        for name, each in predictions.items()
+    }
+
+
+def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
+    """Train and evaluate what is missing in the output."""
+    init_default_scope('mmlgd')
+    benchmark.read_data()
+    teacher = MODELS.build(benchmark.teacher)
+    size = benchmark.image_size
+    images = Images(benchmark.images, size, teacher)
+    labelled = Images(benchmark.train, size, teacher)
+    # A part of the labelled images suffices for k-NN and the probe.
+    part = torch.randperm(
+        len(labelled.pixels), generator=torch.Generator().manual_seed(0)
+    )[:20_000]
+    labelled.pixels, labelled.labels = labelled.pixels[part], labelled.labels[part]
+    tested = Images(getattr(benchmark, args.split), size, teacher)
+    wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
+    result = _read(args.out) or dict(
+        title=benchmark.title, split=args.split, images=len(images.pixels), rows=[]
+    )
+    for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
+        for method in wanted:
+            title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
+            key = dict(method=title, passes=passes, seed=seed)
+            if any(key.items() <= row.items() for row in result['rows']):
+                continue
+            torch.manual_seed(seed)
+            cfg: Config = run_config(benchmark, method, seed, Path(args.out).parent)
+            model = MODELS.build(dict(cfg.model, teacher=teacher))
+            model.init_weights()
+            model.build_text_banks()
+            use_small_depthwise(model)
+            model.to(memory_format=torch.channels_last)
+            batch = benchmark.batch_size
+            cost = train(model, method, images, passes, batch, seed, args.adamw)
+            row = dict(key, **evaluate(model, labelled, tested), cost=round(cost))
+            # Another process may have added rows.
+            result['rows'] = (_read(args.out) or result)['rows'] + [row]
+            result['provenance'] = provenance()
+            write_atomically(Path(args.out), dump_rows(result))
+            print(json.dumps(row), flush=True)
+
+
+def _read(path: str) -> dict | None:
+    file = Path(path)
+    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
+
+
+def report(result: dict, reference: str) -> str:
+    """Tables in Markdown: mean and deviation, and differences paired by seed."""
+    lines = [
+        f'# {result["title"]}',
+        '',
+        f'{result["images"]:,} unlabeled images, accuracy in percent on the '
+        f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds. In '
+        f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
+        'training without the teacher, except for BINGO.',
+        '',
+        '| method | passes | seeds | ' + ' | '.join(METRICS.values()) + ' | cost (s) |',
+        '|---|---:|---:|' + '---:|' * (len(METRICS) + 1),
+    ]
+    rows = {(r['method'], r['passes'], r['seed']): r for r in result['rows']}
+    groups = sorted({key[:2] for key in rows}, key=lambda key: (key[1], key[0]))
+    for method, passes in groups:
+        seeds = sorted(k[2] for k in rows if k[:2] == (method, passes))
+        cells = []
+        for metric in METRICS:
+            values = [rows[method, passes, seed][metric] for seed in seeds]
+            gaps = [
+                rows[reference, passes, seed][metric]
+                - rows[method, passes, seed][metric]
+                for seed in seeds
+                if method != reference and (reference, passes, seed) in rows
+            ]
+            cells.append(_spread(values) + (f' ({_spread(gaps)})' if gaps else ''))
+        cost = statistics.mean(rows[method, passes, seed]['cost'] for seed in seeds)
+        cells.append(f'{cost:.0f}')
+        lines.append(
+            f'| {method} | {passes} | {len(seeds)} | ' + ' | '.join(cells) + ' |'
+        )
+    origin = result['provenance']
+    lines += ['', f'- {origin["machine"]}; commit {origin["commit"]}', '']
+    lines[-1:] = [f'- to reproduce: `{origin["command"]}`', '']
+    return '\n'.join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    mean = f'{statistics.mean(values):.1f}'
+    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean
+
+
+def main() -> None:
+    """Run what is missing, print the tables and write them beside the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('benchmark', help='a benchmark file, or the JSON of a result')
+    parser.add_argument('--methods', nargs='+', help='default: those of the file')
+    parser.add_argument('--passes', nargs='+', type=int, default=[1])
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--split', choices=SPLITS, default='test')
+    parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
+    parser.add_argument('--reference', default='LGDPlus', help='a title')
+    parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.benchmark.endswith('.json'):
+        args.out = args.benchmark
+    else:
+        run(load_benchmark(args.benchmark), args)
+    text = report(
+        json.loads(Path(args.out).read_text(encoding='utf-8')), args.reference
+    )
+    write_atomically(Path(args.out).with_suffix('.md'), text)
+    print(text)
+
+
+if __name__ == '__main__':
+    main()

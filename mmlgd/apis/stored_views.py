@@ -1,0 +1,95 @@
+"""What a distillation config gives to a store of views."""
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.utils.dl_utils import set_multi_processing
+
+from mmlgd.datasets.pipeline_description import describe_pipeline
+from mmlgd.datasets.seeded_views import draw_view
+from mmlgd.errors import ConfigError
+from mmlgd.models.teachers import batch_encoder
+from mmlgd.registry import DATASETS, MODELS
+from mmlgd.stores import Manifest
+from mmlgd.stores.shards import EMBEDDING_DTYPES
+from mmlgd.stores.source import ViewSource
+from mmlgd.utils.plain_config import name_of, plain_config
+
+#: Options of a config's data loader that serve a store, too.
+_WORKER_OPTIONS = (
+    *('num_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
+    *('multiprocessing_context', 'persistent_workers'),
+)
+
+
+def prepare_views(
+    cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
+) -> ViewSource:
+    """Build the images and the teacher of a config.
+
+    Args:
+        cfg (Config): Trains with the online teacher.
+        embedding_dtype (str): 'float16' or 'int8'.
+        shard_size (int): Rows in a shard.
+        device (str | torch.device): Device of the teacher.
+
+    Raises:
+        ConfigError: The dtype is unknown, the config has no teacher with an image
+            tower, or its training set is not ``SeededViews`` of single images.
+    """
+    wrapper, config = cfg.train_dataloader.dataset, cfg.model.get('teacher')
+    if name_of(wrapper) != 'SeededViews':
+        raise ConfigError(
+            'train_dataloader.dataset must be SeededViews around the images, but is '
+            f'{wrapper.get("type")!r}; give the config that trains with the online teacher.'
+        )
+    if embedding_dtype not in EMBEDDING_DTYPES:
+        names = ' or '.join(EMBEDDING_DTYPES)
+        raise ConfigError(f'Stored views are {names}, not {embedding_dtype!r}.')
+    if not config or name_of(config) == 'StoredTeacher':
+        raise ConfigError(
+            'The model of this config has no teacher that sees images; give the config '
+            'that trains with the online teacher.'
+        )
+    init_default_scope(cfg.get('default_scope', 'mmlgd'))
+    # As the Runner does: one thread for OpenCV in each worker.
+    set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
+    dataset, seed = DATASETS.build(wrapper.dataset), wrapper.get('seed', 0)
+    input_shape = _shape_of(draw_view(dataset, 0, seed, 0, 0), type(dataset).__name__)
+    teacher = MODELS.build(config)
+    manifest = Manifest(
+        teacher=teacher.identity,
+        text_encoder=teacher.text_identity,
+        teacher_config=plain_config(config.to_dict()),
+        embed_dims=teacher.embed_dims,
+        image_mean=list(teacher.image_mean),
+        image_std=list(teacher.image_std),
+        image_size=teacher.image_size,
+        input_shape=input_shape,
+        pipeline=describe_pipeline(dataset),
+        seed=seed,
+        embedding_dtype=embedding_dtype,
+        shard_size=shard_size,
+        logit_scale=teacher.logit_scale,
+    )
+    teacher.release_text_tower()
+    loader = cfg.train_dataloader
+    return ViewSource(
+        dataset,
+        batch_encoder(teacher, device),
+        manifest,
+        batch_size=loader.get('batch_size', 1),
+        workers={key: loader[key] for key in _WORKER_OPTIONS if key in loader},
+    )
+
+
+def _shape_of(item: object, dataset: str) -> list[int]:
+    inputs = item.get('inputs') if isinstance(item, dict) else None
+    if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
+        found = getattr(inputs, 'shape', type(inputs).__name__)
+        raise ConfigError(
+            f'Stored views are of one image (3, H, W) each, but {dataset} gives inputs of '
+            f'{found}; end the pipeline with PackInputs, and use the online teacher for '
+            'methods of several views, pairs or small patches.'
+        )
+    return list(inputs.shape)

@@ -1,0 +1,91 @@
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from benchmarks import in_memory
+
+
+def row(method, seed, zero_shot, cost=1, passes=1):
+    figures = dict(zero_shot=zero_shot, knn=50.0, probe=50.0)
+    return dict(method=method, passes=passes, seed=seed, **figures, cost=cost)
+
+
+def test_differences_are_paired_by_seed():
+    rows = [
+        *(row('LGD', seed, value) for seed, value in ((0, 40.0), (1, 60.0), (2, 10.0))),
+        # No LGDPlus for seed 2; those of LGD have the other order.
+        *(row('LGDPlus', seed, value) for seed, value in ((1, 63.0), (0, 41.0))),
+        row('LGD', 0, 70.0, passes=5),
+    ]
+    result = dict(title='T', images=1000, split='val', rows=rows)
+    result['provenance'] = dict(machine='M', commit='C', command='python -m x')
+    lines = in_memory.report(result, 'LGDPlus').splitlines()
+    # Gaps 1 and 3: 2.0 with a deviation of sqrt(2).
+    assert (
+        '| LGD | 1 | 3 | 36.7 ± 25.2 (2.0 ± 1.4) | 50.0 ± 0.0 (0.0 ± 0.0)'
+        in '\n'.join(lines)
+    )
+    assert any(line.startswith('| LGDPlus | 1 | 2 | 52.0 ± 15.6 |') for line in lines)
+    assert any(line.startswith('| LGD | 5 | 1 | 70.0 |') for line in lines)
+
+
+class Probe(torch.nn.Module):
+    """A student whose features are its mean colours, in the names' space."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.prediction_bank = SimpleNamespace(
+            category_names=names, embeddings=torch.eye(3)
+        )
+
+    def extract_feat(self, images):
+        return images.mean(dim=(2, 3))
+
+    embed = extract_feat
+
+
+class Colours(in_memory.Images):
+    """Images of one colour each; labels count in the order red, green, blue."""
+
+    def __init__(self, labels):
+        self.labels = torch.tensor(labels)
+        self.pixels = torch.eye(3)[self.labels][..., None, None].expand(-1, -1, 2, 2)
+        self.dataset = SimpleNamespace(metainfo=dict(classes=['red', 'green', 'blue']))
+        self.normalise = lambda images: images.float()
+
+
+def test_labels_are_matched_with_names_by_their_text():
+    # The student's second axis is blue, the third is green.
+    model = Probe(['red', 'blue', 'green'])
+    labelled = Colours([0, 1, 2] * 10)
+    found = in_memory.evaluate(model, labelled, Colours([0, 1, 1, 2]))
+    assert found == dict(zero_shot=25.0, knn=100.0, probe=100.0)
+
+
+@pytest.mark.slow
+def test_methods_train_on_the_same_views_and_finished_rows_stay(
+    file, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / 'out/result.json'
+    command = ['in_memory', str(file), '--seeds', '0', '--out', str(out)]
+    command += ['--split', 'test', '--methods', 'lgd', 'lgd_plus', 'bingo']
+    file.write_text(
+        file.read_text().replace("'supervised']", "'lgd_plus', 'bingo', 'seed']")
+    )
+    monkeypatch.setattr(sys, 'argv', command)
+    in_memory.main()
+    first = json.loads(out.read_text())
+    assert [one['method'] for one in first['rows']] == ['LGD', 'LGDPlus', 'BINGO']
+    assert all(0 <= one['zero_shot'] <= 100 for one in first['rows'])
+    monkeypatch.setattr(sys, 'argv', [*command, 'seed'])
+    in_memory.main()
+    second = json.loads(out.read_text())
+    assert second['rows'][:3] == first['rows']
+    assert second['rows'][3]['method'] == 'SEED'
+    monkeypatch.setattr(sys, 'argv', ['in_memory', str(out)])
+    in_memory.main()
+    assert '| SEED | 1 | 1 |' in capsys.readouterr().out
+    assert '| SEED | 1 | 1 |' in out.with_suffix('.md').read_text()
