@@ -62,7 +62,7 @@ class BuildWithMim(build_py):
 
 EXTRAS = {
     name: requirements(name)
-    for name in ('mminstall', 'tests', 'export', 'optional', 'docs')
+    for name in ('mminstall', 'tests', 'export', 'optional', 'remote', 'docs')
 }
 # The tests compare exported files with the model.
 EXTRAS['tests'] += EXTRAS['export']

@@ -34,6 +34,10 @@ COMMANDS = {
         'mmlgd.cli.check_datasets',
         'list the datasets that are present and how to get the others',
     ),
+    'index-shards': (
+        'mmlgd.cli.index_shards',
+        'write the index of tar shards, which UnlabeledShards reads',
+    ),
     'collect-env': ('mmlgd.cli.collect_env', 'print the environment, for bug reports'),
 }
 

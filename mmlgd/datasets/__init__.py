@@ -8,6 +8,7 @@ from .category_names import (
 )
 from .neighbours import check_neighbour_count, nearest_neighbours
 from .seeded_views import SeededViews
+from .shards import UnlabeledShards
 from .unlabeled import UnlabeledImages
 from .view_sampler import ViewSampler
 
@@ -16,6 +17,7 @@ __all__ = [
     'Bags',
     'SeededViews',
     'UnlabeledImages',
+    'UnlabeledShards',
     'ViewSampler',
     'available_category_sets',
     'available_template_sets',

@@ -11,7 +11,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.fileio.backends import BaseStorageBackend, LocalBackend
 from mmengine.logging import print_log
 
-from mmlgd.errors import DataError
+from mmlgd.errors import ConfigError, DataError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 #: Folders of operating systems and programs, in lower case. They are hidden, like those
@@ -75,7 +75,7 @@ def list_images(
     else:
         names = backend.list_dir_or_file(folder, list_dir=False, recursive=True)
         for name in names:
-            listing.add_file(name, any(map(_is_hidden, name.split('/'))))
+            listing.add_file(name, any(map(is_hidden, name.split('/'))))
     if not listing.images:
         raise DataError(
             f'The image folder {folder!r} has no image. Searched it and its '
@@ -89,6 +89,21 @@ def list_images(
             f'Image folder {folder!r}: {line}.', logger='current', level=logging.WARNING
         )
     return [backend.join_path(folder, name) for name in sorted(listing.images)]
+
+
+def check_extensions(option: str, extensions: Sequence[str]) -> tuple[str, ...]:
+    """Lower-case extensions without duplicates.
+
+    Raises:
+        ConfigError: They are not a list of strings; names the option.
+    """
+    if (
+        isinstance(extensions, str)
+        or not extensions
+        or not all(isinstance(ext, str) and ext for ext in extensions)
+    ):
+        raise ConfigError(f"{option} must be like ['.jpg'], not {extensions!r}.")
+    return tuple(dict.fromkeys(ext.lower() for ext in extensions))
 
 
 def listing_backend(folder: str, backend_args: dict | None) -> BaseStorageBackend:
@@ -166,7 +181,7 @@ class _Listing:
             with os.scandir(path) as entries:
                 for entry in entries:
                     name = osp.join(folder, entry.name)
-                    inside = hidden or _is_hidden(entry.name)
+                    inside = hidden or is_hidden(entry.name)
                     if _is_folder(entry):
                         if not entry.is_symlink():
                             target = osp.join(real, entry.name)
@@ -220,7 +235,8 @@ def _has_all(instance: object, names: Iterable[str]) -> bool:
     return all(hasattr(instance, name) for name in names)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name, without its parents, is skipped."""
     return name.startswith('.') or name.casefold() in SYSTEM_FOLDERS
 
 

@@ -1,7 +1,8 @@
 """The images of a dataset, with names that do not depend on where its folder is."""
 
 import hashlib
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,22 +21,25 @@ class ListedImage(NamedTuple):
 
     Attributes:
         name (str): Path below the dataset's folder; '' for one in memory.
-        source (str | np.ndarray): Path of the file, or the pixels.
+        source (str | np.ndarray | Callable): Path of the file; the pixels; or a function
+            that returns the encoded image, for one in a shard.
     """
 
     name: str
-    source: str | np.ndarray
+    source: str | np.ndarray | Callable[[], bytes]
 
     def content_hash(self) -> bytes:
         """BLAKE2b of 16 bytes, of the file, or of dtype, shape and pixels.
 
         Raises:
-            DataError: The file cannot be read.
+            DataError: The file or shard cannot be read.
         """
         digest = hashlib.blake2b(digest_size=HASH_BYTES)
         if isinstance(self.source, np.ndarray):
             digest.update(f'{self.source.dtype}{self.source.shape}'.encode())
             digest.update(np.ascontiguousarray(self.source).data)
+        elif callable(self.source):
+            digest.update(self.source())
         else:
             try:
                 digest.update(Path(self.source).read_bytes())
@@ -65,7 +69,11 @@ def list_image(dataset: Sized, index: int) -> ListedImage:
     info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
     if info.get('img_path') is not None:
         path = str(info['img_path'])
-        return ListedImage(path.removeprefix(_folder(dataset)).lstrip('/'), path)
+        name = path.removeprefix(_folder(dataset)).lstrip('/')
+        shards = find_wrapper(dataset, 'read_image')
+        return ListedImage(
+            name, path if shards is None else partial(shards.read_image, index)
+        )
     if isinstance(info.get('img'), np.ndarray):
         return ListedImage('', np.ascontiguousarray(info['img']))
     raise ConfigError(

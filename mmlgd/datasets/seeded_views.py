@@ -7,7 +7,7 @@ from mmlgd.errors import ConfigError
 from mmlgd.registry import DATASETS
 from mmlgd.utils.rng import mix_seed, seeded
 
-from .dataset_wrapper import DatasetWrapper
+from .dataset_wrapper import DatasetWrapper, find_wrapper
 
 
 @DATASETS.register_module()
@@ -69,6 +69,13 @@ class SeededViews(DatasetWrapper):
     def __getitem__(self, index: int) -> Any:
         view, image = self.split(index)
         return draw_view(self.dataset, image, self.seed, view, image)
+
+    def __getitems__(self, indices: list[int]) -> list:
+        """The items of a batch, for torch's data loader; a remote dataset reads ahead."""
+        images = find_wrapper(self.dataset, 'fetch')
+        if images is not None:
+            images.fetch([self.split(index)[1] for index in indices])
+        return [self[index] for index in indices]
 
     def __iter__(self) -> Iterator[Any]:
         # Without it, Python would iterate forever: no index is out of range.

@@ -1,16 +1,23 @@
 """Order of the images as a function of the seed and the position."""
 
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
+from functools import partial
 from itertools import count
 
-import torch
+import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATA_SAMPLERS
 from mmlgd.utils.rng import mix_seed
+
+from .dataset_wrapper import find_wrapper
+from .orders import Order, listed_order
+
+#: Indices that are computed at once.
+_CHUNK = 4096
 
 
 @DATA_SAMPLERS.register_module()
@@ -29,6 +36,9 @@ class ViewSampler(Sampler[int]):
       ``skip`` (OpenMMLab's 0.10 loads and drops the data instead; the result is the
       same). With :class:`~mmlgd.engine.hooks.SamplerPositionHook`, the number of ranks
       and the batch size may differ.
+
+    A dataset with a method ``pass_order(seed)`` decides how it is shuffled, such as
+    :class:`~mmlgd.datasets.shards.UnlabeledShards`, shard by shard if it is remote.
 
     Args:
         dataset: A :class:`SeededViews` of N images, or a dataset with its method
@@ -76,6 +86,10 @@ class ViewSampler(Sampler[int]):
                 f'ViewSampler got an empty {type(dataset).__name__}; check its folder, '
                 'indices and filters in the config.'
             )
+        images = find_wrapper(dataset, 'pass_order')
+        self._shuffled = (
+            images.pass_order if images else partial(listed_order, self.size)
+        )
         self.rank, self.world_size = get_dist_info()
         self.shuffle = shuffle
         self.seed = seed
@@ -91,10 +105,15 @@ class ViewSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         if self.infinite:
             return self._endless_positions()
-        order = self._order(self.epoch)
         total = len(self) * self.world_size
-        positions = range(self.rank, total, self.world_size)
-        return iter([order[position % self.size] for position in positions])
+        return self._indices(
+            np.arange(
+                begin, min(begin + _CHUNK * self.world_size, total), self.world_size
+            )
+            % self.size
+            + self.epoch * self.size
+            for begin in range(self.rank, total, _CHUNK * self.world_size)
+        )
 
     def __len__(self) -> int:
         """Images per rank and pass."""
@@ -117,19 +136,27 @@ class ViewSampler(Sampler[int]):
         self._start = num_samples
 
     def _endless_positions(self) -> Iterator[int]:
-        order, current = [], -1
-        for turn in count(self._start):
-            position = self.origin + self.rank + turn * self.world_size
-            # Positions before the start of training are dropped by mmengine.
-            view, index = divmod(max(position, 0), self.size)
-            if view != current:
-                order, current = self._order(view), view
-            yield order[index]
+        turns = (
+            np.arange(begin, begin + _CHUNK) for begin in count(self._start, _CHUNK)
+        )
+        # Positions before the start of training are dropped by mmengine.
+        return self._indices(
+            np.maximum(self.origin + self.rank + turn * self.world_size, 0)
+            for turn in turns
+        )
 
-    def _order(self, view: int) -> list[int]:
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(mix_seed(self.seed, view))
-            order = torch.randperm(self.size, generator=generator)
-        else:
-            order = torch.arange(self.size)
-        return (order + view * self.size).tolist()
+    def _indices(self, chunks: Iterable[np.ndarray]) -> Iterator[int]:
+        """Indices for positions of the endless order, chunk by chunk."""
+        current: int = -1
+        order: Order
+        for positions in chunks:
+            views, places = np.divmod(positions, self.size)
+            for view in np.unique(views).tolist():
+                if view != current:
+                    current, order = view, self._order(view)
+                yield from (order(places[views == view]) + view * self.size).tolist()
+
+    def _order(self, view: int) -> Order:
+        if not self.shuffle:
+            return lambda positions: positions
+        return self._shuffled(mix_seed(self.seed, view))

@@ -189,3 +189,22 @@ def test_store_size_is_measured(load, tmp_path, capsys):
     median = told['reading']['over_seeded']['stored']['median']
     assert median == pytest.approx(sum(ratios) / 2)
     assert f'{median:.3f} times' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_an_index_of_shards_takes_little_memory_and_reading_no_more_time(tmp_path):
+    out = tmp_path / 'shards.json'
+    # In a separate process, whose memory other tests have not used.
+    options = '--entries 5000000 --images 100 --rounds 4'.split()
+    command = [sys.executable, '-m', 'benchmarks.speed.shards', *options]
+    subprocess.run([*command, '--out', str(out)], check=True)
+    told = json.loads(out.read_text())
+    large = told['large']
+    assert (large['entries'], large['shards']) == (5_000_000, 500)
+    grown = {
+        key: large['used'][key] - large['before'][key] for key in ('own', 'mapped')
+    }
+    # A list of numbers alone would take 40 MiB.
+    assert grown['own'] < 20 and grown['mapped'] < 150
+    # 1.2 on a quiet machine.
+    assert told['speed']['read']['folder_over_shards']['cpu']['median'] > 0.7

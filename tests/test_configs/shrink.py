@@ -8,6 +8,7 @@ from PIL import Image
 
 import mmlgd  # noqa: F401  (registers the scope before configs are read)
 from tests.helpers import tiny_teacher_cfg
+from tests.shards import write_tar
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 IMAGE_SIZE = 64
@@ -65,6 +66,11 @@ def _shrink_data(cfg: ConfigDict | list, images: Path) -> None:
     if isinstance(cfg, dict):
         if 'data_root' in cfg:
             cfg.update(data_root=str(images), indices=8)
+        if cfg.get('type') == 'UnlabeledShards':
+            shards = images.with_name(f'{images.name}_shards')
+            files = sorted(images.glob('*.png'))
+            write_tar(shards / '0.tar', [(one.name, one.read_bytes()) for one in files])
+            cfg.data_root = str(shards)
         if str(cfg.get('type')).endswith('RandomResizedCrop'):
             cfg.scale = cfg.scale * IMAGE_SIZE // 224
         cfg = list(cfg.values())

@@ -218,7 +218,7 @@ def test_first_reason_is_in_the_error_also_of_another_process(tmp_path):
         dataset[3]
     # As the hook finds it: a worker has set the flag.
     dataset = UnlabeledImages(str(tmp_path), max_broken=0.05, pipeline=[LOAD])
-    dataset.broken_flags[3] = 1
+    dataset.broken.add(3)
     with pytest.raises(DataError, match=wanted):
         dataset.check_broken()
     write_images(tmp_path, numbered(10))
@@ -231,7 +231,7 @@ def test_few_broken_images_are_logged_one_by_one_and_many_by_powers_of_ten(
 ):
     lines = []
     monkeypatch.setattr(
-        'mmlgd.datasets.unlabeled.print_log', lambda text, **kwargs: lines.append(text)
+        'mmlgd.datasets.replacing.print_log', lambda text, **kwargs: lines.append(text)
     )
     for number in range(120):
         (tmp_path / f'{number:03}.png').write_bytes(b'broken')
@@ -247,7 +247,7 @@ def test_few_broken_images_are_logged_one_by_one_and_many_by_powers_of_ten(
 def test_names_that_are_not_utf8_are_trained_on_and_printed(tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(
-        'mmlgd.datasets.unlabeled.print_log', lambda text, **kwargs: lines.append(text)
+        'mmlgd.datasets.replacing.print_log', lambda text, **kwargs: lines.append(text)
     )
     write_images(tmp_path, ['a.png', 'b.png'])
     good, bad = b'caf\xe9.png', b'caf\xea.png'

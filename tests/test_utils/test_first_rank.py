@@ -1,5 +1,7 @@
 """Rank 0 works for all ranks, and its errors reach all ranks."""
 
+import time
+
 import pytest
 from torch.utils.data import DataLoader
 
@@ -47,6 +49,22 @@ def test_ranks_share_result_and_error(tmp_path):
     assert first[1][2] == ['OddError', 'x and y']
     assert second[1][2] == ['RuntimeError', 'OddError on rank 0: x and y']
     assert first[1][3] == second[1][3] == 'still in step'
+
+
+def wait_for_rank_0(rank):
+    assert on_first_rank(lambda: 'quick', wait=30) == 'quick'
+    start = time.monotonic()
+    try:
+        on_first_rank(lambda: time.sleep(4), wait=1)
+    except DataError as error:
+        return [time.monotonic() - start, str(error)]
+
+
+@pytest.mark.slow
+def test_the_other_ranks_wait_for_a_stated_time(tmp_path):
+    _, (seconds, message) = run_on_two_ranks(wait_for_rank_0, tmp_path)
+    assert seconds < 3.5
+    assert 'Rank 0 did not finish within 1 s' in message
 
 
 class Listing:

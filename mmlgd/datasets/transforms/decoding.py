@@ -85,6 +85,26 @@ def read_file(path: str, backend_args: dict | None = None) -> bytes:
     return data
 
 
+def read_encoded(results: dict, backend_args: dict | None = None) -> bytes:
+    """The encoded image of a sample: its ``img_bytes``, or the file ``img_path``.
+
+    Args:
+        results: A sample with ``img_path``. Datasets whose images are not files also set
+            ``img_bytes``.
+        backend_args: As for :func:`read_file`. Defaults to None.
+
+    Raises:
+        ImageReadError: As :func:`read_file`.
+    """
+    path = results['img_path']
+    data = results.get('img_bytes')
+    if data is None:
+        return read_file(path, backend_args)
+    if not data:
+        raise ImageReadError(f'{printable(path)} is empty (0 bytes).')
+    return data
+
+
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Read the size of a JPEG from its header, without decoding it.
 

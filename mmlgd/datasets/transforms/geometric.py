@@ -18,7 +18,7 @@ from mmlgd.errors import ConfigError
 from mmlgd.registry import TRANSFORMS
 from mmlgd.utils.checks import check_in_range
 
-from .decoding import REDUCTIONS, decode, jpeg_size, read_file
+from .decoding import REDUCTIONS, decode, jpeg_size, read_encoded
 
 #: A reduced crop keeps at least this multiple of the requested side in pixels.
 #: libjpeg's filter is sharper than that of the resizing. From 1.5 on, the remaining
@@ -54,11 +54,12 @@ class FastRandomResizedCrop(RandomResizedCrop):
     only on the size of the whole image, not on ``scale``. Resizing matches Pillow's
     antialiased bilinear filter within one gray level; it uses torch's uint8 kernel.
 
-    If no previous transform has set ``img``, the image is read from ``img_path``. A
-    JPEG is then decoded at 1/2, 1/4 or 1/8 of its sides, if the reduced box still has at
-    least :data:`MARGIN` times ``scale`` pixels per side. The box is rounded to the pixels
-    of the reduced image, which moves an edge by at most a third of a pixel of the result.
-    Smaller images, such as most of ImageNet's, and other formats are decoded in full.
+    If no previous transform has set ``img``, the image is read from ``img_bytes`` (its
+    encoded form) if present, otherwise from ``img_path``. A JPEG is then decoded at 1/2,
+    1/4 or 1/8 of its sides, if the reduced box still has at least :data:`MARGIN` times
+    ``scale`` pixels per side. The box is rounded to the pixels of the reduced image, which
+    moves an edge by at most a third of a pixel of the result. Smaller images, such as most
+    of ImageNet's, and other formats are decoded in full.
 
     **Required Keys:** ``img_path``, or ``img``: (H, W, C) or (H, W), uint8 or float32.
 
@@ -116,7 +117,7 @@ class FastRandomResizedCrop(RandomResizedCrop):
         image = results.get('img')
         if image is None:
             path = results['img_path']
-            data = read_file(path, self.backend_args)
+            data = read_encoded(results, self.backend_args)
             size = jpeg_size(data)
             if size is not None and self._reduction(*size) > 1:
                 box = self._draw(size)

@@ -6,7 +6,7 @@ from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmlgd.errors import ImageReadError
 from mmlgd.registry import TRANSFORMS
 
-from .decoding import decode, read_file
+from .decoding import decode, read_encoded
 
 
 @TRANSFORMS.register_module()
@@ -18,7 +18,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
     :func:`~.decoding.decode`. In the scope ``mmlgd``, it replaces mmcv's transform of the
     same name.
 
-    **Required Keys:** ``img_path``.
+    **Required Keys:** ``img_path``; ``img_bytes``, the encoded image, is used if present.
 
     **Added Keys:** ``img``: (H, W, 3) BGR uint8, or float32; ``img_shape``;
     ``ori_shape``.
@@ -45,7 +45,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
             return super().transform(results)
         path = results['img_path']
         try:
-            image = decode(read_file(path, self.backend_args), path)
+            image = decode(read_encoded(results, self.backend_args), path)
         except ImageReadError:
             if self.ignore_empty:
                 return None

@@ -2,8 +2,8 @@
 
 import os.path as osp
 
-import torch
-from mmengine.dist import all_reduce, is_main_process
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from mmlgd.registry import HOOKS
@@ -48,22 +48,22 @@ class BrokenImagesHook(Hook):
         dataset = _find_recording_dataset(runner.train_dataloader.dataset)
         if dataset is None:
             return
-        flags = dataset.broken_flags.to(torch.int32)
-        all_reduce(flags, op='max')
-        count = int(flags.sum())
+        ranks = all_gather_object(dataset.broken.indices())
+        broken = np.unique(np.concatenate(ranks))
+        count = len(broken)
         if is_main_process() and count > self._reported:
             path = osp.join(runner.work_dir, 'broken_images.txt')
-            lines = (f'{printable(one)}\n' for one in dataset.broken_paths(flags))
+            lines = (f'{printable(one)}\n' for one in dataset.broken_paths(broken))
             write_atomically(path, ''.join(lines))
             runner.logger.warning(
                 f'{count} of {len(dataset)} images did not load so far and were '
                 f'replaced by others; they are listed in {path}'
             )
         self._reported = count
-        dataset.check_broken(flags)
+        dataset.check_broken(broken)
 
 
 def _find_recording_dataset(dataset):
-    while dataset is not None and not hasattr(dataset, 'broken_flags'):
+    while dataset is not None and not hasattr(dataset, 'broken'):
         dataset = getattr(dataset, 'dataset', None)
     return dataset

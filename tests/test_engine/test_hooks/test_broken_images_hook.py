@@ -5,7 +5,6 @@ import cv2
 import mmcv.transforms  # noqa: F401  (registers LoadImageFromFile)
 import numpy as np
 import pytest
-import torch
 
 from mmlgd.datasets import SeededViews, UnlabeledImages
 from mmlgd.engine.hooks import BrokenImagesHook, broken_images_hook
@@ -56,11 +55,10 @@ def test_lists_what_is_new_at_intervals_and_at_the_end(runner, tmp_path):
 
 
 def test_ranks_together_may_be_too_many(runner, tmp_path, monkeypatch):
-    def other_rank_met_two(flags, op):
-        assert op == 'max'
-        flags.copy_(torch.maximum(flags, torch.tensor([1, 0, 0, 0, 1, 0])))
+    def other_rank_met_two(indices):
+        return [indices, np.array([0, 4])]
 
-    monkeypatch.setattr(broken_images_hook, 'all_reduce', other_rank_met_two)
+    monkeypatch.setattr(broken_images_hook, 'all_gather_object', other_rank_met_two)
     runner.train_dataloader.dataset[1]
     with pytest.raises(DataError, match='3 of the 6'):
         BrokenImagesHook().after_train_epoch(runner)
