@@ -25,8 +25,6 @@ from .shards import CRC_BYTES, EMBEDDING_DTYPES, Shard, row_type
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
 _MAX_SHARDS = 2**22
-#: Fields that older stores of this version do not have.
-_ADDED = {'logit_scale', 'members'}
 #: Libraries whose versions may change the pixels of a view.
 _PIXEL_LIBRARIES = ('mmcv', 'mmpretrain', 'cv2', 'PIL', 'numpy', 'torch')
 
@@ -69,7 +67,6 @@ class Manifest:
     libraries: dict = field(default_factory=pixel_libraries)
     num_views: Annotated[int, is_whole(0, 2**20)] = 0
     segments: Annotated[list, each(is_whole(1, 2**40))] = field(default_factory=list)
-    # Missing in stores that were written before these fields were there.
     logit_scale: Annotated[float | int | None, is_number] = None
     members: Annotated[list, each(_is_member)] = field(default_factory=list)
 
@@ -139,7 +136,7 @@ class Manifest:
             content = read_json_object(path)
             found = {name: content.pop(name, None) for name in _FORMAT}
             names = {one.name for one in fields(cls)}
-            if found == _FORMAT and content.keys() | _ADDED == names:
+            if found == _FORMAT and content.keys() == names:
                 return cls.checked(content)
         except (OSError, ValueError) as error:
             raise DataError(
@@ -163,12 +160,7 @@ class Manifest:
             raise ValueError(f'{views} views in {runs} shards each')
         widths = [member['embed_dims'] for member in manifest.members]
         configs = manifest.teacher_config.get('teachers')
-        if widths and (
-            sum(widths) != manifest.embed_dims
-            or not isinstance(configs, list)
-            or len(configs) != len(widths)
-        ):
-            raise ValueError(
-                f'members of {widths} in {manifest.embed_dims} values, or configs of others'
-            )
+        found = sum(widths), isinstance(configs, list) and len(configs)
+        if widths and found != (manifest.embed_dims, len(widths)):
+            raise ValueError(f'members of {widths} values, of {manifest.embed_dims}')
         return manifest

@@ -76,9 +76,8 @@ class StoredTeacher(BaseTeacher):
 
     def _member(self, made: Manifest, position: int) -> dict:
         """Identity and width of one of the teachers that made a store."""
-        members = made.members or [
-            dict(teacher=made.teacher, embed_dims=made.embed_dims)
-        ]
+        single = dict(teacher=made.teacher, embed_dims=made.embed_dims)
+        members = made.members or [single]
         if position in range(len(members)):
             return members[position]
         names = ', '.join(member['teacher'] for member in members)

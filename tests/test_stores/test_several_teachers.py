@@ -205,11 +205,3 @@ def test_members_that_do_not_fit_are_refused(root, tmp_path, changes):
     (tmp_path / 'manifest.json').write_text(json.dumps({**content, **changes}))
     with pytest.raises(DataError, match='members'):
         StoredTeacher(tmp_path)
-
-
-def test_a_store_from_before_members_is_read(root, tmp_path):
-    content = json.loads((root / 'store/manifest.json').read_text())
-    for name in ('members', 'logit_scale'):
-        del content[name]
-    (tmp_path / 'manifest.json').write_text(json.dumps(content))
-    assert StoredTeacher(tmp_path).embed_dims == D + 10 + WIDE

@@ -146,13 +146,13 @@ def test_a_store_knows_the_temperature_of_its_teacher(root, tmp_path, scale):
     assert StoredTeacher(tmp_path).logit_scale == scale
 
 
-def test_a_store_from_before_the_scale_is_read(root, tmp_path):
+def test_a_manifest_without_a_field_or_with_a_wrong_scale_is_refused(root, tmp_path):
     content = json.loads((root / 'store/manifest.json').read_text())
-    del content['logit_scale']
-    (tmp_path / 'manifest.json').write_text(json.dumps(content))
-
-    assert StoredTeacher(tmp_path).logit_scale is None
     content['logit_scale'] = 'warm'
     (tmp_path / 'manifest.json').write_text(json.dumps(content))
     with pytest.raises(DataError, match='logit_scale'):
+        StoredTeacher(tmp_path)
+    del content['logit_scale']
+    (tmp_path / 'manifest.json').write_text(json.dumps(content))
+    with pytest.raises(DataError, match='with the fields'):
         StoredTeacher(tmp_path)
