@@ -121,8 +121,11 @@ def _stack_taps(sigmas: Tensor) -> Tensor:
     """Filters (n, K), padded with zeros to the longest."""
     taps = [blur_taps(sigma) for sigma in sigmas.flatten().tolist()]
     longest = max(map(len, taps))
-    padded = [np.pad(one, (longest - len(one)) // 2) for one in taps]
-    return torch.from_numpy(np.stack(padded))
+    padded = np.zeros((len(taps), longest), np.float32)
+    for row, one in zip(padded, taps):
+        start = (longest - len(one)) // 2
+        row[start : start + len(one)] = one
+    return torch.from_numpy(padded)
 
 
 def _send(values: Tensor, device: torch.device) -> Tensor:
