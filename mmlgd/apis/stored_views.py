@@ -5,7 +5,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils.dl_utils import set_multi_processing
 
-from mmlgd.datasets.pipeline_description import describe_pipeline
+from mmlgd.datasets.pipeline_description import (
+    check_draws_whole_views,
+    describe_pipeline,
+)
 from mmlgd.datasets.seeded_views import draw_view
 from mmlgd.errors import ConfigError
 from mmlgd.models.distillers import build_whole_teacher
@@ -37,7 +40,8 @@ def prepare_views(
 
     Raises:
         ConfigError: The dtype is unknown, the config has no teacher with an image
-            tower, or its training set is not ``SeededViews`` of single images.
+            tower, its training set is not ``SeededViews`` of single images, or a part
+            of the augmentation is applied on the device.
     """
     wrapper, configs = cfg.train_dataloader.dataset, teacher_configs(cfg.model)
     if name_of(wrapper) != 'SeededViews':
@@ -57,6 +61,7 @@ def prepare_views(
     # As the Runner does: one thread for OpenCV in each worker.
     set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
     dataset, seed = DATASETS.build(wrapper.dataset), wrapper.get('seed', 0)
+    check_draws_whole_views(dataset, 'A store')
     input_shape = _shape_of(draw_view(dataset, 0, seed, 0, 0), type(dataset).__name__)
     teacher = build_whole_teacher(cfg.model)
     described = configs[0] if len(configs) == 1 else dict(teachers=configs)

@@ -198,6 +198,8 @@ def _embed(
     rows = []
     for batch in loader:
         inputs = batch['inputs']
+        if isinstance(inputs, dict):  # of PackForDevice
+            inputs = inputs['image']
         if not isinstance(inputs, Tensor) or inputs.dim() != 4:
             raise ConfigError(
                 'train_dataloader must return one view of each image, in a batch '

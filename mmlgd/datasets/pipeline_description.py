@@ -10,6 +10,7 @@ from mmengine.dataset import Compose
 from mmlgd.errors import ConfigError
 
 from .dataset_wrapper import find_wrapper
+from .transforms import PackForDevice
 
 #: Transforms whose ``scale`` sets the output size only, not the drawn parameters.
 _RESIZING = ('RandomResizedCrop', 'FastRandomResizedCrop', 'Resize')
@@ -42,9 +43,28 @@ def describe_pipeline(dataset: Any) -> list | None:
     Returns:
         list or None: List of dicts, as loaded from JSON; None without a pipeline.
     """
-    pipeline = getattr(find_wrapper(dataset, 'pipeline'), 'pipeline', None)
-    transforms = getattr(pipeline, 'transforms', None)
+    transforms = _transforms(dataset)
     return None if transforms is None else _describe(transforms)
+
+
+def check_draws_whole_views(dataset: Any, store: str) -> None:
+    """Check that the items of a dataset are views as models see them.
+
+    Args:
+        dataset (Any): It may be wrapped.
+        store (str): What the views are for, for the message.
+
+    Raises:
+        ConfigError: A part of the augmentation is applied on the device.
+    """
+    if any(isinstance(one, PackForDevice) for one in _transforms(dataset) or ()):
+        raise ConfigError(
+            f'{store} has views as its teacher saw them, but PackForDevice leaves their '
+            'colours and blur to the device; they cannot be combined. Put the transforms '
+            'of PackForDevice before mmpretrain.PackInputs instead, as in '
+            'configs/_base_/datasets/imagenet_unlabeled.py, or train with the online '
+            'teacher (SeededViews).'
+        )
 
 
 def compare_pipelines(stored: list | None, here: list | None) -> list[Difference]:
@@ -78,6 +98,11 @@ def check_pipeline(
                 'store of these transforms.'
             )
     return not differences
+
+
+def _transforms(dataset: Any) -> list | None:
+    pipeline = getattr(find_wrapper(dataset, 'pipeline'), 'pipeline', None)
+    return getattr(pipeline, 'transforms', None)
 
 
 def _describe(value: Any) -> Any:

@@ -1,11 +1,15 @@
 """The data preprocessor of the distillers."""
 
+from collections.abc import Mapping
+
 import torch
 from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import nn
 
 from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+
+from .device_augmentation import augment
 
 
 @MODELS.register_module()
@@ -16,6 +20,10 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
     may differ in size. Each is normalised, and a list is returned. Other inputs are
     handled as in the base class: a batch, as in validation, or a list of images
     (3, H, W), which mmpretrain's ``SelfSupDataPreprocessor`` would mistake for views.
+
+    Images are copied to the device as uint8. In training, the operations that
+    :class:`~mmlgd.datasets.transforms.PackForDevice` has drawn are applied there, before
+    the normalisation, so teacher and student see the same pixels.
 
     Args:
         **kwargs: Options of ``ClsDataPreprocessor``: ``mean``, ``std``, ``to_rgb``, ...;
@@ -34,11 +42,15 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
         Args:
             data (dict): ``inputs`` and optionally ``data_samples`` and
                 ``teacher_embeddings`` (B, D).
-            training (bool): Whether to apply batch augmentations. Defaults to False.
+            training (bool): Whether to apply drawn operations and batch augmentations.
+                Defaults to False.
 
         Returns:
             dict: ``inputs``, a float tensor or a list of them, ``data_samples``
             and, if given, ``teacher_embeddings`` on the device.
+
+        Raises:
+            ConfigError: Images with drawn operations are not in a batch.
         """
         prepared = self._normalise(data, training)
         if 'teacher_embeddings' in data:
@@ -48,6 +60,11 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
 
     def _normalise(self, data: dict, training: bool) -> dict:
         views = data['inputs']
+        if isinstance(views, Mapping):
+            views = self._augment(views, training)
+        elif isinstance(views[0], Mapping):
+            views = [self._augment(view, training) for view in views]
+        data = dict(data, inputs=views)
         if isinstance(views, torch.Tensor) or views[0].dim() != 4:
             return super().forward(data, training)
         batches = [
@@ -57,6 +74,17 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
             for view in views
         ]
         return dict(batches[0], inputs=[batch['inputs'] for batch in batches])
+
+    def _augment(self, view: Mapping, training: bool) -> torch.Tensor:
+        """The images (B, 3, H, W) of ``PackForDevice``, augmented in training."""
+        if view['image'].dim() != 4:
+            raise ConfigError(
+                'Images of PackForDevice are augmented in batches (B, 3, H, W), but are '
+                "not in one; set collate_fn=dict(type='default_collate') for the data "
+                'loader.'
+            )
+        images = self.cast_data(view['image'])
+        return augment(images, view['operations']) if training else images
 
 
 def normalise_like(teacher: nn.Module, data_preprocessor: dict) -> dict:

@@ -10,7 +10,11 @@ import torch
 from mmengine.logging import print_log
 
 from mmlgd.datasets.image_list import list_image, show_name
-from mmlgd.datasets.pipeline_description import check_pipeline, describe_pipeline
+from mmlgd.datasets.pipeline_description import (
+    check_draws_whole_views,
+    check_pipeline,
+    describe_pipeline,
+)
 from mmlgd.datasets.seeded_views import SeededViews, draw_view
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
@@ -109,8 +113,8 @@ class StoredViews(SeededViews):
         compares_pixels (bool): Whether the resolution allows it and it is wanted.
 
     Raises:
-        ConfigError: The transforms are not those of the store, or ``num_views``
-            is more than it has.
+        ConfigError: The transforms are not those of the store, or leave a part to the
+            device, or ``num_views`` is more than the store has.
         DataError: The store is not whole, or its images are not these.
     """
 
@@ -127,6 +131,7 @@ class StoredViews(SeededViews):
         super().__init__(dataset, lazy_init=lazy_init)
 
     def _prepare(self) -> None:
+        check_draws_whole_views(self.dataset, f'The store {self.store_path}')
         self.store = ViewStore(self.store_path)
         self.seed, stored = self.store.manifest.seed, self.store.num_views
         self.num_views = stored if self.num_views is None else self.num_views

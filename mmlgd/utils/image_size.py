@@ -35,6 +35,8 @@ def check_image_size(model: nn.Module, dataset: Any, place: str) -> None:
         return
     views = sample.get('inputs')
     views = views if isinstance(views, Sequence) else [views]
+    # PackForDevice packs the image with drawn operations, which keep its size.
+    views = [view['image'] if isinstance(view, dict) else view for view in views]
     if not views or not all(isinstance(view, torch.Tensor) for view in views):
         return
     # Methods with several views may resize some of them, so one valid view is enough.

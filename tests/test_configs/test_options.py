@@ -151,3 +151,38 @@ def test_ema_is_saved_exported_and_resumed(images, labelled, tmp_path):
     runner, watch = train(cfg)
     assert runner.iter == 4
     assert torch.equal(watch.weights[0], second)
+
+
+@pytest.mark.slow
+def test_augmentation_on_the_device(images, labelled, tmp_path):
+    """Teacher and student see the views of the stock config, up to rounding."""
+    seen = {}
+    for name in ('r50_mbv3_device-aug', 'r50_mbv3'):
+        cfg = shrink(load(name), images, tmp_path / name / 'run', labelled)
+        if name == 'r50_mbv3':
+            # The same random numbers: a flip is drawn before the colours.
+            pipeline = cfg.train_dataloader.dataset.dataset.pipeline
+            pipeline.insert(1, pipeline.pop(4))
+        runner = Runner.from_cfg(cfg)
+        model, batches = runner.model, seen.setdefault(name, [])
+        model.teacher.encode_image = note(model.teacher.encode_image, batches)
+        model.backbone.forward = note(model.backbone.forward, batches)
+        runner.train()
+
+    ours, stock = seen.values()
+    # Two iterations and the validation.
+    assert len(ours) == len(stock) >= 6
+    std = model.data_preprocessor.std
+    for index, (view, wanted) in enumerate(zip(ours, stock)):
+        if index >= 4:
+            assert torch.equal(view, wanted)
+        assert ((view - wanted) * std).abs().mean() < 2.5
+    assert torch.equal(ours[0], ours[1]) and torch.equal(ours[2], ours[3])
+
+
+def note(function, inputs: list):
+    def noting(images):
+        inputs.append(images.detach().clone())
+        return function(images)
+
+    return noting

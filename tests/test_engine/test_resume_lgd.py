@@ -18,14 +18,8 @@ LOOPS = dict(
 )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('loop', LOOPS)
-def test_lgd_resumes_bit_by_bit(tmp_path, loop):
-    loop = LOOPS[loop]
-    # BatchNorm's statistics, drop path's random numbers, both banks.
-    backbone = dict(type='mmpretrain.EfficientNet', arch='b0', drop_path_rate=0.3)
-    model = toy_lgd_cfg(sorted(NAMES), backbone=backbone)
-    cfg = toy_run_cfg(write_images(tmp_path), tmp_path / 'unused', model)
+def train_twice(cfg, loop, tmp_path):
+    """Last checkpoints of a run and of one that was killed and resumed."""
     cfg.custom_imports = dict(imports=['tests.toys'])
     cfg.train_cfg = loop['train_cfg']
     cfg.train_dataloader.update(sampler=loop['sampler'], num_workers=2)
@@ -35,5 +29,30 @@ def test_lgd_resumes_bit_by_bit(tmp_path, loop):
         tmp_path / 'cfg.py', kill_at=6, folder=tmp_path
     )
     assert whole['meta']['iter'] == 12
+    return whole, resumed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('loop', LOOPS)
+def test_lgd_resumes_bit_by_bit(tmp_path, loop):
+    # BatchNorm's statistics, drop path's random numbers, both banks.
+    backbone = dict(type='mmpretrain.EfficientNet', arch='b0', drop_path_rate=0.3)
+    model = toy_lgd_cfg(sorted(NAMES), backbone=backbone)
+    cfg = toy_run_cfg(write_images(tmp_path), tmp_path / 'unused', model)
+    whole, resumed = train_twice(cfg, LOOPS[loop], tmp_path)
     assert whole['state_dict']['visual_bank.seen'].any()
     assert_same_training(whole, resumed)
+
+
+@pytest.mark.slow
+def test_augmentation_on_the_device_resumes_bit_by_bit(tmp_path):
+    cfg = toy_run_cfg(write_images(tmp_path), tmp_path / 'unused')
+    jitter = dict(type='FastColorJitter', brightness=0.4, contrast=0.4, hue=0.1)
+    blur = dict(
+        type='FastGaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf'
+    )
+    cfg.train_dataloader.dataset.dataset.pipeline[-1] = dict(
+        type='PackForDevice',
+        transforms=[dict(type='RandomApply', transforms=[jitter], prob=0.8), blur],
+    )
+    assert_same_training(*train_twice(cfg, LOOPS['epochs'], tmp_path))

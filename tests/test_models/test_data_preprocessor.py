@@ -1,6 +1,9 @@
+import pytest
 import torch
 from mmpretrain.structures import DataSample
 
+from mmlgd.datasets.transforms.photometric import OPERATIONS
+from mmlgd.errors import ConfigError
 from mmlgd.models import DistillDataPreprocessor
 
 MEAN, STD = [10.0, 20.0, 30.0], [1.0, 2.0, 4.0]
@@ -66,3 +69,52 @@ def test_images_are_copied_asynchronously(monkeypatch):
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     preprocess(dict(inputs=images, teacher_embeddings=embeddings))
     assert asked == [True, True]
+
+
+def darkened(images, factor):
+    """As PackForDevice packs them: the brightness of the first image is changed."""
+    operations = torch.full((len(images), 1, 2), -1.0)
+    operations[0, 0] = torch.tensor([list(OPERATIONS).index('brightness'), factor])
+    return dict(image=images, operations=operations)
+
+
+def test_drawn_operations_are_applied_before_the_normalisation():
+    images = torch.full((3, 3, 4, 4), 100, dtype=torch.uint8)
+    found = preprocessor()(dict(inputs=darkened(images, 0.5)), training=True)
+    wanted = images.clone()
+    wanted[0] = 50
+    torch.testing.assert_close(found['inputs'], by_hand(wanted))
+
+
+def test_each_view_has_its_own_operations():
+    images = torch.full((3, 3, 4, 4), 100, dtype=torch.uint8)
+    views = [darkened(images, 0.5), darkened(images, 0.2)]
+    found = preprocessor()(dict(inputs=views), training=True)['inputs']
+    for view, level in zip(found, (50, 20)):
+        wanted = images.clone()
+        wanted[0] = level
+        torch.testing.assert_close(view, by_hand(wanted))
+
+
+def test_nothing_is_augmented_in_validation():
+    images = batch(6, 0)
+    data = dict(inputs=darkened(images, 0.5))
+    for found in (preprocessor()(data), preprocessor()(data, training=False)):
+        torch.testing.assert_close(found['inputs'], by_hand(images))
+
+
+def test_images_are_copied_to_the_device_as_uint8(monkeypatch):
+    kinds = []
+    preprocess = preprocessor()
+    cast = preprocess.cast_data
+    monkeypatch.setattr(
+        preprocess, 'cast_data', lambda data: kinds.append(data.dtype) or cast(data)
+    )
+    preprocess(dict(inputs=darkened(batch(6, 0), 0.5)), training=True)
+    assert kinds[0] == torch.uint8
+
+
+def test_single_images_with_operations_are_refused():
+    one = dict(image=batch(6, 0)[0], operations=torch.zeros(1, 2))
+    with pytest.raises(ConfigError, match='default_collate'):
+        preprocessor()(dict(inputs=[one, one]), training=True)

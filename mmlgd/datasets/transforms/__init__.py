@@ -1,5 +1,6 @@
 """Transforms that mmpretrain and mmcv lack, or that are faster here."""
 
+from .device import PackForDevice
 from .formatting import GrayToBGR
 from .geometric import FastRandomFlip, FastRandomResizedCrop
 from .loading import LoadImageFromFile
@@ -13,4 +14,5 @@ __all__ = [
     'FastRandomResizedCrop',
     'GrayToBGR',
     'LoadImageFromFile',
+    'PackForDevice',
 ]

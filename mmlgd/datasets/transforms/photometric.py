@@ -5,7 +5,8 @@ mmcv, from the same generators and in the same order, so a seed yields the same 
 rounding. Those use Pillow or float64 for each change; these stay in uint8 arrays.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +22,42 @@ _CUT = -0.499
 _STEPS = np.arange(256)
 
 
+class Operation(NamedTuple):
+    """A drawn change of an image.
+
+    Attributes:
+        name (str): A key of :data:`OPERATIONS`.
+        value (float): Its factor, shift or sigma.
+    """
+
+    name: str
+    value: float
+
+
+class Photometric:
+    """A transform whose random draws are separate from the pixels.
+
+    Attributes:
+        max_operations (int): The most operations that one draw may have.
+    """
+
+    max_operations = 1
+
+    def draw(self) -> list[Operation]:
+        """Draw the operations for one image, in the order in which they are applied."""
+        raise NotImplementedError
+
+    def transform(self, results: dict) -> dict:
+        """Replace ``results['img']`` and return ``results``."""
+        image = check_colour_image(self, results)
+        for name, value in self.draw():
+            image = OPERATIONS[name](image, value)
+        results['img'] = image
+        return results
+
+
 @TRANSFORMS.register_module()
-class FastColorJitter(ColorJitter):
+class FastColorJitter(Photometric, ColorJitter):
     """Change brightness, contrast, saturation and hue, in random order.
 
     The first three match torchvision's on Pillow images within one gray level. The hue
@@ -44,6 +79,8 @@ class FastColorJitter(ColorJitter):
         DataError: The image is not uint8 with three channels.
     """
 
+    max_operations = 4
+
     def __init__(
         self,
         brightness: float | tuple[float, float] = 0.0,
@@ -53,19 +90,18 @@ class FastColorJitter(ColorJitter):
     ) -> None:
         super().__init__(brightness, contrast, saturation, hue)
 
-    def transform(self, results: dict) -> dict:
-        """Replace ``results['img']`` and return ``results``."""
-        image = _colour_image(self, results)
+    def draw(self) -> list[Operation]:
+        """See :meth:`Photometric.draw`."""
         order, *factors = self._rand_params()
-        for index in order:
-            if factors[index] is not None:
-                image = _ADJUSTMENTS[index](image, factors[index])
-        results['img'] = image
-        return results
+        return [
+            Operation(_JITTER[index], factors[index])
+            for index in order
+            if factors[index] is not None
+        ]
 
 
 @TRANSFORMS.register_module()
-class FastRandomGrayscale(RandomGrayscale):
+class FastRandomGrayscale(Photometric, RandomGrayscale):
     """Convert an image to gray at random; it keeps three channels.
 
     The weights are those of ITU-R 601, as in Pillow and torchvision.
@@ -84,16 +120,14 @@ class FastRandomGrayscale(RandomGrayscale):
     def __init__(self, prob: float = 0.1) -> None:
         super().__init__(prob, keep_channels=True)
 
-    def transform(self, results: dict) -> dict:
-        """Convert ``results['img']`` at random and return ``results``."""
-        image = _colour_image(self, results)
-        if self._random_prob() < self.prob:
-            results['img'] = _gray(image)
-        return results
+    def draw(self) -> list[Operation]:
+        """See :meth:`Photometric.draw`."""
+        converts = self._random_prob() < self.prob
+        return [Operation('saturation', 0.0)] if converts else []
 
 
 @TRANSFORMS.register_module()
-class FastGaussianBlur(GaussianBlur):
+class FastGaussianBlur(Photometric, GaussianBlur):
     """Blur like Pillow, in one pass per direction and without intermediate rounding.
 
     Pillow approximates a Gaussian by three successive box filters, with fractional
@@ -112,14 +146,12 @@ class FastGaussianBlur(GaussianBlur):
         DataError: The image is not uint8 with three channels.
     """
 
-    def transform(self, results: dict) -> dict:
-        """Blur ``results['img']`` at random and return ``results``."""
-        image = _colour_image(self, results)
+    def draw(self) -> list[Operation]:
+        """See :meth:`Photometric.draw`."""
         if self.random_disable():
-            return results
+            return []
         sigma = self.random_magnitude() if self.radius is None else self.radius
-        results['img'] = gaussian_blur(image, sigma)
-        return results
+        return [Operation('blur', sigma)]
 
 
 def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
@@ -150,16 +182,20 @@ def adjust_hue(image: np.ndarray, turns: float) -> np.ndarray:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL)
 
 
-# In the order of the indices of ColorJitter.
-_ADJUSTMENTS = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-
-
 def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Blur (H, W, C) uint8 with Pillow's approximation of a Gaussian.
 
     Args:
         image: Extended beyond its edges by replicating the outermost pixels.
         sigma: Standard deviation in pixels, at least 0.
+
+    """
+    taps = blur_taps(sigma)
+    return cv2.sepFilter2D(image, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+
+
+def blur_taps(sigma: float) -> np.ndarray:
+    """Weights of the blur in one direction, of odd length, float32, of sum 1.
 
     Source: P. Gwosdek et al., Theoretical foundations of Gaussian convolution by
     extended box filtering, 2011.
@@ -177,8 +213,19 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     # every CPU. Stored views are compared bit for bit.
     taps = np.rint(256 * np.convolve(np.convolve(box, box), box))
     taps[len(taps) // 2] += 256 - taps.sum()
-    taps = (taps / 256).astype(np.float32)
-    return cv2.sepFilter2D(image, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+    return (taps / 256).astype(np.float32)
+
+
+#: Functions of an image and a value, by the name of the operation.
+OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = dict(
+    brightness=adjust_brightness,
+    contrast=adjust_contrast,
+    saturation=adjust_saturation,
+    hue=adjust_hue,
+    blur=gaussian_blur,
+)
+# In the order of the indices of ColorJitter.
+_JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 
 
 def _gray(image: np.ndarray) -> np.ndarray:
@@ -186,12 +233,15 @@ def _gray(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR)
 
 
-def _colour_image(transform: object, results: dict) -> np.ndarray:
+def check_colour_image(transform: object, results: dict) -> np.ndarray:
+    """Return ``results['img']`` if it is (H, W, 3) uint8; otherwise a DataError."""
     image = results['img']
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        where = results.get('img_path', 'this image')
+    is_array = isinstance(image, np.ndarray)
+    if not is_array or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        found = f'{image.dtype} {image.shape}' if is_array else type(image).__name__
         raise DataError(
-            f'{type(transform).__name__} needs uint8 images (H, W, 3), but {where} is '
-            f'{image.dtype} {image.shape}; put GrayToBGR before it for gray images'
+            f'{type(transform).__name__} needs uint8 images (H, W, 3), but '
+            f'{results.get("img_path", "this image")} is {found}; put GrayToBGR before '
+            'it for gray images'
         )
     return image

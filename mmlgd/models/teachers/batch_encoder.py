@@ -14,6 +14,8 @@ def batch_encoder(
 ) -> Callable[[dict], torch.Tensor]:
     """Return a function that normalises and embeds a batch.
 
+    Views of ``PackForDevice`` are augmented first, as in training.
+
     Args:
         teacher (BaseTeacher): The teacher; it is moved to ``device``.
         device (str | torch.device): Device of the teacher. Defaults to 'cpu'.
@@ -24,11 +26,16 @@ def batch_encoder(
     """
     preprocessor = MODELS.build(
         dict(
-            type='mmpretrain.ClsDataPreprocessor',
+            type='mmlgd.DistillDataPreprocessor',
             mean=teacher.image_mean,
             std=teacher.image_std,
             to_rgb=True,
         )
     ).to(device)
     teacher.to(device)
-    return lambda batch: teacher.encode_image(preprocessor(batch)['inputs']).cpu()
+
+    def encode(batch: dict) -> torch.Tensor:
+        inputs = preprocessor(batch, training=True)['inputs']
+        return teacher.encode_image(inputs).cpu()
+
+    return encode
