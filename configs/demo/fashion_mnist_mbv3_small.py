@@ -80,3 +80,8 @@ val_cfg = dict()
 test_cfg = dict()
 
 default_hooks = dict(checkpoint=dict(interval=5, max_keep_ckpts=1))
+# Convolutions on two CPU cores are nearly twice as fast in this memory format.
+custom_hooks = [
+    *(hook for hook in _base_.custom_hooks if hook['type'] != 'ChannelsLastHook'),
+    dict(type='ChannelsLastHook'),
+]

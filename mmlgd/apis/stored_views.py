@@ -61,7 +61,7 @@ def prepare_views(
     # As the Runner does: one thread for OpenCV in each worker.
     set_multi_processing(**cfg.get('env_cfg', {}).get('mp_cfg', {}))
     dataset, seed = DATASETS.build(wrapper.dataset), wrapper.get('seed', 0)
-    check_draws_whole_views(dataset, 'A store')
+    check_draws_whole_views('A store', describe_pipeline(dataset))
     input_shape = _shape_of(draw_view(dataset, 0, seed, 0, 0), type(dataset).__name__)
     teacher = build_whole_teacher(cfg.model)
     described = configs[0] if len(configs) == 1 else dict(teachers=configs)

@@ -10,7 +10,6 @@ from mmengine.dataset import Compose
 from mmlgd.errors import ConfigError
 
 from .dataset_wrapper import find_wrapper
-from .transforms import PackForDevice
 
 #: Transforms whose ``scale`` sets the output size only, not the drawn parameters.
 _RESIZING = ('RandomResizedCrop', 'FastRandomResizedCrop', 'Resize')
@@ -47,17 +46,17 @@ def describe_pipeline(dataset: Any) -> list | None:
     return None if transforms is None else _describe(transforms)
 
 
-def check_draws_whole_views(dataset: Any, store: str) -> None:
-    """Check that the items of a dataset are views as models see them.
+def check_draws_whole_views(store: str, described: list | None) -> None:
+    """Check that a pipeline, as described, gives views as models see them.
 
     Args:
-        dataset (Any): It may be wrapped.
         store (str): What the views are for, for the message.
+        described (list, optional): See :func:`describe_pipeline`.
 
     Raises:
         ConfigError: A part of the augmentation is applied on the device.
     """
-    if any(isinstance(one, PackForDevice) for one in _transforms(dataset) or ()):
+    if 'PackForDevice' in (one['type'].split('.')[-1] for one in described or ()):
         raise ConfigError(
             f'{store} has views as its teacher saw them, but PackForDevice leaves their '
             'colours and blur to the device; they cannot be combined. Put the transforms '
@@ -87,8 +86,10 @@ def check_pipeline(
         bool: Whether the output size is that of the store, too.
 
     Raises:
-        ConfigError: An option differs; names it.
+        ConfigError: An option differs, which is named; or a part of the augmentation is
+            applied on the device.
     """
+    check_draws_whole_views(store, here)
     differences = compare_pipelines(stored, here)
     for option, old, new, is_size in differences:
         if not (is_size and other_size):

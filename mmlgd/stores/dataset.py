@@ -10,11 +10,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmlgd.datasets.image_list import list_image, show_name
-from mmlgd.datasets.pipeline_description import (
-    check_draws_whole_views,
-    check_pipeline,
-    describe_pipeline,
-)
+from mmlgd.datasets.pipeline_description import check_pipeline, describe_pipeline
 from mmlgd.datasets.seeded_views import SeededViews, draw_view
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
@@ -131,7 +127,6 @@ class StoredViews(SeededViews):
         super().__init__(dataset, lazy_init=lazy_init)
 
     def _prepare(self) -> None:
-        check_draws_whole_views(self.dataset, f'The store {self.store_path}')
         self.store = ViewStore(self.store_path)
         self.seed, stored = self.store.manifest.seed, self.store.num_views
         self.num_views = stored if self.num_views is None else self.num_views

@@ -28,6 +28,11 @@ class ChannelsLastHook(Hook):
     wraps them, and the Runner wraps the model before it registers hooks. The model is
     therefore converted and wrapped again, before weights are initialised or loaded.
 
+    Args:
+        cuda_only (bool): Whether a model on a CPU stays as it is. There the format makes
+            some networks faster, but oneDNN aborts in the backward pass of others.
+            Defaults to False.
+
     Raises:
         ConfigError: The model has a compiled operator of mmcv (RoIAlign, deformable
             convolution). These read every tensor as if it were contiguous, and would
@@ -38,9 +43,14 @@ class ChannelsLastHook(Hook):
     # Before hooks that copy the model (EMAHook) or keep its wrapper.
     priority = 'HIGH'
 
+    def __init__(self, cuda_only: bool = False) -> None:
+        self.cuda_only = cuda_only
+
     def before_run(self, runner: Runner) -> None:
         """Convert the model, for training, validation and test."""
         model = unwrap_model(runner.model)
+        if self.cuda_only and next(model.parameters()).device.type != 'cuda':
+            return
         _check_operators(model)
         if _is_converted(model):
             return

@@ -42,6 +42,11 @@ def test_weights_are_channels_last_and_train_alike(tmp_path):
     torch.testing.assert_close(model.state_dict(), plain.state_dict())
 
 
+def test_a_cpu_can_be_left_out(tmp_path):
+    hooks = [dict(type='ChannelsLastHook', cuda_only=True)]
+    assert not train(tmp_path, hooks).format_kept
+
+
 def test_a_run_that_only_validates(tmp_path):
     runner = tiny_runner(
         tmp_path,

@@ -35,7 +35,13 @@ default_hooks = dict(
 log_processor = dict(by_epoch=False, window_size=10)
 custom_hooks = [
     # ShortHistoryHook is not needed in such a short run.
-    *(hook for hook in _base_.custom_hooks if hook['type'] != 'ShortHistoryHook'),
+    *(
+        hook
+        for hook in _base_.custom_hooks
+        if hook['type'] not in ('ShortHistoryHook', 'ChannelsLastHook')
+    ),
+    # Makes depthwise convolutions 2.5 times as fast on a CPU.
+    dict(type='ChannelsLastHook'),
     dict(type='SmallDepthwiseHook'),
     dict(type='TrainingCostHook'),
 ]
