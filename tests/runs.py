@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 import mmlgd  # noqa: F401
 from tests.toys import NAMES, toy_lgd_cfg
@@ -83,3 +84,10 @@ def toy_run_cfg(root: Path, work_dir: Path, model: dict = None, **overrides) -> 
     cfg = Config(cfg)
     cfg.merge_from_dict(overrides)
     return cfg
+
+
+def trained_toy(folder: Path) -> tuple[Path, Path]:
+    """A trained toy run: its images, see :func:`write_images`, and its work dir."""
+    root, work_dir = write_images(folder / 'images'), folder / 'run'
+    Runner.from_cfg(toy_run_cfg(root, work_dir)).train()
+    return root, work_dir

@@ -31,7 +31,7 @@ def list_students() -> dict[str, dict]:
     """
     counted = {
         model['Metadata']['Student']: model['Metadata']
-        for model in load(_configs() / 'lgd/metafile.yml')['Models']
+        for model in load(configs_folder() / 'lgd/metafile.yml')['Models']
         if 'Metadata' in model
     }
     found = {}
@@ -39,7 +39,7 @@ def list_students() -> dict[str, dict]:
         counts = counted.get(path.stem, {})
         found[path.stem] = dict(
             description=_description(path),
-            config=str(_configs() / f'lgd/r50_{path.stem}.py'),
+            config=str(configs_folder() / f'lgd/r50_{path.stem}.py'),
             student=Config.fromfile(path).student.to_dict(),
             feature_width=counts.get('Feature width'),
             parameters=counts.get('Parameters'),
@@ -92,8 +92,12 @@ def list_category_sets() -> dict[str, dict]:
 
 
 @functools.cache
-def _configs() -> Path:
-    """The folder of the configs in an installation or in a checkout."""
+def configs_folder() -> Path:
+    """The folder of the configs in an installation or in a checkout.
+
+    Raises:
+        DependencyError: It is missing.
+    """
     package = Path(mmlgd.__file__).resolve().parent
     folders = (package / '.mim/configs', package.parent / 'configs')
     for folder in folders:
@@ -106,7 +110,7 @@ def _configs() -> Path:
 
 
 def _files(kind: str) -> list[Path]:
-    return sorted((_configs() / '_base_' / kind).glob('*.py'))
+    return sorted((configs_folder() / '_base_' / kind).glob('*.py'))
 
 
 def _description(path: Path) -> str:

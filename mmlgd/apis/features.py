@@ -55,7 +55,7 @@ def extract_features(
         inputs = data_preprocessor(batch)['inputs']
         outputs = backbone(inputs)
         kind = kind or output_kind(outputs, inputs, backbone)
-        features.append(_pool(last_of(outputs), kind).float().cpu())
+        features.append(pool_output(last_of(outputs), kind).float().cpu())
     for module, training in modes:
         module.training = training
     if not features:
@@ -145,7 +145,16 @@ def as_prepared(images: dict, prepared: dict) -> dict:
     return dict(type='ConcatDataset', datasets=parts) if parts[1:] else parts[0]
 
 
-def _pool(features: torch.Tensor, kind: str) -> torch.Tensor:
+def pool_output(features: torch.Tensor, kind: str) -> torch.Tensor:
+    """Vectors (B, h) of a backbone's last output.
+
+    Args:
+        features (torch.Tensor): Maps, whose locations are averaged, or vectors.
+        kind (str): Of :func:`~mmlgd.models.pooled_features.output_kind`.
+
+    Raises:
+        ConfigError: They are neither.
+    """
     if kind == 'vectors':
         return features
     positions = {'maps': (2, 3), 'channels-last maps': (1, 2)}

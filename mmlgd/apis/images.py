@@ -57,6 +57,33 @@ def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarr
         yield from _read(images, channel_order, 'the image')
 
 
+def list_inputs(images: object) -> list:
+    """One entry for each image, without reading any.
+
+    Args:
+        images (object): See :func:`iter_images`.
+
+    Returns:
+        list: Folders are replaced by the paths of their images, and batches of arrays or
+        tensors by their images.
+
+    Raises:
+        ConfigError: A value is not an image.
+        DataError: A folder has no images.
+    """
+    found: list = []
+    for image in [images] if _is_single(images) else cast(Iterable, images):
+        if isinstance(image, str | os.PathLike):
+            path = os.path.expanduser(os.fspath(image))
+            is_folder = '://' not in path and '\0' not in path and os.path.isdir(path)
+            found += list_images(path) if is_folder else [path]
+        elif isinstance(image, np.ndarray | torch.Tensor) and image.ndim == 4:
+            found += list(image)
+        else:
+            found.append(image)
+    return found
+
+
 def _is_single(images: object) -> bool:
     if (
         isinstance(images, np.ndarray)

@@ -1,5 +1,7 @@
 """The test pipeline in a checkpoint, for images of any size."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -7,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
+from torch import nn
 
 from mmlgd.errors import CheckpointError, DataError, MMLGDError
 from mmlgd.registry import TRANSFORMS
@@ -59,6 +62,19 @@ class StoredPipeline:
                 f'An image of {image.shape[1]}x{image.shape[0]} pixels cannot be '
                 f'processed by the test pipeline: {error}'
             ) from error
+
+    def batches(
+        self, images: Iterator[np.ndarray], batch_size: int, preprocessor: nn.Module
+    ) -> Iterator[torch.Tensor]:
+        """Normalised batches (B, 3, h, w) of images, read as they are needed.
+
+        Args:
+            images (Iterator[np.ndarray]): See :meth:`__call__`.
+            batch_size (int): B; the last batch may be smaller.
+            preprocessor (nn.Module): Normalises them, and moves them to its device.
+        """
+        while batch := [self(image) for image in islice(images, batch_size)]:
+            yield preprocessor(dict(inputs=torch.stack(batch)))['inputs']
 
     def _run(self, image: np.ndarray) -> torch.Tensor:
         if image.ndim == 2 and not self._gray:

@@ -1,11 +1,9 @@
 """Zero-shot classification with a distilled student."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -77,7 +75,7 @@ class ZeroShotClassifier:
         teacher: dict | nn.Module | None = None,
         meta: dict[str, Any] | None = None,
     ) -> None:
-        self.device = _check_device(device)
+        self.device = check_device(device)
         contents = read_checkpoint(checkpoint)
         state = contents['state_dict']
         record = CheckpointMeta.from_meta(
@@ -97,7 +95,7 @@ class ZeroShotClassifier:
             )
         record.require('image_size', 'student_temperature')
         self.temperature = float(record.student_temperature or 0)  # required above
-        self._pipeline = StoredPipeline(record)
+        self.pipeline = StoredPipeline(record)
         self.student = stored_student(record, state, embed_dims).to(self.device)
         if categories is None:
             record.require('category_names')
@@ -141,7 +139,11 @@ class ZeroShotClassifier:
         if isinstance(images, torch.Tensor) and images.is_floating_point():
             batches = _check_normalised(images).split(batch_size)
         else:
-            batches = self._read(iter_images(images, channel_order), batch_size)
+            batches = self.pipeline.batches(
+                iter_images(images, channel_order),
+                batch_size,
+                self.student.data_preprocessor,
+            )
         rows = [torch.zeros(0, len(self.category_names))]
         for batch in batches:
             logits = self.student.embed(batch.to(self.device)) @ self.text_embeddings.T
@@ -180,16 +182,9 @@ class ZeroShotClassifier:
             for row in zip(found.indices.tolist(), found.values.tolist())
         ]
 
-    def _read(
-        self, images: Iterator[np.ndarray], batch_size: int
-    ) -> Iterator[torch.Tensor]:
-        """Normalised batches (B, 3, H, W) of images."""
-        while batch := [self._pipeline(image) for image in islice(images, batch_size)]:
-            inputs = dict(inputs=torch.stack(batch))
-            yield self.student.data_preprocessor(inputs)['inputs']
 
-
-def _check_device(device: str | torch.device) -> torch.device:
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, as torch names it; ConfigError if it cannot be used."""
     try:
         return torch.zeros(0, device=device).device
     except Exception as error:  # unknown name, missing driver, or index too high

@@ -9,8 +9,18 @@ from mmlgd.version import __version__
 
 #: Subcommand to its module, which has ``main(argv)``, and its description.
 COMMANDS = {
+    'distill': (
+        'mmlgd.cli.distill',
+        'distil a CLIP into a small network, on your images and names',
+    ),
     'train': ('mmlgd.cli.train', 'train any config'),
     'test': ('mmlgd.cli.test', 'test a checkpoint of any config'),
+    'embed': ('mmlgd.cli.embed', 'write the embeddings of images'),
+    'classify': ('mmlgd.cli.classify', 'classify images by names'),
+    'autolabel': ('mmlgd.cli.autolabel', 'name the images of an unlabeled folder'),
+    'info': ('mmlgd.cli.info', 'print what a checkpoint contains'),
+    'list': ('mmlgd.cli.list', 'list students, teachers and sets of names'),
+    'probe': ('mmlgd.cli.probe', 'classify by a linear probe of frozen features'),
     'export': ('mmlgd.cli.export', 'write a student for another library or as ONNX'),
     'knn': ('mmlgd.cli.knn', 'classify by nearest neighbours of frozen features'),
     'align-teacher': (

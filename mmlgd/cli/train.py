@@ -1,17 +1,14 @@
 """``mmlgd train``: train any config."""
 
 import argparse
-from importlib.util import find_spec
 
 from mmengine.config import Config
 
-from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
-from mmlgd.engine.tool_runner import TrainRunner
+from mmlgd.apis.training import train_config
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_types import class_name
 from mmlgd.utils.launch import read_ranks
-from mmlgd.utils.resume import check_work_dir, is_finished, set_resume
-from mmlgd.utils.run_config import build_runner, check_run, load_config
+from mmlgd.utils.run_config import load_config
 from mmlgd.utils.tool import add_common_arguments
 
 _NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -103,20 +100,6 @@ def use_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def use_tensorboard(cfg: Config) -> None:
-    """Add a TensorBoard backend if tensorboard is installed.
-
-    ``visualizer=dict(vis_backends=[...])`` with a TensorboardVisBackend or with any
-    backend other than LocalVisBackend is left as it is.
-    """
-    visualizer = cfg.get('visualizer')
-    if find_spec('tensorboard') is None or not visualizer:
-        return
-    backends = visualizer.get('vis_backends') or []
-    if [class_name(each['type']) for each in backends] == ['LocalVisBackend']:
-        visualizer.vis_backends = [*backends, dict(type='TensorboardVisBackend')]
-
-
 def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply the options of the command line to the config."""
     if args.no_validate:
@@ -128,12 +111,6 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         split_global_batch(cfg, args.global_batch_size, world_size)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
-    resume = args.resume
-    if resume is None and cfg.get('resume'):  # requested by the config
-        resume = cfg.get('load_from') or 'auto'
-    if resume is not None:
-        set_resume(cfg, resume)
-    use_tensorboard(cfg)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -141,13 +118,4 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
     apply_options(cfg, args)
-    if not cfg.get('resume'):
-        check_work_dir(cfg, args.overwrite)
-    elif is_finished(cfg):
-        return
-    check_run(cfg, ['train_dataloader', 'val_dataloader'])
-    runner = build_runner(cfg, TrainRunner)
-    runner.register_hook(ResumeHook())
-    runner.register_hook(WholeCheckpointHook())
-    runner.register_hook(StartupHook())
-    runner.train()
+    train_config(cfg, args.resume, args.overwrite)

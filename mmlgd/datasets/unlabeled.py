@@ -1,10 +1,10 @@
-"""Images without labels and without a list file."""
+"""Images without labels."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from mmlgd.errors import ConfigError
+from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 from mmlgd.utils.checks import check_in_range
 from mmlgd.utils.first_rank import on_first_rank
@@ -18,6 +18,8 @@ from .replacing import ReplacingDataset
 class UnlabeledImages(ReplacingDataset):
     """Every image under a folder, nested folders included, in sorted order.
 
+    With ``ann_file``, the images are those of a list instead, in its order.
+
     Hidden files and folders are skipped; see
     :func:`~mmlgd.datasets.image_folder.list_images`.
 
@@ -28,6 +30,9 @@ class UnlabeledImages(ReplacingDataset):
         data_root: The folder, or the root that ``data_prefix`` is relative to.
         data_prefix: Folder of the images within ``data_root``, as a string or as
             ``dict(img_path=...)``. Defaults to ''.
+        ann_file: UTF-8 text file with the path of one image per line, absolute or
+            relative to the folder. A relative ``ann_file`` is relative to
+            ``data_root``. Defaults to '': the folder is listed.
         extensions: File extensions, case-insensitive. Defaults to
             :data:`~mmlgd.datasets.image_folder.EXTENSIONS`.
         max_broken: Largest share of the dataset, in [0, 1], that may fail to
@@ -44,7 +49,8 @@ class UnlabeledImages(ReplacingDataset):
     Raises:
         ConfigError: ``data_root``, ``max_broken`` or ``extensions`` is invalid; later,
             a transform fails on an image that was read.
-        DataError: The folder is missing, cannot be read or has no image; later, too
+        DataError: The folder is missing, cannot be read or has no image, or the list
+            cannot be read or is empty; later, too
             many images do not load, or any with ``test_mode=True``, where a
             replacement would falsify a measurement.
     """
@@ -53,6 +59,7 @@ class UnlabeledImages(ReplacingDataset):
         self,
         data_root: str,
         data_prefix: str | Mapping[str, str] = '',
+        ann_file: str = '',
         extensions: Sequence[str] = EXTENSIONS,
         max_broken: float = 0.01,
         share_listing: bool = True,
@@ -77,13 +84,35 @@ class UnlabeledImages(ReplacingDataset):
         super().__init__(
             data_root=data_root,
             data_prefix=dict(data_prefix),
+            ann_file=ann_file,
             pipeline=list(pipeline),
             **kwargs,
         )
 
     def load_data_list(self) -> list[dict]:
-        """One dict with ``img_path`` for each image, sorted by path."""
+        """One dict with ``img_path`` for each image: those of the list, or sorted."""
         folder = self.data_prefix['img_path']
+        if self.ann_file:
+            names = _read_list(self.ann_file)
+            return [dict(img_path=os.path.join(folder, name)) for name in names]
         listing = partial(list_images, folder, self.extensions, self.backend_args)
         paths = on_first_rank(listing) if self.share_listing else listing()
         return [dict(img_path=path) for path in paths]
+
+
+def _read_list(path: str) -> list[str]:
+    try:
+        # File names that are not UTF-8 are written with surrogates.
+        with open(
+            path, encoding='utf-8', errors='surrogateescape', newline='\n'
+        ) as file:
+            names = [line.removesuffix('\n') for line in file]
+    except OSError as error:
+        raise DataError(
+            f'The list of images {path!r} cannot be read ({error.strerror}); correct '
+            'ann_file of UnlabeledImages.'
+        ) from error
+    names = [name for name in names if name]
+    if not names:
+        raise DataError(f'The list of images {path!r} is empty; write a path per line.')
+    return names

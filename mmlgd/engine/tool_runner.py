@@ -1,5 +1,6 @@
 """The Runner of the tools: quiet at start-up, with early checks of the data."""
 
+from pathlib import Path
 from urllib.error import URLError
 
 import torch
@@ -31,6 +32,16 @@ class ToolRunner(Runner):
         mute_terminal(logger)
         log_prints(logger)
         return logger
+
+    def dump_config(self) -> None:
+        """Write the config to the work dir, unless it was read from there.
+
+        The log and the visualizer's folder contain it with all options applied.
+        """
+        source = self.cfg.filename
+        target = Path(self.work_dir) / Path(source or '').name
+        if not (source and target.is_file() and target.samefile(source)):
+            super().dump_config()
 
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict, *args, **kwargs) -> DataLoader:

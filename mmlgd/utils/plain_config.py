@@ -61,11 +61,17 @@ def plain_config(config: object) -> Any:
 
 
 def find_test_pipeline(config: Mapping) -> list | None:
-    """The transforms of a config's test or validation, after an image is read."""
-    for name in ('test_dataloader', 'val_dataloader'):
-        loader = config.get(name)
-        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
-        pipeline = _innermost_pipeline(dataset)
+    """The transforms of a config's test or validation, after an image is read.
+
+    A config without either may have a ``test_pipeline``.
+    """
+    datasets = [
+        loader.get('dataset')
+        for name in ('test_dataloader', 'val_dataloader')
+        if isinstance(loader := config.get(name), Mapping)
+    ]
+    pipelines = [_innermost_pipeline(dataset) for dataset in datasets]
+    for pipeline in (*pipelines, config.get('test_pipeline')):
         if isinstance(pipeline, (list, tuple)):
             return [step for step in pipeline if 'LoadImage' not in name_of(step)]
     return None

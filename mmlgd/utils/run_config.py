@@ -2,7 +2,7 @@
 
 import argparse
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
@@ -45,8 +45,7 @@ def read_config(
         cfg = Config.fromfile(path)
     except OSError as error:
         raise ConfigError(f'Config {path!r} cannot be read: {error}') from error
-    check_option_fields(cfg, options, {*needed, *optional})
-    _merge_options(cfg, options)
+    merge_options(cfg, options, {*needed, *optional})
     absent = [name for name in needed if cfg.get(name) is None]
     if absent:
         raise ConfigError(
@@ -64,7 +63,18 @@ def _check(cfg: Config, *args) -> None:
         check_config(cfg, *args)
 
 
-def _merge_options(cfg: Config, options: dict) -> None:
+def merge_options(cfg: Config, options: dict, read: Iterable[str]) -> None:
+    """Merge options of the command line into a config.
+
+    Args:
+        cfg (Config): Changed in place.
+        options (dict): Dotted key to value.
+        read (Iterable[str]): Fields that the tool reads in addition to the Runner's.
+
+    Raises:
+        ConfigError: An option would have no effect, or does not match the config.
+    """
+    check_option_fields(cfg, options, read)
     # One at a time, so that the error message can contain the option.
     for key, value in options.items():
         try:

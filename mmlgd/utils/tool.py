@@ -4,12 +4,14 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mmlgd.errors import MMLGDError
 
 from .config_options import ConfigOptions
 
+#: Broken images that are printed.
+_SHOWN = 20
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -38,6 +40,25 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes it; the environment contains the same value.
     parser.add_argument('--local_rank', '--local-rank', help=argparse.SUPPRESS)
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of tools that run a model on images."""
+    parser.add_argument(
+        '--batch-size', type=int, default=32, help='default %(default)s'
+    )
+    parser.add_argument('--device', help='default: the GPU, if there is one')
+
+
+def report_broken(broken: Sequence[tuple[str, str]]) -> None:
+    """Print which images were left out, on the standard error."""
+    if not broken:
+        return
+    print(f'{len(broken)} image(s) cannot be read and were left out:', file=sys.stderr)
+    for _, message in broken[:_SHOWN]:
+        print(f'  {message}', file=sys.stderr)
+    if len(broken) > _SHOWN:
+        print(f'  and {len(broken) - _SHOWN} more', file=sys.stderr)
 
 
 def run_tool(main: Callable[[], int | None]) -> None:

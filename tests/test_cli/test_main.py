@@ -78,7 +78,10 @@ def test_help_does_not_wait_for_torch():
 import sys
 from mmlgd.cli.main import main
 main(['--help'])
-for name in ('align-teacher', 'build-bags', 'build-text-bank', 'collect-env', 'knn'):
+for name in (
+    'align-teacher', 'autolabel', 'build-bags', 'build-text-bank', 'classify',
+    'collect-env', 'distill', 'embed', 'info', 'knn', 'list', 'probe',
+):
     try:
         main([name, '--help'])
     except SystemExit:

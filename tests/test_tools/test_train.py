@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmlgd.apis.training import use_tensorboard
 from mmlgd.cli import train
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils import resume
@@ -182,9 +183,9 @@ def test_a_config_that_resumes_does_so_through_the_same_checks(tmp_path):
 def test_tensorboard_is_used_where_it_is_installed(monkeypatch, installed):
     monkeypatch.setattr(train, 'find_spec', lambda name: installed or None)
     cfg = toy(visualizer=dict(vis_backends=[dict(type='LocalVisBackend')]))
-    train.use_tensorboard(cfg)
+    use_tensorboard(cfg)
     kinds = [each['type'] for each in cfg.visualizer.vis_backends]
     assert kinds == ['LocalVisBackend', 'TensorboardVisBackend'][: 1 + installed]
     own = toy(visualizer=dict(vis_backends=[dict(type='WandbVisBackend')]))
-    train.use_tensorboard(own)
+    use_tensorboard(own)
     assert len(own.visualizer.vis_backends) == 1

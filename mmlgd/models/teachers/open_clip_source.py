@@ -67,6 +67,11 @@ class OpenCLIPSource:
         )
 
     @property
+    def image_size(self) -> int | tuple[int, int]:
+        """The model's input size in pixels: the side, or height and width."""
+        return self._config['vision_cfg'].get('image_size', 224)
+
+    @property
     def name(self) -> str:
         """The model's name without folders, with '-quickgelu' if it is used."""
         name = self.model_name.split(':')[-1].rstrip('/').split('/')[-1]

@@ -1,0 +1,6 @@
+"""Distillation in one call: inputs, settings, config, plan and run."""
+
+from .plan import Estimate
+from .run import Distillation, distill
+
+__all__ = ['Distillation', 'Estimate', 'distill']
