@@ -57,6 +57,10 @@ def main(argv: list[str] | None = None) -> None:
     """Label from the command line."""
     args = parse_args(argv)
     # Imported here, since --help need not wait for torch.
+    from mmlgd.utils.quiet import capture_prints
+
+    with capture_prints():
+        import mmlgd.apis  # noqa: F401
     from mmlgd.apis.autolabel import autolabel
     from mmlgd.errors import ConfigError
 

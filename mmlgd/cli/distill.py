@@ -81,6 +81,10 @@ def main(argv: list[str] | None = None) -> None:
     """Distil from the command line."""
     options = vars(parse_args(argv))
     # Imported here, since --help need not wait for torch.
+    from mmlgd.utils.quiet import capture_prints
+
+    with capture_prints():
+        import mmlgd.apis  # noqa: F401
     from mmlgd.apis.distillation import Estimate, distill
 
     for name in ('images', 'names'):

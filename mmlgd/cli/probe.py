@@ -53,6 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     if args.out:
         check_output_file(args.out)
     # Imported here, since --help need not wait for torch.
+    from mmlgd.utils.quiet import capture_prints
+
+    with capture_prints():
+        import mmlgd.apis  # noqa: F401
     from mmlgd.apis.probe import probe_folders
 
     found = probe_folders(

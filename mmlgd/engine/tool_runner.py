@@ -14,7 +14,7 @@ from mmlgd.utils.config_types import class_name
 from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
-from mmlgd.utils.quiet import log_prints, mute_terminal
+from mmlgd.utils.quiet import capture_prints, log_prints, mute_terminal
 
 _STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
 
@@ -63,8 +63,10 @@ class ToolRunner(Runner):
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, on one rank of each machine first."""
-        with first_on_each_machine(self.launcher):
-            return super().build_model(model)
+        with first_on_each_machine(self.launcher), capture_prints():
+            built = super().build_model(model)
+        log_prints(self.logger)
+        return built
 
 
 class TrainRunner(ToolRunner):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 
 from mmengine.logging import MMLogger
@@ -15,19 +16,26 @@ _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
 @contextlib.contextmanager
 def capture_prints() -> Iterator[None]:
-    """Capture printed lines for :func:`log_prints`; print them if the body raises."""
+    """Capture printed lines and Python's warnings for :func:`log_prints`.
+
+    If the body raises, they are shown.
+    """
     stream = io.StringIO()
     try:
-        with contextlib.redirect_stdout(stream):
+        with (
+            contextlib.redirect_stdout(stream),
+            warnings.catch_warnings(record=True) as found,
+        ):
             yield
     except BaseException:
         print(stream.getvalue(), end='')
         raise
     _captured.extend(stream.getvalue().splitlines())
+    _captured.extend(f'{each.category.__name__}: {each.message}' for each in found)
 
 
 def log_prints(logger: logging.Logger) -> None:
-    """Log the lines that :func:`capture_prints` captured."""
+    """Log what :func:`capture_prints` captured."""
     for line in _captured:
         logger.info(line)
     _captured.clear()

@@ -76,7 +76,8 @@ def test_classes_are_written_and_drawn(args, run, tmp_path, capsys):
     (tmp_path / 'bad.png').write_bytes(b'x')
     out, drawn = tmp_path / 'x.csv', tmp_path / 'drawn'
     options = ['--out', str(out), '--draw', str(drawn), '--topk', '2']
-    classify.main([*args, str(tmp_path / 'bad.png'), *options])
+    paths = [args[1], str(tmp_path / 'bad.png')]
+    classify.main([args[0], *paths, *options, '--device', 'cpu'])
     with open(out, newline='') as file:
         rows = [*csv.DictReader(file)]
     assert [*rows[0]] == ['image', 'name1', 'score1', 'name2', 'score2']
@@ -145,11 +146,11 @@ def colours(tmp_path):
     import cv2
 
     for split, count in (('train', 12), ('test', 6)):
-        for name, bgr in dict(red=(0, 0, 255), blue=(255, 0, 0)).items():
+        for name, bgr in dict(red=(10, 10, 200), blue=(200, 10, 10)).items():
             folder = tmp_path / split / name
             folder.mkdir(parents=True)
             for number in range(count):
-                image = np.full((20, 20, 3), bgr, np.uint8) - np.uint8(number)
+                image = np.full((20, 20, 3), bgr, np.uint8) + np.uint8(number)
                 cv2.imwrite(str(folder / f'{number}.png'), image)
     return tmp_path
 

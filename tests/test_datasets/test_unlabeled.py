@@ -311,3 +311,37 @@ def test_copy_for_a_spawned_worker_shares_the_count(tmp_path):
     copy = pickle.loads(ForkingPickler.dumps(dataset))
     assert value(copy[1]) == 2
     assert dataset.broken_paths() == [str(tmp_path / '01.png')]
+
+
+def test_a_list_replaces_the_folder_and_keeps_its_order(tmp_path):
+    write_images(tmp_path / 'images', ['a.png', 'b.png', 'sub/c.png'])
+    write_images(tmp_path / 'other', ['d.png'])
+    lines = ['sub/c.png', '', str(tmp_path / 'other/d.png'), 'a.png']
+    (tmp_path / 'list.txt').write_text('\n'.join(lines))
+    options = dict(data_root=str(tmp_path), data_prefix='images', pipeline=[LOAD])
+    dataset = DATASETS.build(
+        dict(type='mmlgd.UnlabeledImages', ann_file='list.txt', **options)
+    )
+    # The values of write_images: c is its third image, d and a are first ones.
+    assert [value(dataset[index]) for index in range(len(dataset))] == [2, 0, 0]
+    paths = [dataset.get_data_info(index)['img_path'] for index in range(3)]
+    assert paths[1] == str(tmp_path / 'other/d.png')
+
+
+def test_names_that_are_not_utf8_are_listed(tmp_path):
+    name = os.fsdecode(b'\xff.png')
+    write_images(tmp_path, ['x.png'])
+    os.rename(tmp_path / 'x.png', os.path.join(tmp_path, name))
+    (tmp_path / 'list.txt').write_bytes(b'\xff.png\n')
+    dataset = UnlabeledImages(str(tmp_path), ann_file='list.txt', pipeline=[])
+    assert os.path.isfile(dataset.get_data_info(0)['img_path'])
+
+
+@pytest.mark.parametrize(
+    ('content', 'what'), [(None, 'cannot be read'), ('\n\n', 'is empty')]
+)
+def test_a_list_that_is_missing_or_empty_is_refused(tmp_path, content, what):
+    if content is not None:
+        (tmp_path / 'list.txt').write_text(content)
+    with pytest.raises(DataError, match=what):
+        UnlabeledImages(str(tmp_path), ann_file='list.txt')

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import warnings
 
 import pytest
 from mmengine.config import Config
@@ -41,10 +42,10 @@ def test_the_terminal_shows_what_matters_and_the_log_file_everything(config, tmp
         f'16 in {tmp_path}/train',
         'names      4: bird, cat, dog',
         'teacher    ToyTeacher',
-        'ToyBackbone',
+        'student    ToyBackbone, LGD, ',
         '4 an epoch, 2 epochs, 8 in all',
         'batch      4 images',
-        'precision  float32',
+        'precision  float32, as optim_wrapper is not of mixed precision',
         'new run',
         f'{tmp_path}/run',
     ):
@@ -65,6 +66,7 @@ def test_only_warnings_and_the_summary_pass_until_the_terminal_is_opened(
     mute_terminal(logger)
     with capture_prints():
         print('a library says hello')
+        warnings.warn('a library warns', stacklevel=1)
     log_prints(logger)
     logger.info('table of hooks')
     logger.warning('an odd image')
@@ -75,7 +77,14 @@ def test_only_warnings_and_the_summary_pass_until_the_terminal_is_opened(
     shown = re.sub(r'.* - ', '', capsys.readouterr().out).splitlines()
     assert shown == ['an odd image', 'images 16', 'Epoch 1']
     written = (tmp_path / 'log').read_text()
-    for line in ('hello', 'table of hooks', 'FileClient', 'images 16', 'Epoch 1'):
+    for line in (
+        'hello',
+        'a library warns',
+        'table of hooks',
+        'FileClient',
+        'images 16',
+        'Epoch 1',
+    ):
         assert line in written
     logging.shutdown()
 

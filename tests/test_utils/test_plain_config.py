@@ -41,3 +41,12 @@ def test_the_test_pipeline_is_found_inside_wrappers():
     assert find_test_pipeline(config) == [dict(type='PackInputs')]
     for dataset in (dict(type='A'), 'x', None, dict(datasets=[])):
         assert find_test_pipeline(dict(test_dataloader=dict(dataset=dataset))) is None
+
+
+def test_a_config_without_datasets_to_test_on_may_have_a_test_pipeline():
+    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    config = Config(dict(test_pipeline=steps, val_dataloader=None))
+    assert find_test_pipeline(config) == steps[1:]
+    own = [dict(type='LoadImageFromFile'), dict(type='Resize')]
+    config.val_dataloader = dict(dataset=dict(type='A', pipeline=own))
+    assert find_test_pipeline(config) == own[1:]

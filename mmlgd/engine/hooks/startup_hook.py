@@ -11,6 +11,7 @@ from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
+from mmlgd.engine.amp_optim_wrapper import has_native_bfloat16
 from mmlgd.registry import HOOKS
 from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.model import unwrap_model
@@ -79,8 +80,9 @@ def _model(model: nn.Module) -> Iterator[tuple[str, Any]]:
         yield 'teacher', getattr(teacher, 'identity', type(teacher).__name__)
     backbone = getattr(model, 'backbone', None)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    kind = type(model if backbone is None else backbone).__name__
-    yield 'model', f'{type(model).__name__}, {kind}, {trained:,} parameters trained'
+    parts = [type(part).__name__ for part in (backbone, model) if part is not None]
+    name = 'model' if teacher is None else 'student'
+    yield name, f'{", ".join(parts)}, {trained:,} parameters trained'
 
 
 def _images(dataset: Any) -> str:
@@ -100,11 +102,16 @@ def _batch(size: int | None, runner: Runner) -> str:
 
 
 def _precision(wrapper: Any) -> str:
+    """The precision of the training, and why."""
     if not isinstance(wrapper, AmpOptimWrapper):
-        return 'float32'
+        return 'float32, as optim_wrapper is not of mixed precision'
     dtype = getattr(wrapper, 'cast_dtype', None) or torch.float16
-    mixed = '' if dtype == torch.float32 else 'mixed with '
-    return f'{mixed}{str(dtype).removeprefix("torch.")}'
+    if dtype == torch.float32:
+        is_set = has_native_bfloat16()
+        return f'float32, {"as set" if is_set else "as this CPU has no bfloat16"}'
+    if dtype == torch.bfloat16:
+        return 'mixed with bfloat16, which needs no loss scaling'
+    return 'mixed with float16 and loss scaling'
 
 
 def _device() -> str:

@@ -91,7 +91,7 @@ def test_a_plan_names_steps_time_and_disk_and_leaves_nothing(
     assert sorted(tmp_path.rglob('*')) == before
     shown = capsys.readouterr().out
     assert 'steps         40          1 an epoch' in shown
-    assert 'time          0:00:' in shown
+    assert 'on cpu, estimated' in shown
     assert 'MiB of checkpoints' in shown
     assert found.seconds == pytest.approx(
         40 * found.seconds_per_step + found.seconds_text
@@ -105,7 +105,7 @@ def test_a_plan_names_steps_time_and_disk_and_leaves_nothing(
 @pytest.mark.slow
 def test_the_estimate_of_the_disk_is_that_of_a_run(images, tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
-    options = dict(TOYS, student=dict(backbone=dict(type='ToyBackbone', width=9000)))
+    options = dict(TOYS, student=dict(backbone=dict(type='ToyBackbone', width=600)))
     found = mmlgd.distill(images, NAMES, epochs=3, plan=True, **options)
     mmlgd.distill(images, NAMES, out=tmp_path / 'run', epochs=3, **options)
     written = sum(each.stat().st_size for each in (tmp_path / 'run').glob('*.pth'))
