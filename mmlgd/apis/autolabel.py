@@ -149,7 +149,8 @@ def autolabel(
     files = [out / 'labels.csv', out / 'review.html']
     write_labels(files[0], [(each.image, [(each.name, each.score)]) for each in kept])
     who = 'teacher' if use_teacher else 'student'
-    write_atomically(files[1], review_page(kept, unsure, threshold, who))
+    page = review_page(kept, unsure, threshold, who)
+    write_atomically(files[1], page.encode('utf-8', 'backslashreplace'))
     if 'imagefolder' in formats:
         files.append(_write_folders(out / 'images', kept, link))
     if 'coco' in formats:
@@ -206,7 +207,7 @@ def _write_coco(path: Path, labels: Sequence[Label], names: Sequence[str]) -> No
         annotations=annotations,
         categories=[dict(id=number, name=name) for name, number in ids.items()],
     )
-    write_atomically(path, json.dumps(contents, ensure_ascii=False))
+    write_atomically(path, json.dumps(contents))
 
 
 def _upright_size(path: str) -> tuple[int, int]:

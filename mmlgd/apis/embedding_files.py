@@ -9,6 +9,9 @@ import numpy as np
 
 from mmlgd.errors import ConfigError, DependencyError
 from mmlgd.utils.atomic import check_output_file, replace_file, write_atomically
+from mmlgd.utils.printable import printable
+
+from .label_files import open_text
 
 _SUFFIXES = ('.npy', '.csv', '.parquet')
 
@@ -55,7 +58,7 @@ def write_embeddings(
             with part.open('wb') as file:
                 np.save(file, rows)
         elif path.suffix == '.csv':
-            with part.open('w', newline='', encoding='utf-8') as file:
+            with open_text(part) as file:
                 writer = csv.writer(file)
                 writer.writerow(['image', *range(rows.shape[1])])
                 writer.writerows([name, *row] for name, row in zip(images, rows))
@@ -63,7 +66,8 @@ def write_embeddings(
             _write_parquet(part, images, rows)
     if path.suffix == '.npy':
         written.append(path.with_suffix('.txt'))
-        write_atomically(written[1], ''.join(f'{name}\n' for name in images))
+        text = ''.join(f'{name}\n' for name in images)
+        write_atomically(written[1], text.encode('utf-8', 'surrogateescape'))
     return written
 
 
@@ -71,5 +75,5 @@ def _write_parquet(path: Path, images: Sequence[str], rows: np.ndarray) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    columns = dict(image=list(images), embedding=list(rows))
+    columns = dict(image=[printable(name) for name in images], embedding=list(rows))
     parquet.write_table(pyarrow.table(columns), path)

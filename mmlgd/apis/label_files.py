@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -46,12 +47,14 @@ def write_labels(path: str | Path, rows: Sequence[tuple[str, Best]]) -> None:
     count = max((len(best) for _, best in rows), default=1)
     numbers = range(1, count + 1) if count > 1 else ['']
     head = [f'{field}{number}' for number in numbers for field in ('name', 'score')]
-    with (
-        replace_file(path) as part,
-        part.open('w', newline='', encoding='utf-8', errors='surrogateescape') as file,
-    ):
+    with replace_file(path) as part, open_text(part) as file:
         writer = csv.writer(file)
         writer.writerow(['image', *head])
         for image, best in rows:
             cells = [cell for name, score in best for cell in (name, f'{score:.6f}')]
             writer.writerow([image, *cells])
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a CSV file to write; file names that are not UTF-8 keep their bytes."""
+    return path.open('w', newline='', encoding='utf-8', errors='surrogateescape')

@@ -12,6 +12,7 @@ probabilities over all names.
 import argparse
 from pathlib import Path
 
+from mmlgd.utils.printable import printable
 from mmlgd.utils.tool import add_image_arguments, report_broken
 
 #: Up to so many images are printed if no CSV file is written.
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f'{len(rows)} images: {args.out}')
     else:
         for path, best in rows:
-            print(path, *(f'{name} {score:.3f}' for name, score in best), sep='  ')
+            shown = [f'{name} {score:.3f}' for name, score in best]
+            print(printable(path), *shown, sep='  ')
     if args.draw:
         print(f'Drawn: {args.draw}')

@@ -11,6 +11,7 @@ printed with their reasons. The complete config is written to OUT/config.py.
 
 import argparse
 
+from mmlgd.errors import ConfigError
 from mmlgd.utils.tool import add_config_options
 
 
@@ -91,6 +92,8 @@ def main(argv: list[str] | None = None) -> None:
         if len(options[name]) == 1:
             (options[name],) = options[name]
     overrides = options.pop('cfg_options')
+    for name in {*overrides} & {*options}:
+        raise ConfigError(f'--cfg-options {name}: use --{name} instead.')
     done = distill(**options, **overrides)
     if not isinstance(done, Estimate):
         print(f'Trained: {done.checkpoint}, and {done.backbone} for other tasks')

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 import torch
@@ -172,3 +173,21 @@ def test_images_that_are_not_files(run, tmp_path):
         autolabel(checkpoint, tmp_path / 'bad.png', tmp_path / 'out', device='cpu')
     with pytest.raises(ConfigError, match='Only image files'):
         autolabel(checkpoint, 'https://host/a.png', tmp_path / 'out', device='cpu')
+
+
+def test_file_names_that_are_not_utf8(run, tmp_path):
+    name = os.fsdecode(b'\xff.png')
+    image = (run[0] / 'train/000.png').read_bytes()
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / name).write_bytes(image)
+    formats = ['imagefolder', 'coco']
+    autolabel(
+        run[1] / 'epoch_2.pth',
+        tmp_path / 'in',
+        tmp_path / 'out',
+        threshold=0,
+        formats=formats,
+        device='cpu',
+    )
+    assert b'/in/\xff.png,' in (tmp_path / 'out/labels.csv').read_bytes()
+    assert [path.name for path in (tmp_path / 'out/images').rglob('*.png')] == [name]

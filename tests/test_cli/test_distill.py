@@ -4,6 +4,7 @@ import pytest
 
 from mmlgd.apis import distillation
 from mmlgd.cli import distill
+from mmlgd.errors import ConfigError
 
 
 @pytest.fixture
@@ -40,3 +41,9 @@ def test_options_and_settings(called):
     assert called['overwrite']
     assert called['plan']
     assert called['model.alpha'] == 0.3
+
+
+def test_a_setting_that_is_an_option_is_refused(called):
+    options = ['--cfg-options', 'resume=True']
+    with pytest.raises(ConfigError, match='use --resume'):
+        distill.main(['--images', 'p', '--names', 'coco', *options])

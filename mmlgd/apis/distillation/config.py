@@ -1,6 +1,5 @@
 """The config of a distillation, complete and without bases."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,6 @@ from mmengine.config import Config
 
 from mmlgd.apis.catalogue import configs_folder
 from mmlgd.errors import ConfigError
-from mmlgd.registry import MODELS
 from mmlgd.utils.run_config import merge_options
 from mmlgd.version import __version__
 
@@ -120,7 +118,7 @@ def _model(
     model = _base('models/lgd').model.to_dict()
     backbone = student.config['backbone']
     if choices.student_norms.value is not None:
-        backbone = {**backbone, **_norm_options(backbone, choices.student_norms.value)}
+        backbone = {**backbone, **(student.quick_norms or {})}
     model.update(
         student.config,
         backbone=backbone,
@@ -132,15 +130,6 @@ def _model(
     if choices.student_size.value != teacher.image_size:
         model['student_size'] = choices.student_size.value
     return model
-
-
-def _norm_options(backbone: dict, momentum: float) -> dict:
-    """Options that set the momentum of a backbone's BatchNorm."""
-    if 'model_name' in backbone:  # timm's networks with TensorFlow's momentum
-        return dict(bn_momentum=momentum)
-    default = inspect.signature(MODELS.get(backbone['type'])).parameters['norm_cfg']
-    own = backbone.get('norm_cfg', default.default)
-    return dict(norm_cfg={**own, 'momentum': momentum})
 
 
 def _loader(images: dict, size: int, choices: Choices) -> dict:

@@ -1,5 +1,6 @@
 """Teacher and student of a distillation, found by name and checked before a run."""
 
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _SOURCE_OPTIONS = (
     'force_quick_gelu',
     'tokenizer',
 )
+#: torch's momentum of BatchNorm.
+QUICK_MOMENTUM = 0.1
 #: Of the paper, for a teacher that has learned none.
 PUBLISHED_TEMPERATURE = 0.01
 #: Teachers that embed names only with the option `text_encoder`.
@@ -142,13 +145,14 @@ class FoundStudent:
     Attributes:
         config (dict): ``backbone`` and ``neck``.
         parameters (int): Of the backbone.
-        slow_statistics (bool): Whether a BatchNorm has a momentum below 0.1.
+        quick_norms (dict | None): Options of the backbone that raise the momentum of its
+            BatchNorm to :data:`QUICK_MOMENTUM`; None if it is not lower, or cannot be set.
         name (str): For a message.
     """
 
     config: dict
     parameters: int
-    slow_statistics: bool
+    quick_norms: dict | None
     name: str
 
 
@@ -180,12 +184,31 @@ def find_student(student: str | Mapping, image_size: int) -> FoundStudent:
         ) from error
     parameters = sum(each.numel() for each in built.backbone.parameters())
     name = student if isinstance(student, str) else type(built.backbone).__name__
-    return FoundStudent(config, parameters, _has_slow_statistics(built), name)
+    quick_norms = _quick_norms(config['backbone']) if _is_slow(built) else None
+    return FoundStudent(config, parameters, quick_norms, name)
 
 
-def _has_slow_statistics(model: nn.Module) -> bool:
+def _is_slow(model: nn.Module) -> bool:
     norms = [each for each in model.modules() if isinstance(each, _BatchNorm)]
-    return any(norm.momentum is not None and norm.momentum < 0.1 for norm in norms)
+    return any(
+        norm.momentum is not None and norm.momentum < QUICK_MOMENTUM for norm in norms
+    )
+
+
+def _quick_norms(backbone: dict) -> dict | None:
+    if 'model_name' in backbone:  # timm's networks with TensorFlow's momentum
+        options: dict = dict(bn_momentum=QUICK_MOMENTUM)
+    else:
+        known = inspect.signature(MODELS.get(backbone['type'])).parameters
+        if 'norm_cfg' not in known:
+            return None
+        own = backbone.get('norm_cfg', known['norm_cfg'].default)
+        options = dict(norm_cfg={**(own or {}), 'momentum': QUICK_MOMENTUM})
+    try:
+        built = MODELS.build({**backbone, **options})
+    except Exception:  # of any network that does not accept the option
+        return None
+    return None if _is_slow(built) else options
 
 
 def _student_config(student: Any) -> dict:

@@ -176,7 +176,7 @@ def _prepare(
     choices = choose(
         found_images.count,
         found_teacher.image_size,
-        found_student.slow_statistics,
+        found_student.quick_norms is not None,
         **options,
     )
     files = dict(found_images.files)

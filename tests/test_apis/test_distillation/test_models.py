@@ -76,9 +76,13 @@ def test_a_teacher_that_does_not_exist_is_refused(name, error, what):
 def test_a_listed_student():
     found = find_student('mbv3_small', 64)
     assert found.config['backbone']['type'] == 'mmpretrain.MobileNetV3'
-    assert found.slow_statistics  # its BatchNorm has momentum 0.01
+    # Its BatchNorm has eps 0.001 and momentum 0.01.
+    assert found.quick_norms == dict(norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1))
     assert f'{found.parameters / 1e6:.2f}' == '0.93'
-    assert not find_student('r18', 64).slow_statistics
+    assert find_student('r18', 64).quick_norms is None
+    # TensorFlow's momentum, in timm.
+    found = find_student('tf_mobilenetv3_small_075', 64)
+    assert found.quick_norms == dict(bn_momentum=0.1)
 
 
 def test_a_network_of_timm_gives_maps_and_a_vit_vectors():

@@ -176,6 +176,31 @@ def test_processes_of_a_launcher_are_refused(images, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_real_teacher_and_a_network_of_timm(images, tmp_path):
+    teacher = Path(__file__).parents[3] / 'demo/teacher/fashion-clip.pt'
+    run = mmlgd.distill(
+        [*images.iterdir()],
+        ['a trouser', 'an ankle boot', 'a bag'],
+        student='test_resnet',
+        teacher=teacher,
+        out=tmp_path / 'run',
+        epochs=1,
+        workers=0,
+        model=dict(textual_bank=dict(templates=['a photo of {}.'])),
+    )
+    checkpoint = torch.load(run.checkpoint, weights_only=True)
+    assert checkpoint['meta']['image_size'] == 64
+    assert checkpoint['meta']['teacher'].startswith('open_clip/fashion-clip/')
+    # The teacher is built again from its config in the checkpoint.
+    found = mmlgd.ZeroShotInferencer(run.checkpoint, ['a shirt', 'a coat'], 'cpu')(
+        images
+    )
+    assert len(found) == 20
+    scores = [each['pred_scores'].sum() for each in found]
+    assert scores == pytest.approx([1] * 20, abs=1e-5)
+
+
+@pytest.mark.slow
 def test_two_devices_train_together(images, tmp_path, capfd):
     out = tmp_path / 'run'
     run = mmlgd.distill(images, NAMES, out=out, epochs=1, devices=2, **CUSTOM, **TOYS)
