@@ -196,14 +196,11 @@ def _is_slow(model: nn.Module) -> bool:
 
 
 def _quick_norms(backbone: dict) -> dict | None:
-    if 'model_name' in backbone:  # timm's networks with TensorFlow's momentum
-        options: dict = dict(bn_momentum=QUICK_MOMENTUM)
-    else:
-        known = inspect.signature(MODELS.get(backbone['type'])).parameters
-        if 'norm_cfg' not in known:
-            return None
-        own = backbone.get('norm_cfg', known['norm_cfg'].default)
-        options = dict(norm_cfg={**(own or {}), 'momentum': QUICK_MOMENTUM})
+    known = inspect.signature(MODELS.get(backbone['type'])).parameters
+    if 'norm_cfg' not in known:
+        return None
+    own = backbone.get('norm_cfg', known['norm_cfg'].default)
+    options = dict(norm_cfg={**(own or {}), 'momentum': QUICK_MOMENTUM})
     try:
         built = MODELS.build({**backbone, **options})
     except Exception:  # of any network that does not accept the option

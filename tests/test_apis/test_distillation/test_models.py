@@ -80,9 +80,6 @@ def test_a_listed_student():
     assert found.quick_norms == dict(norm_cfg=dict(type='BN', eps=1e-3, momentum=0.1))
     assert f'{found.parameters / 1e6:.2f}' == '0.93'
     assert find_student('r18', 64).quick_norms is None
-    # TensorFlow's momentum, in timm.
-    found = find_student('tf_mobilenetv3_small_075', 64)
-    assert found.quick_norms == dict(bn_momentum=0.1)
 
 
 def test_a_network_of_timm_gives_maps_and_a_vit_vectors():
