@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmlgd.apis.training import use_tensorboard
+from mmlgd.apis import training
 from mmlgd.cli import train
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils import resume
@@ -176,16 +176,16 @@ def test_a_used_work_dir_is_refused_unless_overwritten(tmp_path):
 def test_a_config_that_resumes_does_so_through_the_same_checks(tmp_path):
     cfg = toy(resume=True, load_from='/none/epoch_3.pth')
     with pytest.raises(CheckpointError, match='epoch_3.pth'):
-        train.apply_options(cfg, train.parse_args(['c.py']))
+        training.train_config(cfg)
 
 
 @pytest.mark.parametrize('installed', [True, False])
 def test_tensorboard_is_used_where_it_is_installed(monkeypatch, installed):
-    monkeypatch.setattr(train, 'find_spec', lambda name: installed or None)
+    monkeypatch.setattr(training, 'find_spec', lambda name: installed or None)
     cfg = toy(visualizer=dict(vis_backends=[dict(type='LocalVisBackend')]))
-    use_tensorboard(cfg)
+    training.use_tensorboard(cfg)
     kinds = [each['type'] for each in cfg.visualizer.vis_backends]
     assert kinds == ['LocalVisBackend', 'TensorboardVisBackend'][: 1 + installed]
     own = toy(visualizer=dict(vis_backends=[dict(type='WandbVisBackend')]))
-    use_tensorboard(own)
+    training.use_tensorboard(own)
     assert len(own.visualizer.vis_backends) == 1

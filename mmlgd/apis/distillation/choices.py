@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -27,12 +28,12 @@ class Choice:
     """A setting and why it has this value.
 
     Attributes:
-        value (object): For the config.
+        value (Any): For the config.
         reason (str): One line.
         shown (str): The value as text; '' shows ``value``.
     """
 
-    value: object
+    value: Any
     reason: str
     shown: str = ''
 
@@ -94,7 +95,8 @@ def choose(
         ConfigError: A given value is out of range.
         DataError: There are too few images.
     """
-    on_gpu = get_device() != 'cpu'
+    # Mixed precision and batches on the device are not for Apple's GPUs.
+    on_gpu = get_device() not in ('cpu', 'mps')
     if images < 2 * devices:
         raise DataError(
             f'There are {images} images for {devices} device(s), but a step needs at '

@@ -171,7 +171,11 @@ def _test_pipeline(size: int) -> list[dict]:
 def _schedule(choices: Choices) -> dict:
     schedule = _base('schedules/sgd_bs2048_200e').to_dict()
     wrapper = schedule['optim_wrapper']
-    wrapper['cpu_dtype'] = 'float32'
+    if choices.precision.value == 'float32':
+        wrapper.update(type='OptimWrapper')
+        wrapper.pop('dtype')
+    else:
+        wrapper['dtype'] = choices.precision.value
     wrapper['optimizer']['lr'] = choices.learning_rate.value
     epochs = choices.epochs.value
     # As published, a fortieth; but whole epochs.

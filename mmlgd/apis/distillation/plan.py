@@ -11,12 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import FUNCTIONS, init_default_scope
 from torch import nn
 
 from mmlgd.datasets.category_names import load_templates
 from mmlgd.errors import ConfigError
-from mmlgd.registry import DATASETS, FUNCTIONS, MODELS
+from mmlgd.registry import DATASETS, MODELS
 
 _STEPS = 4
 _PROMPTS = 16

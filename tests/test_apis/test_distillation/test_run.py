@@ -129,6 +129,7 @@ def test_overrides_reach_the_config_and_unknown_ones_are_refused(
     cfg = Config.fromfile(run.config)
     assert cfg.model.alpha == 0.25
     assert cfg.model.student_temperature == 0.2
+    assert cfg.optim_wrapper.type == 'OptimWrapper'  # float32, on a CPU
     assert cfg.train_dataloader.dataset.dataset.max_broken == 0.5
     assert cfg.work_dir == str(tmp_path / 'run')
     for changes, what in (
