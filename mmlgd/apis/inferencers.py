@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,8 @@ class _Inferencer(BaseInferencer):
             (B, 3, H, W).
         """
         for chunk in self._get_chunk_data(inputs, batch_size):
-            kept, images = [], []
+            kept: list = []
+            images: list[np.ndarray] = []
             for each in chunk:
                 try:
                     images += iter_images(each, channel_order)
@@ -155,7 +156,7 @@ class ZeroShotInferencer(_Inferencer):
         self.model = self.classifier.student
         self.pipeline = self.classifier.pipeline
         self.preprocessor = self.model.data_preprocessor
-        self.visualizer = None
+        self.visualizer: Any = None
 
     def forward(
         self, inputs: tuple[list, torch.Tensor], **kwargs: Any
@@ -350,11 +351,11 @@ def _with_pipeline(record: CheckpointMeta) -> CheckpointMeta:
     return dataclasses.replace(record, test_pipeline=steps)
 
 
-def picture_names(paths: Iterator[str]) -> list[str]:
+def picture_names(paths: Iterable[str]) -> list[str]:
     """Names of PNG files for images, which differ also for equal names in two folders.
 
     Args:
-        paths (Iterator[str]): Paths of the images; '' for one without path.
+        paths (Iterable[str]): Paths of the images; '' for one without path.
 
     Returns:
         list[str]: File names, in the order of the images.

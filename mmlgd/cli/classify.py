@@ -66,7 +66,8 @@ def main(argv: list[str] | None = None) -> None:
     names = args.names[0] if args.names and len(args.names) == 1 else args.names
     inferencer = ZeroShotInferencer(args.checkpoint, names, args.device)
     pictures = dict(zip(paths, picture_names(paths)))
-    rows, broken = [], []
+    rows = []
+    broken: list[tuple[str, str]] = []
     for found, samples in inferencer.stream(
         paths, 'Classifying', args.batch_size, broken=broken
     ):

@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     check_embedding_file(args.out)
     inferencer = EmbeddingInferencer(args.checkpoint, args.device, args.part)
     images: list[str] = []
-    rows, broken = [], []
+    rows = []
+    broken: list[tuple[str, str]] = []
     for paths, found in inferencer.stream(
         args.images, 'Embedding', args.batch_size, broken=broken
     ):

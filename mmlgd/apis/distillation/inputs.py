@@ -88,11 +88,11 @@ def _find_shards(folder: str, shards: str, out: str | Path | None) -> FoundImage
     root = folder if '://' in folder else os.path.abspath(folder or '.')
     dataset = dict(type='UnlabeledShards', data_root=root, shards=shards)
     with TemporaryDirectory() as temporary:
-        where = {}
+        index = None
         if not os.path.isdir(os.path.join(root, INDEX_FOLDER)):
-            where = dict(index=os.path.join(out or temporary, INDEX_FOLDER))
+            index = os.path.join(out or temporary, INDEX_FOLDER)
             dataset['index'] = f'{CONFIG_FOLDER}/{INDEX_FOLDER}'
-        count = len(UnlabeledShards(root, shards, **where))
+        count = len(UnlabeledShards(root, shards, index))
     return FoundImages(dataset, count, f'{root}/{shards}')
 
 
@@ -147,5 +147,6 @@ def find_names(names: str | Path | Sequence[str] | Mapping) -> tuple[str, list[s
             f'names has only {found[0]!r}: every image would be assigned to it. Give two '
             'or more.'
         )
-    is_set = isinstance(names, str) and names in available_category_sets()
-    return (names if is_set else ''), found
+    if isinstance(names, str) and names in available_category_sets():
+        return names, found
+    return '', found

@@ -81,7 +81,7 @@ def find_teacher(teacher: str | Path | Mapping) -> FoundTeacher:
         if temperature == 'auto' and built.logit_scale is None:
             temperature = PUBLISHED_TEMPERATURE
         return FoundTeacher(config, temperature, built.image_size, built.identity)
-    options = {key: config.get(key) for key in _SOURCE_OPTIONS}
+    options: dict[str, Any] = {key: config.get(key) for key in _SOURCE_OPTIONS}
     source = OpenCLIPSource(**options)
     size = config.get('image_size') or source.image_size
     side = size if isinstance(size, int) else size[0]

@@ -209,6 +209,7 @@ def test_two_devices_train_together(images, tmp_path, capfd):
     assert run.checkpoint.is_file()
 
 
+@pytest.mark.slow
 def test_the_package_has_the_function_and_imports_lazily():
     code = """
 import sys, mmlgd
