@@ -16,7 +16,7 @@ not calibrated.
 import argparse
 from pathlib import Path
 
-from mmlgd.utils.tool import add_image_arguments, report_broken
+from mmlgd.utils.tool import add_image_arguments, one_or_list, report_broken
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
                 f'--exclude {args.exclude} cannot be read: {error}; save it again on the '
                 'review page.'
             ) from error
-    names = args.names[0] if args.names and len(args.names) == 1 else args.names
+    names = one_or_list(args.names)
     found = autolabel(
         args.checkpoint,
         args.images,

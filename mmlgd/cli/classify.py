@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from mmlgd.utils.printable import printable
-from mmlgd.utils.tool import add_image_arguments, report_broken
+from mmlgd.utils.tool import add_image_arguments, one_or_list, report_broken
 
 #: Up to so many images are printed if no CSV file is written.
 _PRINTED = 100
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         raise ConfigError(
             f'There are {len(paths)} images; write the result to a file with --out.'
         )
-    names = args.names[0] if args.names and len(args.names) == 1 else args.names
+    names = one_or_list(args.names)
     inferencer = ZeroShotInferencer(args.checkpoint, names, args.device)
     pictures = dict(zip(paths, picture_names(paths)))
     rows = []

@@ -12,7 +12,7 @@ printed with their reasons. The complete config is written to OUT/config.py.
 import argparse
 
 from mmlgd.errors import ConfigError
-from mmlgd.utils.tool import add_config_options
+from mmlgd.utils.tool import add_config_options, one_or_list
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -89,8 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     from mmlgd.apis.distillation import Estimate, distill
 
     for name in ('images', 'names'):
-        if len(options[name]) == 1:
-            (options[name],) = options[name]
+        options[name] = one_or_list(options[name])
     overrides = options.pop('cfg_options')
     for name in {*overrides} & {*options}:
         raise ConfigError(f'--cfg-options {name}: use --{name} instead.')

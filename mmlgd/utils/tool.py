@@ -50,6 +50,11 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='default: the GPU, if there is one')
 
 
+def one_or_list(values: list[str] | None) -> str | list[str] | None:
+    """The value of an option that takes one place or set, or several names."""
+    return values[0] if values and len(values) == 1 else values
+
+
 def report_broken(broken: Sequence[tuple[str, str]]) -> None:
     """Print which images were left out, on the standard error."""
     if not broken:

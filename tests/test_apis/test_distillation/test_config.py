@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmlgd.apis.distillation import choices as choices_module
 from mmlgd.apis.distillation.choices import choose
 from mmlgd.apis.distillation.config import build_config, config_text
 from mmlgd.apis.distillation.inputs import FoundImages
@@ -15,14 +12,6 @@ from mmlgd.apis.distillation.models import find_student, find_teacher
 from mmlgd.utils.config_check import check_config
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    properties = type('Properties', (), dict(total_memory=80 * 2**30))
-    monkeypatch.setattr(choices_module, 'get_device', lambda: 'cuda')
-    monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda _: properties)
-    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: (8, 0))
 
 
 def written(tmp_path, teacher, student, **options):
