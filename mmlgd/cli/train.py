@@ -5,12 +5,23 @@ from importlib.util import find_spec
 
 from mmengine.config import Config
 
-from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
+from mmlgd.engine.hooks import (
+    GlobalBatchHook,
+    ResumeHook,
+    StartupHook,
+    WholeCheckpointHook,
+)
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_types import class_name
+from mmlgd.utils.global_batch import set_global_batch
 from mmlgd.utils.launch import read_ranks
-from mmlgd.utils.resume import check_work_dir, is_finished, set_resume
+from mmlgd.utils.resume import (
+    check_work_dir,
+    is_finished,
+    read_training_meta,
+    set_resume,
+)
 from mmlgd.utils.run_config import build_runner, check_run, load_config
 from mmlgd.utils.tool import add_common_arguments
 
@@ -52,7 +63,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--global-batch-size',
         type=int,
         metavar='N',
-        help='images per iteration over all ranks; each rank gets N / ranks',
+        help='images per iteration over all ranks; each rank gets N / ranks; by default '
+        'that of the checkpoint to resume, or of the config',
+    )
+    parser.add_argument(
+        '--micro-batch-size',
+        type=int,
+        metavar='N',
+        help='images that a rank computes at once, at most; a larger share is computed in '
+        'parts, whose gradients add up to one step; by default that of the checkpoint to '
+        'resume, or no limit',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
@@ -71,22 +91,6 @@ def use_amp(cfg: Config) -> None:
             'omit --amp and enable mixed precision in the config.'
         )
     cfg.optim_wrapper.type = 'mmlgd.AmpOptimWrapper'
-
-
-def split_global_batch(cfg: Config, total: int, world_size: int) -> None:
-    """Set each rank's batch size to an equal part of ``total``.
-
-    Raises:
-        ConfigError: ``total`` is not a positive multiple of ``world_size``.
-    """
-    if total < 1 or total % world_size:
-        below = max(total, 0) // world_size * world_size
-        sizes = [str(size) for size in (below, below + world_size) if size > 0]
-        raise ConfigError(
-            f'--global-batch-size {total} cannot be split evenly over {world_size} '
-            f'rank(s); nearest valid: {" and ".join(sizes)}.'
-        )
-    cfg.train_dataloader.batch_size = total // world_size
 
 
 def use_auto_scale_lr(cfg: Config) -> None:
@@ -123,9 +127,6 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         use_amp(cfg)
-    if args.global_batch_size is not None:
-        world_size = read_ranks(args.launcher).world_size
-        split_global_batch(cfg, args.global_batch_size, world_size)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
     resume = args.resume
@@ -141,13 +142,23 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
     apply_options(cfg, args)
-    if not cfg.get('resume'):
+    meta = read_training_meta(cfg) if cfg.get('resume') else None
+    if meta is None:
         check_work_dir(cfg, args.overwrite)
-    elif is_finished(cfg):
+    elif is_finished(cfg, meta):
         return
+    batch = set_global_batch(
+        cfg,
+        read_ranks(args.launcher),
+        args.global_batch_size,
+        args.micro_batch_size,
+        meta,
+    )
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
     runner.register_hook(ResumeHook())
+    if batch is not None:
+        runner.register_hook(GlobalBatchHook(batch))
     runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     runner.train()

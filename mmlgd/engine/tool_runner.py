@@ -4,6 +4,7 @@ from urllib.error import URLError
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -72,6 +73,19 @@ class TrainRunner(ToolRunner):
             with torch.random.fork_rng(devices=[]):
                 _ = self.train_loop
         return super().build_model(model)
+
+    def scale_lr(
+        self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None
+    ) -> None:
+        """Scale the learning rate to the global batch, also if its shares are unequal."""
+        sampler = self.cfg.train_dataloader.get('sampler') or {}
+        size = sampler.get('global_batch_size')
+        if not size or not auto_scale_lr or not auto_scale_lr.get('enable'):
+            return super().scale_lr(optim_wrapper, auto_scale_lr)
+        ratio = float(size) / float(auto_scale_lr['base_batch_size'])
+        self.logger.info(f'The learning rate is scaled by {ratio} for {size} images.')
+        for group in optim_wrapper.optimizer.param_groups:
+            group['lr'] = group['lr'] * ratio
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.

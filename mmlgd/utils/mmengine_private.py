@@ -111,6 +111,20 @@ def loaded_source(runner: Runner) -> str | None:
     return runner._load_from
 
 
+def backward_part(wrapper: OptimWrapper, loss: torch.Tensor) -> None:
+    """Add the gradients of a part of a batch, without a step.
+
+    The wrapper's count of backward passes is its count of iterations, by which it decides
+    when to step; it has no public setter that does not warn.
+
+    Args:
+        wrapper: The wrapper of the optimizer.
+        loss: Already divided by the weight of the part.
+    """
+    wrapper.backward(wrapper.scale_loss(loss))
+    wrapper._inner_count -= 1
+
+
 def init_amp_without_accelerator(wrapper: AmpOptimWrapper, **kwargs) -> None:
     """Initialise an AmpOptimWrapper on the CPU, where its ``__init__`` fails.
 

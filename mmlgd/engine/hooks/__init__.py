@@ -11,6 +11,7 @@ from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .feature_statistics_hook import FeatureStatisticsHook
+from .global_batch_hook import GlobalBatchHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .resume_hook import ResumeHook
@@ -35,6 +36,7 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
     'FeatureStatisticsHook',
+    'GlobalBatchHook',
     'LVISNumpyHook',
     'NonFiniteLossHook',
     'ProgressBarHook',

@@ -1,7 +1,10 @@
 """The data position of a resumed run, for any number of processes."""
 
+from typing import Any
+
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
 
 from mmlgd.datasets import ViewSampler
 from mmlgd.errors import CheckpointError
@@ -21,9 +24,9 @@ class SamplerPositionHook(Hook):
     :attr:`ViewSampler.origin <mmlgd.datasets.ViewSampler>` of a resumed run accordingly.
     An interrupted run thus draws the same images, equally often, as an uninterrupted one.
 
-    It supports an infinite :class:`~mmlgd.datasets.ViewSampler`. Epoch-based trainings
-    restart at the first image of an epoch, which does not depend on these sizes. For
-    other samplers, it warns if the sizes changed.
+    It supports :class:`~mmlgd.datasets.ViewSampler`. An epoch-based training that was
+    saved within an epoch resumes there; mmengine would start the epoch once more. For
+    other samplers, the hook warns if images are skipped or repeated.
 
     Raises:
         CheckpointError: ``samples_seen`` of a checkpoint is not a non-negative integer.
@@ -53,6 +56,9 @@ class SamplerPositionHook(Hook):
 
     def before_train(self, runner) -> None:
         """Set the position of a resumed run."""
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            _resume_within_epoch(runner)
+            return
         batch = _images_per_iter(runner)
         if not batch or not runner.iter:
             return
@@ -83,6 +89,21 @@ class SamplerPositionHook(Hook):
             loop.dataloader_iterator = type(loop.dataloader_iterator)(loop.dataloader)
 
 
+def _resume_within_epoch(runner: Any) -> None:
+    loader = runner.train_dataloader
+    done = runner.iter - runner.epoch * len(loader)
+    if done <= 0:
+        return
+    if isinstance(loader.sampler, ViewSampler):
+        loader.sampler.start_at(done * loader.batch_size)
+        return
+    runner.logger.warning(
+        f'The checkpoint was saved after {done} of {len(loader)} iterations of an epoch, '
+        f'but {type(loader.sampler).__name__} starts at its first image: images are '
+        'repeated. Use ViewSampler, or save at the end of epochs.'
+    )
+
+
 def _images_per_iter(runner) -> int:
     """Images that all ranks draw per iteration; 0 for epoch-based loops and samplers."""
     if not hasattr(runner.train_loop, 'dataloader_iterator'):
@@ -90,4 +111,5 @@ def _images_per_iter(runner) -> int:
     loader = runner.train_dataloader
     if isinstance(loader.sampler, ViewSampler) and not loader.sampler.infinite:
         return 0
-    return (loader.batch_size or 0) * get_world_size()
+    whole = getattr(loader.sampler, 'global_batch_size', None)
+    return whole or (loader.batch_size or 0) * get_world_size()
