@@ -81,22 +81,6 @@ def test_resume_from_a_path(tmp_path):
     assert (cfg.resume, cfg.load_from) == (True, str(path))
 
 
-def test_global_batch_is_split_over_the_ranks():
-    cfg = toy(train_dataloader=dict(batch_size=1))
-    train.split_global_batch(cfg, 256, world_size=8)
-    assert cfg.train_dataloader.batch_size == 32
-
-
-@pytest.mark.parametrize(
-    ('total', 'nearest'), [(10, '8 and 12'), (3, '4'), (0, '4'), (-5, '4')]
-)
-def test_a_batch_that_does_not_split_names_the_nearest(total, nearest):
-    with pytest.raises(
-        ConfigError, match=rf'{total} .*4 rank.*nearest valid: {nearest}\.'
-    ):
-        train.split_global_batch(toy(train_dataloader={}), total, world_size=4)
-
-
 def test_auto_scale_lr_needs_a_base():
     cfg = toy(auto_scale_lr=dict(base_batch_size=256))
     train.use_auto_scale_lr(cfg)
@@ -140,7 +124,8 @@ def resuming(tmp_path, checkpoint: dict, **train_cfg) -> Config:
 )
 def test_a_finished_run_is_reported(tmp_path, capsys, train_cfg, finished):
     cfg = resuming(tmp_path, training_state(), **train_cfg)
-    assert resume.is_finished(cfg) is finished
+    meta = resume.read_training_meta(cfg)
+    assert resume.is_finished(cfg, meta) is finished
     assert ('already finished' in capsys.readouterr().out) is finished
 
 
@@ -149,10 +134,10 @@ def test_only_a_trainings_checkpoint_can_be_resumed(tmp_path):
     with pytest.raises(
         CheckpointError, match='no optimizer, message_hub, meta.iter.*load_from='
     ):
-        resume.is_finished(resuming(tmp_path, weights))
+        resume.read_training_meta(resuming(tmp_path, weights))
     code = training_state(config='raise SystemExit')
     with pytest.raises(CheckpointError, match='Python code .*not executed'):
-        resume.is_finished(resuming(tmp_path, code, max_epochs=9))
+        resume.read_training_meta(resuming(tmp_path, code, max_epochs=9))
 
 
 def test_a_used_work_dir_is_refused_unless_overwritten(tmp_path):
