@@ -186,7 +186,7 @@ def run_ranks(
         kill: Rank, iteration and stage (before, forward, after) of a SIGKILL.
 
     Returns:
-        list[int]: Their exit codes; -9 for those that were killed.
+        list[int]: Their exit codes. Others than the killed rank may fail or be ended.
     """
     variables = dict(
         WORLD_SIZE=str(num_ranks),
@@ -204,15 +204,18 @@ def run_ranks(
         context.Process(target=_train, args=(rank, variables, [*argv, *options]))
         for rank in range(num_ranks)
     ]
-    for rank in ranks:
-        rank.start()
-    if kill is not None:
-        # The others wait for it, or fail; torchrun ends them.
-        ranks[kill[0]].join()
+    try:
         for rank in ranks:
-            rank.kill()
-    for rank in ranks:
-        rank.join()
+            rank.start()
+        waited = ranks if kill is None else [ranks[kill[0]]]
+        for rank in waited:
+            rank.join()
+    finally:
+        # Ranks wait for one that died, or fail; torchrun ends them.
+        for rank in ranks:
+            if rank.pid is not None:
+                rank.kill()
+                rank.join()
     return [rank.exitcode for rank in ranks]
 
 
