@@ -45,16 +45,17 @@ class GlobalBatch:
         record = meta.get(KEY)
         if record is None:
             # Written before there was such a record, with equal batches on all ranks.
-            training = meta.get('training') or {}
-            each, ranks = training.get('batch_size'), training.get('ranks')
-            if not (isinstance(each, int) and isinstance(ranks, int)):
+            training = meta.get('training')
+            found = training if isinstance(training, dict) else {}
+            each, ranks = found.get('batch_size'), found.get('ranks')
+            if not _is_positive(each) or not _is_positive(ranks):
                 return None
             return cls(size=each * ranks, ranks=ranks, part=each, config=each)
         names = set(cls.__dataclass_fields__)
         if (
             not isinstance(record, dict)
             or set(record) != names
-            or not all(type(value) is int and value > 0 for value in record.values())
+            or not all(map(_is_positive, record.values()))
         ):
             raise CheckpointError(
                 f"meta['{KEY}'] of the checkpoint is {record!r}, but must have positive "
@@ -139,6 +140,10 @@ def set_global_batch(
             level=logging.WARNING,
         )
     return batch
+
+
+def _is_positive(value: object) -> bool:
+    return type(value) is int and value > 0
 
 
 def _check_size(size: int, world_size: int, is_uneven_allowed: bool) -> None:
