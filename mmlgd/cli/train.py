@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from mmengine.config import Config
 
 from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
+from mmlgd.engine.hooks.preemption_hook import Preempted
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_types import class_name
@@ -136,18 +137,23 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     use_tensorboard(cfg)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Train from the command line."""
+def main(argv: list[str] | None = None) -> int | None:
+    """Train from the command line; returns the exit code of a preempted training."""
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
     apply_options(cfg, args)
     if not cfg.get('resume'):
         check_work_dir(cfg, args.overwrite)
     elif is_finished(cfg):
-        return
+        return None
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
     runner.register_hook(ResumeHook())
     runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
-    runner.train()
+    try:
+        runner.train()
+    except Preempted as stop:
+        # The tool leaves the process group before it exits.
+        return stop.code
+    return None

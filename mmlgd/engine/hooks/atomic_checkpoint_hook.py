@@ -77,6 +77,18 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.by_epoch:
             self._save_postponed(runner, runner.epoch)
 
+    def save_now(self, runner) -> bool:
+        """Save after the running iteration or epoch, on all ranks.
+
+        Returns:
+            bool: Whether it is saved; False if another hook refused.
+        """
+        step = (runner.epoch if self.by_epoch else runner.iter) + 1
+        name = self.filename_tmpl.format(step)
+        if osp.basename(self.last_ckpt or '') != name:
+            self._save_checkpoint(runner)
+        return osp.basename(self.last_ckpt or '') == name
+
     def _save_postponed(self, runner, step: int) -> None:
         if self._postponed_at not in (None, step):
             self._save_checkpoint(runner)
