@@ -22,11 +22,35 @@ check_count() {
     [[ "$2" =~ ^[1-9][0-9]*$ ]] || fail "$1 must be a whole number of 1 or more, not '$2'"
 }
 
+# elastic_launch SCRIPT PROCESSES NODES [OPTIONS OF THE SCRIPT]...: torchrun's rendezvous
+# numbers the nodes. Workers start again, up to MAX_RESTARTS times, when one fails.
+elastic_launch() {
+    local script="$1" processes="$2" nodes="$3" restarts="${MAX_RESTARTS:-3}"
+    shift 3
+    [[ "$nodes" =~ ^[1-9][0-9]*(:[1-9][0-9]*)?$ ]] ||
+        fail "NNODES must be a number of nodes or MIN:MAX, not '$nodes'"
+    [ "${nodes%:*}" -le "${nodes#*:}" ] || fail "NNODES=$nodes: MIN is greater than MAX"
+    [[ "$restarts" =~ ^[0-9]+$ ]] ||
+        fail "MAX_RESTARTS must be a whole number, not '$restarts'"
+    exec "$PYTHON" -m torch.distributed.run \
+        --nnodes="$nodes" \
+        --rdzv-backend=c10d \
+        --rdzv-endpoint="$RDZV_ENDPOINT" \
+        --rdzv-id="${RDZV_ID:-${SLURM_JOB_ID:-mmlgd}}" \
+        --max-restarts="$restarts" \
+        --nproc_per_node="$processes" \
+        "$ROOT/tools/$script" "$@" --launcher pytorch
+}
+
 # dist_launch SCRIPT PROCESSES [OPTIONS OF THE SCRIPT]...
 dist_launch() {
     local script="$1" processes="$2" nodes="${NNODES:-1}" port="${PORT:-29500}"
     shift 2
     check_count 'GPUS (processes on this machine)' "$processes"
+    if [ -n "${RDZV_ENDPOINT:-}" ]; then
+        elastic_launch "$script" "$processes" "$nodes" "$@"
+    fi
+    [ -z "${MAX_RESTARTS:-}" ] || fail 'MAX_RESTARTS needs RDZV_ENDPOINT=HOST:PORT'
     check_count NNODES "$nodes"
     if [ "$nodes" -gt 1 ] && [ -z "${MASTER_ADDR:-}" -o -z "${NODE_RANK:-}" ]; then
         fail "NNODES=$nodes needs MASTER_ADDR (address of node 0) and NODE_RANK (0 to $((nodes - 1)))"

@@ -125,6 +125,39 @@ def test_a_second_node_joins_the_first(tmp_path):
     )
 
 
+def test_elastic_launch_passes_the_rendezvous_and_restarts(tmp_path):
+    result = run_tool(
+        *('bash', TOOLS / 'dist_train.sh', 'c.py', '8', '--resume'),
+        cwd=tmp_path,
+        PYTHON=fake(tmp_path, 'python'),
+        **dict(NNODES='2:4', RDZV_ENDPOINT='10.0.0.1:29511', RDZV_ID='run7'),
+        MAX_RESTARTS='5',
+    )
+    assert result.stdout.startswith(
+        '-m torch.distributed.run --nnodes=2:4 --rdzv-backend=c10d '
+        '--rdzv-endpoint=10.0.0.1:29511 --rdzv-id=run7 --max-restarts=5 '
+        f'--nproc_per_node=8 {TOOLS}/train.py c.py --resume --launcher pytorch'
+    )
+
+
+@pytest.mark.parametrize(
+    ('variables', 'said'),
+    [
+        (dict(NNODES='4:2', RDZV_ENDPOINT='a:1'), 'MIN is greater than MAX'),
+        (dict(NNODES='2:', RDZV_ENDPOINT='a:1'), "MIN:MAX, not '2:'"),
+        (dict(MAX_RESTARTS='x', RDZV_ENDPOINT='a:1'), "not 'x'"),
+        (dict(MAX_RESTARTS='3'), 'needs RDZV_ENDPOINT'),
+    ],
+)
+def test_wrong_elastic_settings_are_named(tmp_path, variables, said):
+    command = ('bash', TOOLS / 'dist_train.sh', 'c.py', '2')
+    result = run_tool(
+        *command, cwd=tmp_path, PYTHON=fake(tmp_path, 'python'), **variables
+    )
+    assert result.returncode == 2
+    assert said in result.stderr
+
+
 def test_slurm_asks_for_the_gpus_and_tasks(tmp_path):
     fake(tmp_path, 'srun')
     result = run_tool(
