@@ -35,7 +35,7 @@ def is_restart(work_dir: str) -> bool:
     if identity is None or not path.is_file() or path.read_text() != identity:
         return False
     # A job may train several times; only a requeued one starts its script again.
-    return identity.startswith('torchrun') or bool(os.environ.get('SLURM_RESTART_COUNT'))
+    return identity.startswith('torchrun') or 'SLURM_RESTART_COUNT' in os.environ
 
 
 def has_saved(work_dir: str) -> bool:

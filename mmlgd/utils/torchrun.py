@@ -19,6 +19,9 @@ from types import FrameType
 #: The folder of the files, of one launch on one machine.
 FOLDER_VARIABLE = 'MMLGD_LAUNCH_FOLDER'
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+#: Otherwise restarted ranks read the addresses of dead ones from a store that they share
+#: with them, and cannot connect (torch 2.5 to 2.11, pytorch/pytorch#135712).
+_ENVIRONMENT = {'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'}
 
 
 class LaunchFolder:
@@ -78,19 +81,26 @@ def main(args: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix='mmlgd-launch-') as folder:
         files = LaunchFolder(folder)
         child: subprocess.Popen | None = None
+        is_signalled = False
 
         def receive(number: int, frame: FrameType | None) -> None:
+            nonlocal is_signalled
+            is_signalled = True
             if not files.request_stop() and child is not None:
                 # Before a training listens, or in a test.
                 child.terminate()
 
-        signal.signal(signal.SIGTERM, receive)
-        # torchrun inherits this: SIGUSR1, which Slurm sends to all processes, would end
-        # it without its ranks.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        command = [sys.executable, '-m', 'torch.distributed.run', *args]
-        child = subprocess.Popen(command, env={**os.environ, FOLDER_VARIABLE: folder})
-        signal.signal(signal.SIGUSR1, receive)
+        for each in SIGNALS:
+            signal.signal(each, receive)
+        child = subprocess.Popen(
+            [sys.executable, '-m', 'torch.distributed.run', *args],
+            env={**_ENVIRONMENT, **os.environ, FOLDER_VARIABLE: folder},
+            # Slurm sends SIGUSR1 to all processes, which would end torchrun without its
+            # ranks.
+            preexec_fn=lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+        )
+        if is_signalled:
+            child.terminate()
         while True:
             try:
                 code = child.wait()

@@ -72,9 +72,7 @@ class AtomicCheckpointHook(CheckpointHook):
     _saved_iter: int | None = None
     _saved_time: float
 
-    def __init__(
-        self, *args, interval_minutes: float | None = None, **kwargs
-    ) -> None:
+    def __init__(self, *args, interval_minutes: float | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if interval_minutes is not None and not interval_minutes > 0:
             raise ConfigError(

@@ -22,7 +22,6 @@ from mmlgd.utils.torchrun import LaunchFolder
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 
-
 #: Seconds that a rank waits for the signal of its own torchrun, see _await_torchrun.
 _AGENT_LIMIT = 20
 

@@ -56,15 +56,13 @@ class LossHook(Hook):
         self.losses = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.losses[runner.iter, batch_idx] = float(outputs['loss'])
+        self.losses[runner.iter, batch_idx] = outputs['loss'].item()
 
 
 def run(
     folder, *hooks, loop=None, by_epoch=False, every=100, resume=False, saver=None, **kw
 ):
-    options = {
-        key: kw.pop(key) for key in ('check_interval', 'exit_code') if key in kw
-    }
+    options = {key: kw.pop(key) for key in ('check_interval', 'exit_code') if key in kw}
     saver = saver or dict(
         type='AtomicCheckpointHook', by_epoch=by_epoch, interval=every
     )
