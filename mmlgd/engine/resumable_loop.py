@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
@@ -12,8 +11,8 @@ from torch.utils.data import DataLoader, Sampler
 from mmlgd.registry import LOOPS
 
 #: Info in the message hub, and thus in a checkpoint that was saved within an epoch:
-#: images of the epoch that all ranks together have drawn.
-EPOCH_IMAGES = 'epoch_images'
+#: completed batches of the epoch.
+EPOCH_BATCHES = 'epoch_batches'
 
 
 @LOOPS.register_module()
@@ -31,16 +30,17 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train; a run that resumes within an epoch completes that epoch first."""
-        images = self.runner.message_hub.pop_info(EPOCH_IMAGES, 0)
-        if images:
-            per_batch = images_per_batch(self.dataloader)
-            self._first_batch, rest = divmod(images, per_batch)
-            self._iter = self._epoch * len(self.dataloader) + self._first_batch
-            if rest:
-                self.runner.logger.warning(
-                    f'The checkpoint has seen {images} images of its epoch, which are '
-                    f'not whole batches of {per_batch}: {rest} images are repeated.'
-                )
+        batches = self.runner.message_hub.pop_info(EPOCH_BATCHES, 0)
+        start = self._epoch * len(self.dataloader)
+        if batches and self._iter == start + batches:
+            self._first_batch = batches
+        elif batches:
+            self.runner.logger.warning(
+                f'The checkpoint was saved after {batches} batches of an epoch, but an '
+                'epoch has another number of batches now (the global batch or the data '
+                'changed): this epoch starts again, so its first images are repeated.'
+            )
+            self._iter = start
         return super().run()
 
     def run_epoch(self) -> None:
@@ -78,11 +78,6 @@ def batches_of_epoch(runner: Runner, done: int) -> int:
     if not isinstance(loop, EpochBasedTrainLoop):
         return 0
     return done - loop.epoch * len(loop.dataloader)
-
-
-def images_per_batch(loader: DataLoader) -> int:
-    """Images in a batch of all ranks; 1 if the loader does not know its batch size."""
-    return (loader.batch_size or 1) * get_world_size()
 
 
 class _Rest(Sampler):

@@ -11,9 +11,8 @@ from mmengine.runner import find_latest_checkpoint
 
 from mmlgd.engine.atomic_backend import ATOMIC_BACKEND, AtomicLocalBackend
 from mmlgd.engine.resumable_loop import (
-    EPOCH_IMAGES,
+    EPOCH_BATCHES,
     batches_of_epoch,
-    images_per_batch,
     is_resumable,
 )
 from mmlgd.errors import CheckpointError, ConfigError
@@ -143,14 +142,12 @@ class AtomicCheckpointHook(CheckpointHook):
             )
             return False
         hub, name = runner.message_hub, f'iter_{done}.pth'
-        images = batches_of_epoch(runner, done) * images_per_batch(
-            runner.train_dataloader
-        )
-        if images:
-            hub.update_info(EPOCH_IMAGES, images)
+        batches = batches_of_epoch(runner, done)
+        if batches:
+            hub.update_info(EPOCH_BATCHES, batches)
         meta = dict(epoch=runner.epoch, iter=done)
         self._write(runner, name, meta, outdated=[], interim=name)
-        hub.pop_info(EPOCH_IMAGES, None)
+        hub.pop_info(EPOCH_BATCHES, None)
         return True
 
     def _save_postponed(self, runner, step: int) -> None:

@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,14 +67,14 @@ def run(
     saver = saver or dict(
         type='AtomicCheckpointHook', by_epoch=by_epoch, interval=every
     )
-    loader = dict(sampler=dict(type='DefaultSampler', shuffle=True)) if loop else None
+    if loop:
+        kw.setdefault('loader', dict(sampler=dict(type='DefaultSampler', shuffle=True)))
     runner = tiny_runner(
         folder,
         6,
         default_hooks=dict(checkpoint=saver),
         custom_hooks=[dict(type='PreemptionHook', **options), *hooks],
         resume=resume,
-        loader=loader,
         **kw,
     )
     if loop:
@@ -114,6 +115,20 @@ def test_an_epoch_resumes_at_its_next_batch(tmp_path, at):
     # The same losses, under the same numbers of iteration and batch.
     assert {**first.losses, **second.losses} == whole.losses
     assert names(tmp_path / 'broken') == [f'epoch_{n}.pth' for n in (1, 2, 3)]
+
+
+def test_an_epoch_of_another_length_starts_again_and_says_so(tmp_path):
+    options = dict(loop=EPOCHS, by_epoch=True, every=1)
+    with pytest.raises(Preempted):
+        run(tmp_path, SignalHook(signal.SIGTERM, 2), **options)
+    seen = LossHook()
+    single = dict(sampler=dict(type='DefaultSampler', shuffle=True), batch_size=1)
+    runner = run(tmp_path, seen, resume=True, loader=single, **options)
+    # The second of three epochs, now of four batches, from its start.
+    assert min(seen.losses) == (4, 0)
+    assert len(seen.losses) == 8
+    log = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert 'saved after 1 batches of an epoch' in log
 
 
 def test_mmengines_epochs_keep_their_last_checkpoint(tmp_path):
