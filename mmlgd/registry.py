@@ -16,6 +16,7 @@ _LOCATIONS = {
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmlgd.engine'],
     'PARAM_SCHEDULERS': ['mmlgd.engine'],
+    'LOOPS': ['mmlgd.engine'],
     'HOOKS': ['mmlgd.engine'],
     'METRICS': ['mmlgd.evaluation'],
 }
@@ -31,6 +32,7 @@ def _child(name: str) -> Registry:
 DATASETS = _child('DATASETS')
 DATA_SAMPLERS = _child('DATA_SAMPLERS')
 HOOKS = _child('HOOKS')
+LOOPS = _child('LOOPS')
 METRICS = _child('METRICS')
 MODELS = _child('MODELS')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS')

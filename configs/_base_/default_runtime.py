@@ -20,6 +20,8 @@ custom_hooks = [
     dict(type='StatelessSeedHook'),
     dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
+    # Exits with code 75 on SIGTERM or SIGUSR1, so that a scheduler can requeue the run.
+    dict(type='PreemptionHook'),
     # Faster convolutions in half precision.
     dict(type='ChannelsLastHook', cuda_only=True),
 ]

@@ -1,9 +1,11 @@
 """``mmlgd train``: train any config."""
 
 import argparse
+import signal
 from importlib.util import find_spec
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmlgd.engine.hooks import (
     GlobalBatchHook,
@@ -11,11 +13,13 @@ from mmlgd.engine.hooks import (
     StartupHook,
     WholeCheckpointHook,
 )
+from mmlgd.engine.hooks.preemption_hook import Preempted
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_types import class_name
 from mmlgd.utils.global_batch import set_global_batch
 from mmlgd.utils.launch import read_ranks
+from mmlgd.utils.launch_id import claim, has_saved, is_restart, launch_identity
 from mmlgd.utils.resume import (
     check_work_dir,
     is_finished,
@@ -24,6 +28,7 @@ from mmlgd.utils.resume import (
 )
 from mmlgd.utils.run_config import build_runner, check_run, load_config
 from mmlgd.utils.tool import add_common_arguments
+from mmlgd.utils.torchrun import SIGNALS, LaunchFolder
 
 _NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
@@ -137,16 +142,40 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     use_tensorboard(cfg)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Train from the command line."""
+def exit_code(stop: Preempted) -> int:
+    """Exit code of a rank of a preempted training.
+
+    The launcher of ``tools/dist_*.sh`` reads the code from a file, because torchrun
+    exits with 1 for any code of a rank. If that launcher asked for the stop, the ranks
+    exit with 0, since torchrun restarts them otherwise.
+    """
+    # Schedulers end the remaining ranks when the first one exits.
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    launch = LaunchFolder.of_rank()
+    if launch is not None:
+        launch.leave_code(stop.code)
+    return 0 if launch is not None and stop.requested else stop.code
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Train from the command line; returns the exit code of a preempted training."""
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
+    restart = is_restart(cfg.work_dir)
+    if restart and has_saved(cfg.work_dir):
+        print_log(
+            f'This launch ({launch_identity()}) has already trained into '
+            f'{cfg.work_dir}: it resumes from its last checkpoint.'
+        )
+        args.resume = 'auto'
     apply_options(cfg, args)
     meta = read_training_meta(cfg) if cfg.get('resume') else None
-    if meta is None:
+    if meta is not None:
+        if is_finished(cfg, meta):
+            return None
+    elif not restart:
         check_work_dir(cfg, args.overwrite)
-    elif is_finished(cfg, meta):
-        return
     batch = set_global_batch(
         cfg,
         read_ranks(args.launcher),
@@ -156,9 +185,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
+    claim(cfg.work_dir)
     runner.register_hook(ResumeHook())
     if batch is not None:
         runner.register_hook(GlobalBatchHook(batch))
     runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
-    runner.train()
+    try:
+        runner.train()
+    except Preempted as stop:
+        return exit_code(stop)
+    return None

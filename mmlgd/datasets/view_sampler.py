@@ -30,8 +30,7 @@ class ViewSampler(Sampler[int]):
 
     * ``infinite=False``, for ``EpochBasedTrainLoop``: one pass, that of the epoch set by
       mmengine (``DistSamplerSeedHook``, a default hook). Every rank gets ceil(N / W)
-      images; the first images of the pass fill the last round. A run that is resumed
-      within a pass draws the rest of it.
+      images; the first images of the pass fill the last round.
     * ``infinite=True``, for ``IterBasedTrainLoop``: endless passes without filling. A
       resumed run starts at its position without loading data if mmengine supports
       ``skip`` (OpenMMLab's 0.10 loads and drops the data instead; the result is the
@@ -131,18 +130,16 @@ class ViewSampler(Sampler[int]):
         if infinite:
             # mmengine skips `num_iters * batch_size` indices if it finds `skip`. For
             # epochs with a short last batch, that would be the wrong position.
-            self.skip = self.start_at
+            self.skip = self._skip
 
     def __iter__(self) -> Iterator[int]:
         if self.infinite:
             return self._endless_positions()
-        # Later passes are drawn from their start.
-        start, self._start = self._start, 0
         total = len(self)
         return self._indices(
             self._positions(np.arange(begin, min(begin + _CHUNK, total))) % self.size
             + self.epoch * self.size
-            for begin in range(start, total, _CHUNK)
+            for begin in range(0, total, _CHUNK)
         )
 
     def __len__(self) -> int:
@@ -170,12 +167,11 @@ class ViewSampler(Sampler[int]):
         """
         self.epoch = epoch
 
-    def start_at(self, num_samples: int) -> None:
-        """Start the next iteration over the sampler at a later position.
+    def _skip(self, num_samples: int) -> None:
+        """Start at a later position (available as ``skip`` if infinite).
 
         Args:
-            num_samples: Images of this rank, counted from the start of the pass; if
-                infinite, of the training. ``skip`` is the same, if infinite.
+            num_samples: Images of this rank, counted from the start of training.
         """
         self._start = num_samples
 

@@ -15,6 +15,7 @@ from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
 from mmlgd.utils.quiet import log_prints, mute_terminal
+from mmlgd.utils.worker_signals import shield_workers
 
 _STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
 
@@ -60,6 +61,13 @@ class ToolRunner(Runner):
 class TrainRunner(ToolRunner):
     """Builds the training data before it loads a teacher."""
 
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, *args, **kwargs) -> DataLoader:
+        """Build a data loader whose workers survive the signals of a scheduler."""
+        loader = ToolRunner.build_dataloader(dataloader, *args, **kwargs)
+        shield_workers(loader)
+        return loader
+
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the training data, then the model.
 
@@ -88,11 +96,17 @@ class TrainRunner(ToolRunner):
             group['lr'] = group['lr'] * ratio
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the training loop.
+        """Build the training loop; one by epochs can be resumed within an epoch.
 
         Raises:
             ConfigError: There is no batch to train on.
         """
+        if isinstance(loop, dict) and (
+            loop.get('by_epoch')
+            or class_name(loop.get('type', '')) == 'EpochBasedTrainLoop'
+        ):
+            options = {key: loop[key] for key in loop if key != 'by_epoch'}
+            loop = dict(options, type='mmlgd.ResumableEpochLoop')
         loop = super().build_train_loop(loop)
         # Other loops draw images endlessly.
         if isinstance(loop, EpochBasedTrainLoop):

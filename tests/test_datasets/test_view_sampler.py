@@ -172,15 +172,6 @@ def test_the_rest_is_dropped_alike_on_all_ranks(ranks, world_size):
         assert sampler.images_in(2) == sampler.images_in(3) == 10
 
 
-def test_a_pass_is_resumed_once(ranks):
-    _, second = ranks(2, 9, seed=2)
-    whole = list(second)
-    second.start_at(3)
-    assert list(second) == whole[3:]
-    assert list(second) == whole
-    assert len(second) == 5
-
-
 def test_more_ranks_than_a_global_batch_has_images(ranks):
     with pytest.raises(ConfigError, match='3 images .* 4 ranks'):
         ranks(4, 9, global_batch_size=3)

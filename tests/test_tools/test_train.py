@@ -1,6 +1,7 @@
 """tools/train.py: one whole run, a resume, and each option's effect on the config."""
 
 import shutil
+import signal
 import sys
 
 import pytest
@@ -8,8 +9,9 @@ import torch
 from mmengine.config import Config
 
 from mmlgd.cli import train
+from mmlgd.engine.hooks.preemption_hook import Preempted
 from mmlgd.errors import CheckpointError, ConfigError
-from mmlgd.utils import resume
+from mmlgd.utils import resume, torchrun
 from tests.toy_tool_run import TOOLS, run_tool
 
 
@@ -173,3 +175,24 @@ def test_tensorboard_is_used_where_it_is_installed(monkeypatch, installed):
     own = toy(visualizer=dict(vis_backends=[dict(type='WandbVisBackend')]))
     train.use_tensorboard(own)
     assert len(own.visualizer.vis_backends) == 1
+
+
+@pytest.mark.parametrize(
+    ('launched', 'requested', 'code'),
+    [(False, False, 75), (True, False, 75), (True, True, 0)],
+)
+def test_exit_code_of_a_preempted_rank(
+    tmp_path, monkeypatch, launched, requested, code
+):
+    handlers = {each: signal.getsignal(each) for each in torchrun.SIGNALS}
+    monkeypatch.setenv(torchrun.FOLDER_VARIABLE, str(tmp_path) if launched else '')
+    try:
+        # torchrun restarts a rank with another code than 0.
+        assert train.exit_code(Preempted(75, requested)) == code
+        # Slurm ends the other ranks when the first one has exited.
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    left = torchrun.LaunchFolder(tmp_path).read_code()
+    assert left == (75 if launched else None)

@@ -13,6 +13,7 @@ from .export_backbone_hook import ExportBackboneHook
 from .feature_statistics_hook import FeatureStatisticsHook
 from .global_batch_hook import GlobalBatchHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .preemption_hook import PreemptionHook
 from .progress_bar_hook import ProgressBarHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
@@ -39,6 +40,7 @@ __all__ = [
     'GlobalBatchHook',
     'LVISNumpyHook',
     'NonFiniteLossHook',
+    'PreemptionHook',
     'ProgressBarHook',
     'SamplerPositionHook',
     'ResumeHook',

@@ -74,7 +74,7 @@ class GlobalBatchHook(Hook):
         """Set the number of images, which is smaller at the end of a pass."""
         sampler = runner.train_dataloader.sampler
         if self._step and getattr(sampler, 'global_batch_size', None) is not None:
-            # Not `batch_idx`, which starts at 0 in a run resumed within an epoch.
+            # Over all epochs, unlike `batch_idx`.
             self._step.total = sampler.images_in(runner.iter)
 
     def _check(self, runner: Runner, number: int) -> None:

@@ -1,10 +1,7 @@
 """The data position of a resumed run, for any number of processes."""
 
-from typing import Any
-
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop
 
 from mmlgd.datasets import ViewSampler
 from mmlgd.errors import CheckpointError
@@ -24,9 +21,9 @@ class SamplerPositionHook(Hook):
     :attr:`ViewSampler.origin <mmlgd.datasets.ViewSampler>` of a resumed run accordingly.
     An interrupted run thus draws the same images, equally often, as an uninterrupted one.
 
-    It supports :class:`~mmlgd.datasets.ViewSampler`. An epoch-based training that was
-    saved within an epoch resumes there; mmengine would start the epoch once more. For
-    other samplers, the hook warns if images are skipped or repeated.
+    It supports an infinite :class:`~mmlgd.datasets.ViewSampler`. In a training by epochs,
+    the position does not depend on these sizes. For other samplers, the hook warns if the
+    sizes changed.
 
     Raises:
         CheckpointError: ``samples_seen`` of a checkpoint is not a non-negative integer.
@@ -56,9 +53,6 @@ class SamplerPositionHook(Hook):
 
     def before_train(self, runner) -> None:
         """Set the position of a resumed run."""
-        if isinstance(runner.train_loop, EpochBasedTrainLoop):
-            _resume_within_epoch(runner)
-            return
         batch = _images_per_iter(runner)
         if not batch or not runner.iter:
             return
@@ -87,21 +81,6 @@ class SamplerPositionHook(Hook):
             # The loop of the original mmengine has already drawn indices for its
             # workers, from the previous origin.
             loop.dataloader_iterator = type(loop.dataloader_iterator)(loop.dataloader)
-
-
-def _resume_within_epoch(runner: Any) -> None:
-    loader = runner.train_dataloader
-    done = runner.iter - runner.epoch * len(loader)
-    if done <= 0:
-        return
-    if isinstance(loader.sampler, ViewSampler):
-        loader.sampler.start_at(done * loader.batch_size)
-        return
-    runner.logger.warning(
-        f'The checkpoint was saved after {done} of {len(loader)} iterations of an epoch, '
-        f'but {type(loader.sampler).__name__} starts at its first image: images are '
-        'repeated. Use ViewSampler, or save at the end of epochs.'
-    )
 
 
 def _images_per_iter(runner) -> int:
