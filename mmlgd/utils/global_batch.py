@@ -1,7 +1,8 @@
 """The global batch of a run, which a resumed run keeps with any number of ranks."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import TypeGuard
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -51,7 +52,7 @@ class GlobalBatch:
             if not _is_positive(each) or not _is_positive(ranks):
                 return None
             return cls(size=each * ranks, ranks=ranks, part=each, config=each)
-        names = set(cls.__dataclass_fields__)
+        names = {each.name for each in fields(cls)}
         if (
             not isinstance(record, dict)
             or set(record) != names
@@ -142,7 +143,7 @@ def set_global_batch(
     return batch
 
 
-def _is_positive(value: object) -> bool:
+def _is_positive(value: object) -> TypeGuard[int]:
     return type(value) is int and value > 0
 
 
