@@ -32,7 +32,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         """Train; a run that resumes within an epoch completes that epoch first."""
         batches = self.runner.message_hub.pop_info(EPOCH_BATCHES, 0)
         start = self._epoch * len(self.dataloader)
-        if batches and self._iter == start + batches:
+        if batches and self.iter == start + batches:
             self._first_batch = batches
         elif batches:
             self.runner.logger.warning(

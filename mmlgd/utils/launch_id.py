@@ -32,7 +32,7 @@ def is_restart(work_dir: str) -> bool:
     that joins or leaves, and it also restarts a training that was refused.
     """
     identity, path = launch_identity(), Path(work_dir, LAUNCH_FILE)
-    if identity is None or not path.is_file() or path.read_text() != identity:
+    if identity is None or not path.is_file() or path.read_bytes() != identity.encode():
         return False
     # A job may train several times; only a requeued one starts its script again.
     return identity.startswith('torchrun') or 'SLURM_RESTART_COUNT' in os.environ
@@ -53,5 +53,5 @@ def claim(work_dir: str) -> None:
     identity, path = launch_identity(), Path(work_dir, LAUNCH_FILE)
     if identity is None:
         path.unlink(missing_ok=True)
-    elif not path.is_file() or path.read_text() != identity:
+    elif not path.is_file() or path.read_bytes() != identity.encode():
         write_atomically(path, identity.encode())

@@ -1,5 +1,8 @@
 """Two gloo processes that are signalled or killed, started by dist_train.sh."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -47,7 +50,7 @@ def config(tmp_path_factory):
     return path
 
 
-def launch(config, folder, *options, hit=None, **variables):
+def launch(config, folder, *options, hit=None, processes=2, **variables):
     """Train in ``folder/run``; ``hit`` is (what, iteration)."""
     path = folder / 'c.py'
     path.write_text(f'_base_ = [{str(config)!r}]\n')
@@ -58,7 +61,8 @@ def launch(config, folder, *options, hit=None, **variables):
             f'custom_hooks = [*_base_.custom_hooks, {hook!r}]\n'
         )
     return run_tool(
-        *('bash', TOOLS / 'dist_train.sh', path, 2, '--work-dir', folder / 'run'),
+        *('bash', TOOLS / 'dist_train.sh', path, processes),
+        *('--work-dir', folder / 'run'),
         *options,
         cwd=folder,
         CUDA_VISIBLE_DEVICES='-1',
@@ -116,3 +120,21 @@ def test_a_signalled_launcher_exits_with_75_and_its_next_start_resumes(
     result = launch(config, tmp_path, **options)
     assert result.returncode == 0, result.stderr
     assert losses(tmp_path / 'run') == (whole, 2)
+
+
+def test_launchers_of_two_machines_stop_together(config, whole, tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        endpoint = f'localhost:{server.getsockname()[1]}'
+    options = dict(processes=1, NNODES='2', RDZV_ENDPOINT=endpoint, RDZV_ID='two')
+    with ThreadPoolExecutor() as pool:
+        machines = [
+            pool.submit(launch, config, tmp_path, hit=('launcher', 2), **options)
+            for _ in range(2)
+        ]
+    for machine in machines:
+        assert machine.result().returncode == 75, machine.result().stderr
+    assert names(tmp_path) == ['iter_4.pth']
+    found, starts = losses(tmp_path / 'run')
+    assert starts == 1
+    for rank, wanted in zip(found, whole):
+        assert rank == {key: wanted[key] for key in rank}

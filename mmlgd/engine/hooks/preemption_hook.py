@@ -34,6 +34,8 @@ class Preempted(SystemExit):
         requested (bool): Whether the launcher of a machine was signalled, not a rank.
     """
 
+    code: int
+
     def __init__(self, code: int, requested: bool) -> None:
         super().__init__(code)
         self.requested = requested
@@ -53,7 +55,8 @@ class PreemptionHook(Hook):
     With mmengine's own loop by epochs, which cannot resume within an epoch, or without
     an AtomicCheckpointHook, nothing is saved; the last checkpoint stays as it is.
 
-    Signals are caught from the start of the run, in the main thread, until it ends.
+    Signals are caught from the start of the run, in the main thread, until it ends or
+    fails.
     Started by ``tools/dist_*.sh``, the ranks also stop if their launcher is signalled.
 
     Args:
@@ -99,7 +102,7 @@ class PreemptionHook(Hook):
         if not is_training(runner):
             return
         self._received, self._stopping = False, []
-        self._pid = os.getpid()
+        self._runner, self._pid = runner, os.getpid()
         try:
             for each in self.signals:
                 self._previous[each] = signal.signal(each, self._receive)
@@ -154,6 +157,9 @@ class PreemptionHook(Hook):
         """Restore the handlers of the signals."""
         if self._launch:
             self._launch.stop_listening()
+        self._restore_handlers()
+
+    def _restore_handlers(self) -> None:
         for each, previous in self._previous.items():
             signal.signal(each, previous)
         self._previous.clear()
@@ -209,12 +215,20 @@ class PreemptionHook(Hook):
             time.sleep(0.05)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() == self._pid:
+        is_forked = os.getpid() != self._pid
+        if not is_forked and _is_called_by(self._runner, frame):
             self._received = True
-        elif number == signal.SIGTERM:
-            # A forked process ends as usual.
-            signal.signal(number, signal.SIG_DFL)
+        elif not is_forked or number == signal.SIGTERM:
+            # The training has failed, or a forked process is to end.
+            self._restore_handlers()
             os.kill(os.getpid(), number)
+
+
+def _is_called_by(runner, frame: FrameType | None) -> bool:
+    """Whether a method of the runner is being executed."""
+    while frame is not None and frame.f_locals.get('self') is not runner:
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextmanager

@@ -170,6 +170,23 @@ def test_a_run_that_only_validates_catches_nothing(tmp_path):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_after_a_failed_training_signals_have_their_usual_effect(tmp_path):
+    received = []
+
+    class Fail(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            raise InterruptedError
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: received.append('usual'))
+    try:
+        with pytest.raises(InterruptedError):
+            run(tmp_path, Fail())
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert received == ['usual']
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_exit_code(tmp_path):
     with pytest.raises(Preempted) as stop:
         run(tmp_path, SignalHook(signal.SIGTERM, 1), exit_code=99)
