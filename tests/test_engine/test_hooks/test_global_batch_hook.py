@@ -22,7 +22,7 @@ class Watched(OneWeight):
         return super().forward(inputs, data_samples, mode)
 
 
-def train(folder, hook, model=None):
+def train(folder, hook, model=None, num_workers=0):
     model = model or Watched()
     data = [dict(inputs=torch.tensor(float(number))) for number in range(7)]
     sampler = dict(type='ViewSampler', infinite=True, shuffle=False)
@@ -30,7 +30,12 @@ def train(folder, hook, model=None):
         folder,
         iterations=3,
         model=model,
-        loader=dict(dataset=SeededViews(data), batch_size=5, sampler=sampler),
+        loader=dict(
+            dataset=SeededViews(data),
+            batch_size=5,
+            sampler=sampler,
+            num_workers=num_workers,
+        ),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False)),
     )
     if hook is not None:
@@ -39,10 +44,11 @@ def train(folder, hook, model=None):
     return model
 
 
-def test_one_step_for_each_global_batch_with_the_same_result(tmp_path):
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_one_step_for_each_global_batch_with_the_same_result(tmp_path, num_workers):
     whole = train(tmp_path / 'a', None)
     batch = GlobalBatch(size=5, ranks=1, part=2, config=5)
-    split = train(tmp_path / 'b', GlobalBatchHook(batch))
+    split = train(tmp_path / 'b', GlobalBatchHook(batch), num_workers=num_workers)
     assert whole.passes == [[0, 1, 2, 3, 4], [5, 6, 0, 1, 2], [3, 4, 5, 6, 0]]
     assert split.passes == [
         [0, 1], [2, 3], [4],
