@@ -26,7 +26,7 @@ train_dataloader = dict(
             pipeline=[dict(type='LoadImageFromFile'), dict(type='ToyAugment')])),
     sampler=dict(type='ViewSampler'), batch_size=2, num_workers=1)
 train_cfg = dict(by_epoch=True, max_epochs=2)
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-4, momentum=0.9))
 param_scheduler = dict(type='LinearLR', start_factor=0.5, end=12, by_epoch=False)
 default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', interval=1))
 custom_hooks = [
