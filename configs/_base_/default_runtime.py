@@ -20,6 +20,8 @@ custom_hooks = [
     dict(type='StatelessSeedHook'),
     dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
+    # On CUDA: the next batch is copied during the step.
+    dict(type='PrefetchHook'),
     # Faster convolutions in half precision.
     dict(type='ChannelsLastHook', cuda_only=True),
 ]
@@ -28,6 +30,9 @@ env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
+    # Seconds that ranks wait while one of them lists images, downloads weights or encodes
+    # names. dist_cfg.timeout (1800) is for single collectives.
+    start_up_timeout=3600,
 )
 
 # mmengine looks the wrapper up in its root registry, so the prefix is needed. No

@@ -12,6 +12,7 @@ from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .feature_statistics_hook import FeatureStatisticsHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .prefetch_hook import PrefetchHook
 from .progress_bar_hook import ProgressBarHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
@@ -37,6 +38,7 @@ __all__ = [
     'FeatureStatisticsHook',
     'LVISNumpyHook',
     'NonFiniteLossHook',
+    'PrefetchHook',
     'ProgressBarHook',
     'SamplerPositionHook',
     'ResumeHook',
