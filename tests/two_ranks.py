@@ -13,13 +13,9 @@ def _work(
     rank: int, function, port: int, out: str, args: tuple, limit: timedelta | None
 ) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo',
-        init_method=f'tcp://127.0.0.1:{port}',
-        rank=rank,
-        world_size=2,
-        timeout=limit,
-    )
+    # They may start at different times, whatever the limit is.
+    store = dist.TCPStore('127.0.0.1', port, 2, rank == 0, timedelta(minutes=5))
+    dist.init_process_group('gloo', store=store, rank=rank, world_size=2, timeout=limit)
     torch.save(function(rank, *args), Path(out) / f'{rank}.pth')
     dist.destroy_process_group()
 

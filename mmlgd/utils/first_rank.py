@@ -118,6 +118,12 @@ def meet(what: str) -> None:
         raise _too_late(what, _limit, OPTION, late) from late
 
 
+def release_groups() -> None:
+    """Forget the groups of this module, so that leaving the process group ends them."""
+    global _groups
+    _groups = (None, {})
+
+
 def _waiting_group(what: str, wait: float, option: str) -> Any:
     """A group of all ranks with a limit of its own, in seconds.
 

@@ -76,12 +76,12 @@ def test_the_other_ranks_wait_for_a_stated_time(tmp_path):
 
 
 def work_for_long(rank):
-    return on_first_rank(lambda: time.sleep(4) or 'done', 'working', wait=30)
+    return on_first_rank(lambda: time.sleep(7) or 'done', 'working', wait=60)
 
 
 @pytest.mark.slow
 def test_the_limit_of_collectives_does_not_end_the_start(tmp_path):
-    limit = timedelta(seconds=2)
+    limit = timedelta(seconds=5)
     assert run_on_two_ranks(work_for_long, tmp_path, limit=limit) == ['done', 'done']
 
 

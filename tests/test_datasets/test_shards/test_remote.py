@@ -165,7 +165,8 @@ def test_a_server_killed_while_reading_is_named_with_shard_and_image(
     dataset = kill_soon(mortal, build(mortal, tmp_path, retries=3))
     with pytest.raises(DataError) as caught:
         dataset.__getitems__([7, 8])
-    assert mortal.process.wait(10) == -signal.SIGKILL
+    # Without a timeout, which would sleep.
+    assert mortal.process.wait() == -signal.SIGKILL
     message = str(caught.value)
     assert f'{mortal.url}/01.tar cannot be read' in message
     assert "is '0007.png'" in message and 'Tried 4 time(s)' in message
@@ -179,7 +180,7 @@ def test_reading_resumes_when_a_killed_server_returns(mortal, tmp_path, monkeypa
     pauses = []
 
     def pause(seconds):
-        assert mortal.process.wait(10) == -signal.SIGKILL
+        assert mortal.process.wait() == -signal.SIGKILL
         pauses.append(seconds)
         if len(pauses) == 2:
             mortal.end()
