@@ -99,7 +99,7 @@ class Numbers:
         return numbered(index)
 
 
-def run(folder, ahead, iterations, batch_size=2, by_epoch=False, workers=2, **kwargs):
+def run(folder, ahead, iterations, batch_size=2, by_epoch=False, workers=1, **kwargs):
     """Train; the images, the runner, and the state of torch's generator."""
     hooks = [dict(type='SamplerPositionHook')]
     if ahead is not None:
@@ -115,7 +115,6 @@ def run(folder, ahead, iterations, batch_size=2, by_epoch=False, workers=2, **kw
             dataset=SeededViews(Numbers()),
             batch_size=batch_size,
             num_workers=workers,
-            persistent_workers=workers > 0,
             sampler=dict(type='ViewSampler', seed=5, infinite=not by_epoch),
         ),
         custom_hooks=hooks,
