@@ -33,6 +33,18 @@ class OneWeight(BaseModel):
         return dict(loss=(self.weight - torch.stack(inputs)).square().mean() + fault)
 
 
+class Recorder(OneWeight):
+    """Records its input images."""
+
+    def __init__(self):
+        super().__init__()
+        self.images = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        self.images += [int(one) for one in inputs]
+        return super().forward(inputs, data_samples, mode)
+
+
 class Accuracies:
     """An evaluator that returns prepared accuracies."""
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from mmlgd.datasets import SeededViews, ViewSampler
 from mmlgd.engine.prefetching import BatchesAhead, LoaderAhead, keep_on_host
 from mmlgd.models.data_preprocessor import DistillDataPreprocessor
-from tests.tiny_runner import OneWeight, tiny_runner
+from tests.tiny_runner import Recorder, tiny_runner
 
 SIZE = 7
 
@@ -71,18 +71,6 @@ def test_operations_stay_on_the_host():
         for each in sent if isinstance(sent, list) else [sent]:
             assert each['image'].device.type == 'meta'
             assert each['operations'] is view['operations']
-
-
-class Recorder(OneWeight):
-    """Records its input images."""
-
-    def __init__(self):
-        super().__init__()
-        self.images = []
-
-    def forward(self, inputs, data_samples=None, mode='tensor'):
-        self.images += [int(one) for one in inputs]
-        return super().forward(inputs, data_samples, mode)
 
 
 def numbered(number):
