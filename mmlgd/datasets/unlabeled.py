@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from mmengine.dataset import force_full_init
 from mmengine.fileio.backends import LocalBackend
@@ -57,6 +58,9 @@ class UnlabeledImages(ReplacingDataset):
             many images do not load, or any with ``test_mode=True``, where a
             replacement would falsify a measurement.
     """
+
+    #: ``ImageNames``, or a list of a subclass.
+    data_list: Any
 
     def __init__(
         self,
