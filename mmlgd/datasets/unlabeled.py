@@ -47,9 +47,10 @@ class UnlabeledImages(ReplacingDataset):
         backend_args: Options of mmengine's file backend for listing the folder.
             Defaults to None.
         pipeline: Transforms; those up to the one that sets ``img`` are the loading.
+        serialize_data: Whether mmengine packs the list, as it does by default. Defaults
+            to False, since :class:`~mmlgd.datasets.image_names.ImageNames` is smaller.
         **kwargs: ``metainfo``, ``indices``, ``test_mode``, ... of
-            :class:`mmengine.dataset.BaseDataset`. ``serialize_data`` is False by
-            default, since :class:`~mmlgd.datasets.image_names.ImageNames` is small.
+            :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         ConfigError: ``data_root``, ``max_broken``, ``extensions`` or ``cache_dir`` is
@@ -72,6 +73,7 @@ class UnlabeledImages(ReplacingDataset):
         cache_dir: str | None = None,
         backend_args: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
+        serialize_data: bool = False,
         **kwargs,
     ) -> None:
         check_in_range('UnlabeledImages.max_broken', max_broken, 0, 1)
@@ -101,7 +103,8 @@ class UnlabeledImages(ReplacingDataset):
             data_root=data_root,
             data_prefix=dict(data_prefix),
             pipeline=list(pipeline),
-            **{'serialize_data': False, **kwargs},
+            serialize_data=serialize_data,
+            **kwargs,
         )
 
     def load_data_list(self) -> ImageNames:
