@@ -54,7 +54,7 @@ class ToolRunner(Runner):
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, on one rank of each machine first."""
-        with first_on_each_machine(self.launcher):
+        with first_on_each_machine(self.launcher, 'loading the weights of the model'):
             return super().build_model(model)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import BaseLoop, Runner
@@ -19,6 +19,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.paths import expand_user
 
+from .first_rank import meet
 from .weights_only import load_weights_only
 
 
@@ -78,7 +79,7 @@ def load_from_http(
             torch.hub.download_url_to_file(filename, path, progress=progress)
         except Exception as error:  # URLError, HTTPError, OSError, ValueError
             failed = error
-    barrier()
+    meet(f'downloading {filename}')
     if not osp.isfile(path):
         raise CheckpointError(
             f'{filename} cannot be downloaded ({failed or "rank 0 failed"}); without '

@@ -14,6 +14,7 @@ from .feature_statistics_hook import FeatureStatisticsHook
 from .global_batch_hook import GlobalBatchHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .preemption_hook import PreemptionHook
+from .prefetch_hook import PrefetchHook
 from .progress_bar_hook import ProgressBarHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
@@ -41,6 +42,7 @@ __all__ = [
     'LVISNumpyHook',
     'NonFiniteLossHook',
     'PreemptionHook',
+    'PrefetchHook',
     'ProgressBarHook',
     'SamplerPositionHook',
     'ResumeHook',
