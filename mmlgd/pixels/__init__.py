@@ -1,0 +1,1 @@
+"""Views whose pixels are stored beside the teacher's embeddings."""
