@@ -52,8 +52,9 @@ class Images:
         codec: PixelCodec | None = None,
     ) -> None:
         size = benchmark.image_size
-        # The last step packs an image.
-        load = [*benchmark.test_pipeline[:-1], dict(type='Resize', scale=(size, size))]
+        # The last step of a pipeline packs an image.
+        steps = benchmark.test_pipeline or [dict(type='LoadImageFromFile'), None]
+        load = [*steps[:-1], dict(type='Resize', scale=(size, size))]
         self.dataset = DATASETS.build(dict(dataset, pipeline=load))
         items = [self.dataset[index] for index in range(len(self.dataset))]
         self._codec = codec

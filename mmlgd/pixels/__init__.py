@@ -1,1 +1,1 @@
-"""Views whose pixels are stored beside the teacher's embeddings."""
+"""The pixels of views: whether they are those that a teacher saw, and storing them."""

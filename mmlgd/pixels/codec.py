@@ -2,7 +2,8 @@
 
 import io
 import struct
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,11 +14,10 @@ from mmlgd.datasets.transforms.decoding import jpeg_size
 from mmlgd.errors import ConfigError
 from mmlgd.models.resizing import resize_images
 
-#: Codecs, with the file extension of each and Pillow's options for encoding. WebP always
-#: halves the resolution of the colours. JPEG keeps it: at equal size, its error is then
-#: no larger, and views are small.
-_OPTIONS = dict(jpeg=dict(subsampling=0), webp=dict(method=4))
+#: Codecs, with the extension of their files.
 CODECS = dict(jpeg='jpg', webp='webp')
+#: Pillow's options. JPEG keeps the resolution of the colours, which WebP always halves.
+_OPTIONS = dict(jpeg=dict(subsampling=0), webp=dict(method=4))
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,25 @@ class PixelCodec:
 
     @property
     def extension(self) -> str:
-        """Extension of an encoded view's file name."""
+        """Of the file names of encoded views."""
         return CODECS[self.codec]
+
+    def round_trip(self, view: torch.Tensor) -> tuple[bytes, torch.Tensor]:
+        """Encode a view, and return what a teacher sees of it.
+
+        Args:
+            view: (3, h, w), uint8 BGR.
+
+        Returns:
+            tuple: The encoded view, and its decoded pixels, resized to (3, h, w) if they
+            are stored smaller.
+        """
+        encoded = self.encode(view)
+        return encoded, _resize(self.decode(encoded), view.shape[1:])
 
     def encode(self, view: torch.Tensor) -> bytes:
         """Encode a view (3, h, w), uint8 BGR, resized to the stored size if necessary."""
-        if tuple(view.shape[1:]) != (self.height, self.width):
-            view = self._resize(view)
+        view = _resize(view, (self.height, self.width))
         rgb = np.ascontiguousarray(view.numpy()[::-1].transpose(1, 2, 0))
         buffer = io.BytesIO()
         Image.fromarray(rgb).save(
@@ -94,19 +106,27 @@ class PixelCodec:
         cv2.split(image, [*planes])
         return torch.from_numpy(planes)
 
-    def to_dict(self) -> dict:
-        """The attributes, as a store's manifest has them."""
-        return asdict(self)
+    @classmethod
+    def is_described(cls, value: object) -> bool:
+        """Whether a value from a file has the attributes of a codec."""
+        try:
+            return isinstance(value, dict) and bool(cls(**value))
+        except (TypeError, ConfigError):
+            return False
 
-    def _resize(self, view: torch.Tensor) -> torch.Tensor:
-        """The view in the stored size, by the filter that models use."""
-        if self.height != self.width:
-            raise ConfigError(
-                f'Views of {tuple(view.shape[1:])} can only be stored in their size or as '
-                f'squares, not as {self.height}x{self.width}.'
-            )
-        resized = resize_images(view[None].float(), self.height)[0]
-        return resized.round().clamp(0, 255).to(torch.uint8)
+
+def _resize(view: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """A view (3, H, W) in another size, by the filter that models use for squares."""
+    height, width = size
+    if tuple(view.shape[1:]) == (height, width):
+        return view
+    if height != width or view.shape[1] != view.shape[2]:
+        raise ConfigError(
+            f'Views of {tuple(view.shape[1:])} pixels cannot be stored as {height}x{width}: '
+            'only squares are resized. Let the pipeline give all views one size.'
+        )
+    resized = resize_images(view[None].float(), height)[0]
+    return resized.round().clamp(0, 255).to(torch.uint8)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mmlgd.datasets.shards.storage import LocalStorage
 from mmlgd.errors import DataError, MMLGDError
+from mmlgd.pixels.files import read_encoded
+from mmlgd.utils.cosine import cosine_loss
 
 from .build import StorePlan, check_same
 from .dataset import ViewStore
 from .images import ImageTable
 from .manifest import Manifest
-from .shards import ShardReader, cosine_loss
+from .shards import ShardReader
 from .source import ViewSource
 
 #: Largest 1 - cos between a stored embedding and the teacher's, which may have worked
@@ -23,16 +26,17 @@ _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
 
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
     """A sentence for each fault of the files, or else of some views, computed again."""
-    manifest = Manifest.read(store)
+    manifest, storage = Manifest.read(store), LocalStorage(str(store))
     faults = [] if manifest.num_views else [f'The store {store} is not finished.']
     for shard in manifest.image_shards() + manifest.view_shards():
         try:
             if shard.view is None:
                 ImageTable.read(store, [shard])
             else:
-                reader = ShardReader(store, shard, manifest.row_type)
-                for index in range(shard.size):
-                    reader.row(index)
+                reader = ShardReader(storage, shard, manifest.row_type)
+                for row in map(reader.row, range(shard.size)):
+                    if manifest.pixels is not None:
+                        read_encoded(reader, row)
         except DataError as error:
             faults.append(str(error))
     if faults:
@@ -66,7 +70,7 @@ def _sample_faults(
     places = [(view, row) for view, row in places if indices[row] >= 0]
     computed = source.embed(indices, [[place] for place in places])
     table, limit = store.table(), _MAX_COSINE_LOSS[store.manifest.embedding_dtype]
-    for (view, row), (pixels, exact, _) in zip(places, computed):
+    for (view, row), (pixels, exact, *_) in zip(places, computed):
         checksum, embedding = store.read(view, row)
         what = f'View {view} of {table.name(row)} (row {row})'
         loss = float(cosine_loss(embedding, exact[0]))
