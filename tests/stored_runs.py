@@ -10,10 +10,12 @@ from mmlgd.stores.build import open_store, write_shards
 from tests.runs import toy_run_cfg
 
 
-def write_store(cfg: Config, store: Path, views: int = 2) -> None:
-    """Store views of an online run's images."""
+def write_store(
+    cfg: Config, store: Path, views: int = 2, pixels: tuple[str, int] | None = None
+) -> None:
+    """Store views of an online run's images, in shards of five rows."""
     init_default_scope('mmlgd')
-    source = prepare_views(cfg, 'float16', 5, 'cpu')
+    source = prepare_views(cfg, 'float16', 5, 'cpu', pixels)
     plan = open_store(store, source.manifest, source.dataset, views)
     write_shards(plan, plan.share(0, 1), source)
     assert plan.seal()

@@ -20,7 +20,7 @@ from mmlgd.registry import DATASETS
 from mmlgd.stores.dataset import ViewStore
 from mmlgd.stores.shards import unpack_embeddings
 
-from .files import read_encoded
+from .files import PixelReader
 
 
 @DATASETS.register_module()
@@ -69,9 +69,10 @@ class StoredPixels(Dataset):
             )
         self._codec = codec
         self._size_here = None if dataset is None else self._check_transforms(dataset)
-        for reader in self.store.readers:
-            # The end of each tar file, to find missing and truncated ones early.
-            read_encoded(reader, reader.row(reader.shard.size - 1))
+        self._pixels = {one.shard: PixelReader(one) for one in self.store.readers}
+        for reader in self._pixels.values():
+            # The end of each tar file, to find truncated ones early.
+            reader.encoded(reader.rows.row(reader.rows.shard.size - 1))
 
     def __len__(self) -> int:
         """N, the number of images."""
@@ -83,14 +84,14 @@ class StoredPixels(Dataset):
         return view % self.num_views, image
 
     def __getitem__(self, index: int) -> dict:
-        reader, place = self.store.locate(*self.split(index))
-        row = reader.row(place)
-        encoded = read_encoded(reader, row)
+        rows, place = self.store.locate(*self.split(index))
+        row, pixels = rows.row(place), self._pixels[rows.shard]
+        encoded = pixels.encoded(row)
         try:
             inputs = self._codec.decode(encoded)
         except ValueError as error:
-            state = f'has a view at byte {row["start"]} that is wrong: {error}'
-            raise reader.shard.fault(self.store_path, state, 'tar') from error
+            state = f'has a wrong view at byte {row["start"]}: {error}'
+            raise pixels.fault(state) from error
         embedding = torch.from_numpy(unpack_embeddings(row))
         return dict(inputs=inputs, teacher_embeddings=embedding)
 

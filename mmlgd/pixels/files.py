@@ -13,6 +13,7 @@ import torch
 
 from mmlgd.datasets.shards.storage import Range
 from mmlgd.datasets.shards.writing import write_tar
+from mmlgd.errors import DataError
 
 from .codec import PixelCodec
 from .comparison import pixel_checksum
@@ -58,15 +59,51 @@ def write_encoded(
     rows['size'] = [len(one) for one in encoded]
 
 
-def read_encoded(reader: 'ShardReader', row: np.void) -> bytes:
-    """The encoded view of a row.
+class PixelReader:
+    """Reads the encoded views of a shard.
+
+    Args:
+        reader: Reads the rows of the shard.
 
     Raises:
-        DataError: The tar file is missing or damaged, or that of another shard.
+        DataError: The tar file is missing.
     """
-    start, name = int(row['start']), reader.shard.name(_EXTENSION)
-    data = reader.storage.read(Range(name, start, start + int(row['size'])))
-    if zlib.crc32(data) != row['pixels']:
-        state = f'has a wrong checksum at byte {start} (damaged, or of another place)'
-        raise reader.shard.fault(reader.storage.root, state, _EXTENSION)
-    return data
+
+    def __init__(self, reader: 'ShardReader') -> None:
+        self.rows, self._name = reader, reader.shard.name(_EXTENSION)
+        (found,) = reader.storage.stat([self._name])
+        if found is None:
+            raise self.fault('is missing')
+        self._bytes = found.size
+
+    def encoded(self, row: np.void) -> bytes:
+        """The encoded view of a row.
+
+        Raises:
+            DataError: The tar file is damaged, truncated, or that of another shard.
+        """
+        start, size = int(row['start']), int(row['size'])
+        # Nothing is read beyond the file, whatever a row says.
+        if start + size > self._bytes:
+            raise self.fault(
+                f'has {self._bytes} bytes, so a view at {start} is missing'
+            )
+        data = self.rows.storage.read(Range(self._name, start, start + size))
+        if zlib.crc32(data) != row['pixels']:
+            raise self.fault(
+                f'has a wrong checksum at byte {start} (damaged or replaced)'
+            )
+        return data
+
+    def fault(self, state: str) -> DataError:
+        """An error about the tar file, with how to fix it."""
+        return self.rows.shard.fault(self.rows.storage.root, state, _EXTENSION)
+
+
+def read_all(reader: 'ShardReader', has_pixels: bool) -> None:
+    """Read each row of a shard, and its view if it is stored; DataError for damage."""
+    pixels = PixelReader(reader) if has_pixels else None
+    for index in range(reader.shard.size):
+        row = reader.row(index)
+        if pixels is not None:
+            pixels.encoded(row)

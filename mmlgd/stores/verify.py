@@ -8,7 +8,7 @@ import numpy as np
 
 from mmlgd.datasets.shards.storage import LocalStorage
 from mmlgd.errors import DataError, MMLGDError
-from mmlgd.pixels.files import read_encoded
+from mmlgd.pixels.files import read_all
 from mmlgd.utils.cosine import cosine_loss
 
 from .build import StorePlan, check_same
@@ -34,9 +34,7 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
                 ImageTable.read(store, [shard])
             else:
                 reader = ShardReader(storage, shard, manifest.row_type)
-                for row in map(reader.row, range(shard.size)):
-                    if manifest.pixels is not None:
-                        read_encoded(reader, row)
+                read_all(reader, manifest.pixels is not None)
         except DataError as error:
             faults.append(str(error))
     if faults:
