@@ -32,6 +32,7 @@ class ViewStore:
 
     Args:
         path: Folder that tools/build_stored_views.py wrote.
+        whole: Whether all shards must exist; else a missing one has None as reader.
 
     Attributes:
         path (Path): That folder.
@@ -43,19 +44,22 @@ class ViewStore:
         DataError: There is no store, it is of an unknown version, or not whole.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path, self.manifest = Path(path), Manifest.read(path)
-        self.num_views = self.manifest.num_views
-        self.num_images = self.manifest.num_images
+    def __init__(self, path: str | Path, whole: bool = True) -> None:
+        self.path, self.manifest = Path(path), (manifest := Manifest.read(path))
+        self.num_views, self.num_images = manifest.num_views, manifest.num_images
         if not self.num_views:
             raise DataError(
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
                 'command that began it once more.'
             )
-        self._firsts = np.array([run.first for run in self.manifest.image_shards()])
-        storage, dtype = LocalStorage(str(path)), self.manifest.row_type
-        shards = self.manifest.view_shards()
-        self.readers = [ShardReader(storage, shard, dtype) for shard in shards]
+        self._firsts = np.array([run.first for run in manifest.image_shards()])
+        storage, dtype = LocalStorage(str(path)), manifest.row_type
+        self.readers: list[Any] = []
+        for shard in manifest.view_shards():
+            is_there = whole or shard.path(path).is_file()
+            self.readers.append(
+                ShardReader(storage, shard, dtype) if is_there else None
+            )
 
     def usable_views(self, user: str, wanted: int | None) -> int:
         """Number of views that a dataset uses: all, or those wanted, else ConfigError."""

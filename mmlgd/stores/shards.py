@@ -109,7 +109,7 @@ class ShardReader:
 
     Rows are read, not mapped: pages of a map count as this process's memory, and a file
     that is cut off while it is mapped kills the process. Raises a DataError for a file
-    that is missing or has not the size of rows of ``dtype``.
+    that is missing or of another size.
     """
 
     def __init__(self, storage: LocalStorage, shard: Shard, dtype: np.dtype) -> None:

@@ -49,8 +49,8 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
 
 
 def check_replay(plan: StorePlan, source: ViewSource) -> None:
-    """Refuse with a DataError to add to a store if a sample does not come out again."""
-    views = ViewStore(plan.store) if plan.manifest.num_views else None
+    """Refuse with a DataError to add to a store if a sample of it differs when redrawn."""
+    views = ViewStore(plan.store, whole=False) if plan.manifest.num_views else None
     for fault in _sample_faults(views, plan.indices, source, 16) if views else ():
         raise DataError(
             f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
@@ -65,7 +65,7 @@ def _sample_faults(
     total = store.num_views * store.num_images
     drawn = sorted(random.sample(range(total), min(sample, total)))
     places = [divmod(one, store.num_images) for one in drawn]
-    places = [(view, row) for view, row in places if indices[row] >= 0]
+    places = [one for one in places if indices[one[1]] >= 0 and store.locate(*one)[0]]
     computed = source.embed(indices, [[place] for place in places])
     table, limit = store.table(), _MAX_COSINE_LOSS[store.manifest.embedding_dtype]
     for (view, row), (pixels, exact, *_) in zip(places, computed):
