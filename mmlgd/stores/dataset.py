@@ -56,10 +56,8 @@ class ViewStore:
         storage, dtype = LocalStorage(str(path)), manifest.row_type
         self.readers: list[Any] = []
         for shard in manifest.view_shards():
-            is_there = whole or shard.path(path).is_file()
-            self.readers.append(
-                ShardReader(storage, shard, dtype) if is_there else None
-            )
+            found = whole or shard.path(path).is_file()
+            self.readers.append(ShardReader(storage, shard, dtype) if found else None)
 
     def usable_views(self, user: str, wanted: int | None) -> int:
         """Number of views that a dataset uses: all, or those wanted, else ConfigError."""
