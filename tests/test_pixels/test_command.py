@@ -1,6 +1,5 @@
 """Stores by `mmlgd build-stored-views`, with pixels and over shards, until trained from."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -9,13 +8,12 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmlgd.cli import build_stored_views
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.pixels.dataset import StoredPixels
 from mmlgd.stores import ViewStore
 from tests.runs import toy_run_cfg, write_images
 from tests.shards import write_tar
-from tests.stored_runs import stored_run_cfg
+from tests.stored_runs import build, files_of, last_line, stored_run_cfg
 
 
 def write_config(root: Path, shards: bool = False) -> Path:
@@ -36,30 +34,12 @@ def write_config(root: Path, shards: bool = False) -> Path:
     return root
 
 
-def build(root: Path, out: Path, *options) -> int:
-    """Call the tool with shards of five rows."""
-    arguments = ('--out', out, '--shard-size', 5, '--device', 'cpu', *options)
-    return build_stored_views.main([str(one) for one in (root / 'cfg.py', *arguments)])
-
-
-def last_line(capsys) -> dict:
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
-
-
 def from_store(root: Path, store: Path, kind: str) -> Config:
     """The config of a run from a store, with the images of the online one."""
     images = Config.fromfile(root / 'cfg.py').train_dataloader.dataset.dataset
     cfg = stored_run_cfg(root, store, root / 'stored_run')
     cfg.train_dataloader.dataset.update(type=kind, dataset=images)
     return cfg
-
-
-def files_of(store: Path) -> dict:
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in store.rglob('*')
-        if path.is_file()
-    }
 
 
 @pytest.mark.slow
