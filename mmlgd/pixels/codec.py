@@ -17,6 +17,7 @@ from mmlgd.models.resizing import resize_images
 #: Codecs, with the extension of their files.
 CODECS = dict(jpeg='jpg', webp='webp')
 #: Pillow's options. JPEG keeps the resolution of the colours, which WebP always halves.
+#: Pillow cannot optimise the tables of noisy JPEGs.
 _OPTIONS = dict(jpeg=dict(subsampling=0), webp=dict(method=4))
 
 
