@@ -8,7 +8,7 @@ of other libraries are written with their scope: ``mmpretrain.MobileNetV3``.
 from mmengine.registry import Registry, root
 
 _LOCATIONS = {
-    'DATASETS': ['mmlgd.datasets', 'mmlgd.stores'],
+    'DATASETS': ['mmlgd.datasets', 'mmlgd.stores', 'mmlgd.pixels.dataset'],
     'DATA_SAMPLERS': ['mmlgd.datasets'],
     'TRANSFORMS': ['mmlgd.datasets.transforms'],
     'MODELS': ['mmlgd.models', 'mmlgd.stores'],

@@ -193,6 +193,20 @@ def test_store_size_is_measured(load, tmp_path, capsys):
     assert f'{median:.3f} times' in capsys.readouterr().out
 
 
+def test_stored_pixels_are_compared_with_drawn_views(load, tmp_path, capsys):
+    out = tmp_path / 'pixels.json'
+    options = '--qualities 90 --rounds 2 --warm-up 0'.split()
+    load('stored_pixels').main([*options, '--out', str(out)])
+    told = json.loads(out.read_text())
+    assert set(told['bytes_a_view']) == {'jpeg 90', 'webp 90'}
+    assert 1000 < told['bytes_a_view']['webp 90'] < told['bytes_a_view']['jpeg 90']
+    seconds = told['times']['cpu']
+    ratios = [a / b for a, b in zip(seconds['drawn'], seconds['jpeg 90'])]
+    median = told['drawn_over']['jpeg 90']['median']
+    assert median == pytest.approx(sum(ratios) / 2) and median > 2
+    assert f'{median:.2f} times as many' in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_an_index_of_shards_takes_little_memory_and_reading_no_more_time(tmp_path):
     out = tmp_path / 'shards.json'
