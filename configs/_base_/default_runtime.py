@@ -22,6 +22,8 @@ custom_hooks = [
     dict(type='ProgressBarHook'),
     # Faster convolutions in half precision.
     dict(type='ChannelsLastHook', cuda_only=True),
+    # report.html in the work dir.
+    dict(type='ReportHook'),
 ]
 
 env_cfg = dict(

@@ -13,6 +13,7 @@ from .export_backbone_hook import ExportBackboneHook
 from .feature_statistics_hook import FeatureStatisticsHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
+from .report_hook import ReportHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
@@ -39,6 +40,7 @@ __all__ = [
     'NonFiniteLossHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ReportHook',
     'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',
