@@ -95,7 +95,7 @@ def _measure(
     model: nn.Module, items: list[tuple[int, dict]], to_name: list[int] | None
 ) -> list[dict]:
     """Names, confidences and similarity of each image of a batch."""
-    views = [{**item, 'inputs': _first(item['inputs'])} for _, item in items]
+    views = [{**item, 'inputs': first_view(item['inputs'])} for _, item in items]
     inputs = model.data_preprocessor(pseudo_collate(views))['inputs']
     rows: list[dict] = [
         dict(
@@ -183,7 +183,7 @@ def _example(row: dict, names: list[str]) -> Example:
     return Example(row['image'], row['path'], cosine, **chosen, **scores)
 
 
-def _first(inputs: Any) -> torch.Tensor:
+def first_view(inputs: Any) -> torch.Tensor:
     """The image, or the first of several views, as a tensor (3, H, W)."""
     inputs = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
     # Of PackForDevice, before its augmentation.
