@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Classify images with a distilled student, and draw the names onto them.
 
-    python demo/image_demo.py photo.jpg work_dirs/demo/epoch_10.pth --out-dir work_dirs/shown
-    python demo/image_demo.py photos/ work_dirs/demo/epoch_10.pth --names names.txt
+python demo/image_demo.py photo.jpg work_dirs/demo/epoch_10.pth --out-dir work_dirs/shown
+python demo/image_demo.py photos/ work_dirs/demo/epoch_10.pth --names names.txt
 """
 
 import argparse
@@ -28,7 +28,6 @@ def main(argv: list[str] | None = None) -> None:
     if args.out_dir:
         check_output_folder(args.out_dir, '--out-dir')
     import mmcv
-    import torch
     from mmpretrain.structures import DataSample
     from mmpretrain.visualization import UniversalVisualizer
 
@@ -51,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f'{printable(str(path))}: {", ".join(texts)}')
         if args.out_dir:
             sample = DataSample().set_pred_score(scores)
-            sample.set_pred_label(torch.tensor(best.indices[:1]))
+            sample.set_pred_label(best.indices[:1])
             image = mmcv.bgr2rgb(next(iter_images(path)))
             # A folder may have files of the same name in its subfolders.
             out = Path(args.out_dir) / f'{number:05}_{Path(path).stem}.png'

@@ -60,7 +60,9 @@ def measure(args: argparse.Namespace) -> None:
     folder = Path(args.work_dirs[0])
     path = latest_checkpoint(folder)
     if path is None:
-        raise CheckpointError(f'{folder} contains no epoch_*.pth or iter_*.pth to measure.')
+        raise CheckpointError(
+            f'{folder} contains no epoch_*.pth or iter_*.pth to measure.'
+        )
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     validates = cfg.get('val_dataloader') is not None
@@ -69,7 +71,9 @@ def measure(args: argparse.Namespace) -> None:
     evaluator = (cfg.get('val_evaluator') or {}) if validates else {}
     model = MODELS.build(cfg.model)
     if not hasattr(model, 'teacher'):
-        raise ConfigError(f'{args.config} is not a distillation: its model has no teacher.')
+        raise ConfigError(
+            f'{args.config} is not a distillation: its model has no teacher.'
+        )
     checkpoint = read_checkpoint(path)
     check_complete(model, checkpoint, path)
     model.to(args.device or get_device())
@@ -96,7 +100,9 @@ def main(argv: list[str] | None = None) -> None:
     for folder in args.work_dirs:
         if not Path(folder).is_dir():
             raise ConfigError(f'{folder} is not a folder; give the work dir of a run.')
-    out = args.out or str(Path('work_dirs' if several else args.work_dirs[0], 'report.html'))
+    out = args.out or str(
+        Path('work_dirs' if several else args.work_dirs[0], 'report.html')
+    )
     check_output_file(out)
     # Imported here, since --help need not wait for torch.
     from mmlgd.report import collect_run, write_report

@@ -78,7 +78,9 @@ def draw_curves(lines: Sequence[Line], label: str) -> Markup:
     return _draw(draw, (3.6, 2.3), label)
 
 
-def draw_reliability(bins: Sequence[Sequence[float]], colour: int, label: str) -> Markup:
+def draw_reliability(
+    bins: Sequence[Sequence[float]], colour: int, label: str
+) -> Markup:
     """Draw a reliability diagram; the area of a point is its number of images.
 
     Args:
@@ -96,7 +98,9 @@ def draw_reliability(bins: Sequence[Sequence[float]], colour: int, label: str) -
         colour_ = _SERIES[colour % NUM_COLOURS]
         axis.plot(confidences, right, color=colour_, linewidth=1.2)
         sizes = [20 + 300 * count / total for count in counts]
-        axis.scatter(confidences, right, s=sizes, color=colour_, alpha=0.75, clip_on=False)
+        axis.scatter(
+            confidences, right, s=sizes, color=colour_, alpha=0.75, clip_on=False
+        )
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='right')
         axis.set_aspect('equal')
 

@@ -95,7 +95,9 @@ def collect_run(work_dir: str | Path, title: str | None = None) -> Run:
     run = Run(title or folder.resolve().name, folder, RunLog())
     _read_texts(run, starts[-1])
     meta = _read_checkpoint(run)
-    run.training = meta.get('training') if isinstance(meta.get('training'), dict) else {}
+    run.training = (
+        meta.get('training') if isinstance(meta.get('training'), dict) else {}
+    )
     per_epoch = _iterations_per_epoch(run, meta)
     run.classes, counted = _read_classes(run, starts)
     try:
@@ -162,7 +164,11 @@ def _banks(state: dict, names: list[str] | None) -> Banks | None:
     banks, width = Banks(list(names)), None
     for key in ('textual', 'visual'):
         rows = state.get(f'{key}_bank.embeddings')
-        if isinstance(rows, torch.Tensor) and rows.ndim == 2 and rows.is_floating_point():
+        if (
+            isinstance(rows, torch.Tensor)
+            and rows.ndim == 2
+            and rows.is_floating_point()
+        ):
             width = width or rows.shape[1]
             if rows.shape == (len(names), width) and rows.isfinite().all():
                 setattr(banks, key, rows)

@@ -157,7 +157,9 @@ def _summary(rows: list[dict], names: list[str]) -> dict[str, Any]:
 
 def _differs(row: dict) -> bool:
     """Whether student and teacher chose different names, or there are none."""
-    return 'cosine' in row and ('teacher' not in row or row['teacher'] != row['student'])
+    return 'cosine' in row and (
+        'teacher' not in row or row['teacher'] != row['student']
+    )
 
 
 def _calibrate(rows: list[dict], who: str, correct: str) -> list[tuple]:
@@ -207,6 +209,8 @@ def _thumbnail(image: torch.Tensor) -> str:
     array = np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
     scale = _THUMBNAIL / max(array.shape[:2])
     if scale < 1:
-        array = cv2.resize(array, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        array = cv2.resize(
+            array, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+        )
     _, data = cv2.imencode('.jpg', array, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return base64.b64encode(data.tobytes()).decode()

@@ -89,7 +89,7 @@ def read_run_log(
     epochs = log.training.pop('epoch', [])
     log.epochs = int(epochs[-1][1]) if epochs else 0
     for curves in (log.training, log.evaluation):
-        for key in ('step', 'iter', 'epoch'):
+        for key in _COUNTERS:
             curves.pop(key, None)
         curves.update({key: thin_out(points) for key, points in curves.items()})
     return log

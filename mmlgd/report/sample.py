@@ -130,7 +130,9 @@ def read_sample(work_dir: str | Path) -> Sample | None:
         return None
     try:
         contents = check_fields(Sample, read_json_object(path))
-        examples = [Example(**check_fields(Example, each)) for each in _listed(contents)]
+        examples = [
+            Example(**check_fields(Example, each)) for each in _listed(contents)
+        ]
         sample = Sample(**{**contents, 'examples': examples})
         _check_lengths(sample)
     except (OSError, ValueError) as error:

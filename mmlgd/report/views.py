@@ -119,7 +119,10 @@ def learning_curves(runs: Sequence[Run]) -> list[Chart]:
         for key, points in run.log.evaluation.items():
             if key not in _COSTS:
                 # Student and teacher share a chart.
-                dashed, joint = '/teacher_' in key, key.replace('/teacher_', '/student_')
+                dashed, joint = (
+                    '/teacher_' in key,
+                    key.replace('/teacher_', '/student_'),
+                )
                 lines.setdefault(joint, []).append((index, dashed, points))
     keys = sorted(lines, key=_chart_order)[:_MAX_CHARTS]
     return [

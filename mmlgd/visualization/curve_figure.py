@@ -30,7 +30,9 @@ def draw_curve_figure(
     for key, axis in zip(keys, axes):
         for number, (name, curves) in enumerate(runs.items()):
             if curves.get(key):
-                (handles[name],) = axis.plot(*zip(*curves[key]), color=f'C{number % 10}')
+                (handles[name],) = axis.plot(
+                    *zip(*curves[key]), color=f'C{number % 10}'
+                )
         axis.set_title(key, fontsize=10)
         axis.set_xlabel(x_label)
         axis.spines[['top', 'right']].set_visible(False)

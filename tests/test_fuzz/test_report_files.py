@@ -30,7 +30,9 @@ GOOD = dict(
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS,
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=2),
+    lambda each: (
+        st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=2)
+    ),
     max_leaves=6,
 )
 

@@ -37,7 +37,8 @@ frame.onload = () => {
   sort(2); found.down = heads(); sort(2); found.up = heads();
   found.count = page.getElementById('count').textContent;
   found.width = page.documentElement.scrollWidth;
-  found.charts = [...page.querySelectorAll('#curves svg')].map(e => e.getBoundingClientRect().width);
+  found.charts = [...page.querySelectorAll('#curves svg')].map(
+    chart => chart.getBoundingClientRect().width);
   found.images = [...page.querySelectorAll('img')].map(image => image.naturalWidth);
   found.alerts = frame.contentWindow.alerts ?? 0;
   out.textContent = JSON.stringify(found);

@@ -10,7 +10,9 @@ from mmlgd.report.maps import align_points, nearest_names, project_rows
 
 def test_points_of_a_plane_keep_their_distances():
     plane = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0], [3.0, 4.0]])
-    basis = torch.linalg.qr(torch.randn(7, 2, generator=torch.Generator().manual_seed(0)))
+    basis = torch.linalg.qr(
+        torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    )
     points, share = project_rows(plane @ basis.Q.T + 5)
     assert share == pytest.approx(1.0)
     torch.testing.assert_close(

@@ -41,7 +41,11 @@ def predictions(model, dataset):
     """Names and confidences of student and teacher, one image at a time."""
     model.eval()
     rows = []
-    for item in dataset if isinstance(dataset, list) else map(dataset.__getitem__, range(len(dataset))):
+    for item in (
+        dataset
+        if isinstance(dataset, list)
+        else map(dataset.__getitem__, range(len(dataset)))
+    ):
         inputs = model.data_preprocessor(dict(inputs=[item['inputs']]))['inputs']
         sample = model(inputs, mode='predict')[0]
         student, teacher = sample.pred_score, sample.teacher_pred_score

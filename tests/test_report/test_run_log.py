@@ -20,7 +20,9 @@ def read(work_dir, per_epoch=None):
 
 
 def step(at, epoch=None, **values):
-    return dict(values, iter=at, step=at, **({} if epoch is None else dict(epoch=epoch)))
+    return dict(
+        values, iter=at, step=at, **({} if epoch is None else dict(epoch=epoch))
+    )
 
 
 def test_curves_and_time_of_an_epoch_based_run(tmp_path):

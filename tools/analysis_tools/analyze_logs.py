@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> None:
                 f'{", ".join(known)}.'
             )
     for path, log in logs.items():
-        step = f'{log.seconds / log.iterations:.4f} s' if log.iterations else 'not logged'
+        step = (
+            f'{log.seconds / log.iterations:.4f} s' if log.iterations else 'not logged'
+        )
         print(f'{path}: {log.iterations} iterations, time of a step {step}')
         print(f'  {"":36}{"first":>10}{"last":>10}{"lowest":>10}{"highest":>10}')
         for key in args.keys or known:

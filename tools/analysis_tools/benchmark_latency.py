@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     from mmlgd.utils.run_config import read_config
 
     device, threads, rows = args.device or get_device(), torch.get_num_threads(), []
-    print(f'{"config":32} {"images":>6} {"ms":>9} {"fused ms":>9}   {device}, {threads} threads')
+    print(
+        f'{"config":32} {"images":>6} {"ms":>9} {"fused ms":>9}   {device}, {threads} threads'
+    )
     for path in args.configs:
         cfg = read_config(path, args.cfg_options, ['model'])
         init_default_scope(cfg.get('default_scope', 'mmlgd'))
@@ -48,14 +50,18 @@ def main(argv: list[str] | None = None) -> None:
         for batch_size in args.batch_sizes:
             inputs = torch.randn(batch_size, 3, args.size, args.size, device=device)
             row = dict(config=Path(path).stem, batch_size=batch_size)
-            for key, model in dict(ms=backbone, fused_ms=merge_branches(backbone)).items():
+            for key, model in dict(
+                ms=backbone, fused_ms=merge_branches(backbone)
+            ).items():
                 timer = Timer(
                     'model(inputs)',
                     globals=dict(model=model.to(device), inputs=inputs),
                     num_threads=threads,
                 )
                 with torch.no_grad():
-                    row[key] = 1000 * timer.blocked_autorange(min_run_time=args.seconds).median
+                    row[key] = (
+                        1000 * timer.blocked_autorange(min_run_time=args.seconds).median
+                    )
             rows.append(row)
             times = f'{row["ms"]:9.2f} {row["fused_ms"]:9.2f}'
             print(f'{row["config"]:32} {batch_size:6} {times}')

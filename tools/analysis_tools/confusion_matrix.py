@@ -25,7 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument('config', help='config with a labelled dataset')
     parser.add_argument('checkpoint', help='training checkpoint, epoch_*.pth')
-    parser.add_argument('--out', default='work_dirs/confusion.png', help='image to write')
+    parser.add_argument(
+        '--out', default='work_dirs/confusion.png', help='image to write'
+    )
     parser.add_argument('--device', default='cpu', help='default: cpu')
     add_config_options(parser)
     args = parser.parse_args(argv)
@@ -45,11 +47,15 @@ def main(argv: list[str] | None = None) -> None:
     init_default_scope(cfg.get('default_scope', 'mmlgd'))
     config = cfg.get('test_dataloader') or cfg.get('val_dataloader')
     if config is None:
-        raise ConfigError(f'{args.config} has neither test_dataloader nor val_dataloader.')
+        raise ConfigError(
+            f'{args.config} has neither test_dataloader nor val_dataloader.'
+        )
     loader = ToolRunner.build_dataloader(config)
     to_name = torch.tensor(match_dataset(loader.dataset, names, 'the dataset'))
     for batch in loader:
-        inputs = classifier.student.data_preprocessor(dict(inputs=batch['inputs']))['inputs']
+        inputs = classifier.student.data_preprocessor(dict(inputs=batch['inputs']))[
+            'inputs'
+        ]
         found.append(classifier.scores(inputs, len(inputs)).argmax(dim=1))
         correct += [int(sample.gt_label) for sample in batch['data_samples']]
     labels = to_name[torch.tensor(correct)]
@@ -59,7 +65,9 @@ def main(argv: list[str] | None = None) -> None:
     for index in wrong.flatten().argsort(descending=True, stable=True)[:10].tolist():
         label, name = divmod(index, len(names))
         if wrong[label, name]:
-            print(f'{int(wrong[label, name]):6} images of {names[label]!r} as {names[name]!r}')
+            print(
+                f'{int(wrong[label, name]):6} images of {names[label]!r} as {names[name]!r}'
+            )
     print(f'right: {int(matrix.trace())} of {int(matrix.sum())} images')
     ConfusionMatrix.plot(matrix, classes=names).savefig(args.out)
     table = Path(args.out).with_suffix('.json')

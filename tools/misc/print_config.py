@@ -19,9 +19,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('config', help='config file')
     add_config_options(parser)
     args = parser.parse_args(argv)
+    from mmlgd.utils.config_check import check_config
     from mmlgd.utils.run_config import read_config
 
-    print(read_config(args.config, args.cfg_options, []).pretty_text)
+    cfg = read_config(args.config, args.cfg_options, [])
+    check_config(cfg)
+    print(cfg.pretty_text)
 
 
 if __name__ == '__main__':

@@ -31,7 +31,10 @@ def main(argv: list[str] | None = None) -> None:
 
     from mmlgd.apis import ZeroShotClassifier
     from mmlgd.apis.images import iter_images
+    from mmlgd.apis.stored_pipeline import StoredPipeline
     from mmlgd.models.pooled_features import last_of
+    from mmlgd.utils.checkpoint import read_checkpoint
+    from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
     classifier = ZeroShotClassifier(args.checkpoint)
     names, student = classifier.category_names, classifier.student
@@ -40,8 +43,11 @@ def main(argv: list[str] | None = None) -> None:
             f'--name {args.name!r} is not among the {len(names)} names of the checkpoint.'
             f'{suggest(args.name, names)}'
         )
-    inputs = torch.cat(list(classifier.normalised(iter_images(args.image), 1)))[:1]
+    meta = read_checkpoint(args.checkpoint)['meta']
+    prepare = StoredPipeline(CheckpointMeta.from_meta(meta, args.checkpoint))
+    image = prepare(next(iter_images(args.image)))
     with torch.no_grad():
+        inputs = student.data_preprocessor(dict(inputs=image[None]))['inputs']
         maps = student.run_backbone(inputs)
     features = last_of(maps).requires_grad_()
     if features.dim() != 4:
@@ -55,13 +61,15 @@ def main(argv: list[str] | None = None) -> None:
     (gradient,) = torch.autograd.grad(scores[0, index], features)
     heat = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1)[0].relu()
     heat = (255 * heat / heat.max().clamp(min=1e-12)).byte().detach().numpy()
-    # The image as the student gets it, so that the map fits it.
-    image = classifier.prepared(next(iter_images(args.image)))
-    heat = cv2.resize(heat, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    # Drawn onto the image as the student gets it.
+    shown = image.permute(1, 2, 0).numpy()
+    heat = cv2.resize(heat, shown.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     colours = cv2.applyColorMap(heat, cv2.COLORMAP_VIRIDIS)
-    cv2.imwrite(args.out, cv2.addWeighted(image, 0.5, colours, 0.5, 0))
+    cv2.imwrite(args.out, cv2.addWeighted(shown, 0.5, colours, 0.5, 0))
     row, column = divmod(int(heat.argmax()), heat.shape[1])
-    print(f'{names[index]}: similarity {scores[0, index]:.3f}, highest at ({column}, {row})')
+    print(
+        f'{names[index]}: similarity {scores[0, index]:.3f}, highest at ({column}, {row})'
+    )
     print(f'Written: {args.out}')
 
 

@@ -42,7 +42,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('config', help='config with labelled datasets')
     parser.add_argument('checkpoint', help='training checkpoint, or backbone.pth')
     parser.add_argument('--method', choices=('tsne', 'pca'), default='tsne')
-    parser.add_argument('--images', type=int, default=2000, help='at most; default 2000')
+    parser.add_argument(
+        '--images', type=int, default=2000, help='at most; default 2000'
+    )
     parser.add_argument('--out', default='work_dirs/tsne.png', help='image to write')
     parser.add_argument('--device', help='default: the GPU, if there is one')
     add_config_options(parser)
@@ -64,7 +66,9 @@ def main(argv: list[str] | None = None) -> None:
 
     cfg = read_config(args.config, args.cfg_options, ['train_dataloader'])
     loader = evaluation_loaders(cfg)[1]
-    order = torch.randperm(len(loader.dataset), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(
+        len(loader.dataset), generator=torch.Generator().manual_seed(0)
+    )
     part = Subset(loader.dataset, order[: args.images].tolist())
     loader = DataLoader(part, loader.batch_size, collate_fn=loader.collate_fn)
     features, labels = extract_features(

@@ -55,7 +55,9 @@ def test_averaged_weights_are_measured_as_they_are_saved(root, tmp_path, monkeyp
     runner = Runner.from_cfg(cfg)
     runner.train()
     saved = torch.load(tmp_path / 'run/epoch_2.pth', weights_only=True)['state_dict']
-    torch.testing.assert_close(seen['backbone.conv.weight'], saved['backbone.conv.weight'])
+    torch.testing.assert_close(
+        seen['backbone.conv.weight'], saved['backbone.conv.weight']
+    )
     after = runner.model.backbone.conv.weight
     assert not torch.equal(after, saved['backbone.conv.weight'])
 
