@@ -109,7 +109,10 @@ def draw_reliability(
 
 def _draw(draw, size: tuple[float, float], label: str) -> Markup:
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout='constrained')
+        figure = Figure(figsize=size)
+        # Fixed margins, in inches: matplotlib's layouts draw everything twice.
+        left, low, edge = 0.55 / size[0], 0.45 / size[1], 0.08
+        figure.subplots_adjust(left, low, 1 - edge / size[0], 1 - edge / size[1])
         draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(file, format='svg', metadata=dict(Date=None, Creator=None))

@@ -25,12 +25,20 @@ def commands(start):
 
 
 def test_every_command_is_checked_here():
-    starts = ('mmlgd train ', 'mmlgd report ', 'python tools/', 'python demo/', 'tensorb')
+    starts = (
+        'mmlgd train ',
+        'mmlgd report ',
+        'python tools/',
+        'python demo/',
+        'tensorb',
+    )
     assert len(COMMANDS) > 10
     assert all(line.startswith(starts) for line in COMMANDS)
 
 
-@pytest.mark.parametrize('words', commands('mmlgd train'), ids=lambda words: words[-1][:70])
+@pytest.mark.parametrize(
+    'words', commands('mmlgd train'), ids=lambda words: words[-1][:70]
+)
 def test_backends_are_known_to_mmengine(words):
     args = train.parse_args(words[2:])
     cfg = read_config(str(ROOT / args.config), args.cfg_options, ['visualizer'])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmlgd.report
@@ -60,6 +61,11 @@ def test_averaged_weights_are_measured_as_they_are_saved(root, tmp_path, monkeyp
     )
     after = runner.model.backbone.conv.weight
     assert not torch.equal(after, saved['backbone.conv.weight'])
+
+
+def test_every_distillation_config_has_the_hook():
+    runtime = Config.fromfile('configs/_base_/default_runtime.py')
+    assert dict(type='ReportHook') in runtime.custom_hooks
 
 
 def test_without_images_the_page_shows_the_log(root, tmp_path):
