@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -21,7 +22,7 @@ _VARIABLES = {
     _RULE: 'var(--rule)',
     **{colour: f'var(--s{number})' for number, colour in enumerate(_SERIES)},
 }
-_STYLE = {
+_STYLE: Any = {
     'svg.fonttype': 'none',
     'svg.hashsalt': 'mmlgd',
     'font.size': 9,
@@ -107,7 +108,9 @@ def draw_reliability(
     return _draw(draw, (2.9, 2.9), label)
 
 
-def _draw(draw, size: tuple[float, float], label: str) -> Markup:
+def _draw(
+    draw: Callable[[Axes], None], size: tuple[float, float], label: str
+) -> Markup:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size)
         # Fixed margins, in inches: matplotlib's layouts draw everything twice.

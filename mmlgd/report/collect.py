@@ -95,9 +95,8 @@ def collect_run(work_dir: str | Path, title: str | None = None) -> Run:
     run = Run(title or folder.resolve().name, folder, RunLog())
     _read_texts(run, starts[-1])
     meta = _read_checkpoint(run)
-    run.training = (
-        meta.get('training') if isinstance(meta.get('training'), dict) else {}
-    )
+    training: Any = meta.get('training')
+    run.training = training if isinstance(training, dict) else {}
     per_epoch = _iterations_per_epoch(run, meta)
     run.classes, counted = _read_classes(run, starts)
     try:
@@ -179,11 +178,14 @@ def _banks(state: dict, names: list[str] | None) -> Banks | None:
 
 
 def _iterations_per_epoch(run: Run, meta: dict) -> float | None:
-    epochs, iterations = meta.get('epoch'), meta.get('iter')
+    epochs = meta.get('epoch')
     counted = run.training.get('by_epoch', bool(epochs))
-    if not counted or not is_number(epochs) or not is_number(iterations) or not epochs:
-        return None
-    return iterations / epochs
+    return _ratio(meta.get('iter'), epochs) if counted else None
+
+
+def _ratio(iterations: Any, epochs: Any) -> float | None:
+    known = is_number(iterations) and is_number(epochs) and epochs > 0
+    return iterations / epochs if known else None
 
 
 def _read_classes(run: Run, starts: list[Path]) -> tuple[list[dict], float | None]:
@@ -197,8 +199,7 @@ def _read_classes(run: Run, starts: list[Path]) -> tuple[list[dict], float | Non
         except (OSError, ValueError, KeyError, TypeError) as error:
             run.notes.append(f'{path.name} cannot be used: {error}.')
             continue
-        known = is_number(epoch) and is_number(iterations) and epoch
-        return rows, iterations / epoch if known else None
+        return rows, _ratio(iterations, epoch)
     return [], None
 
 

@@ -16,6 +16,7 @@ from mmlgd.evaluation import match_dataset
 from mmlgd.evaluation.calibration import reliability_bins
 from mmlgd.utils.checks import check_count
 from mmlgd.utils.printable import printable
+from mmlgd.utils.progress import track
 
 from .sample import Example, Sample
 
@@ -71,7 +72,7 @@ def measure_sample(
     model.eval()
     rows: list[dict] = []
     try:
-        for start in range(0, len(chosen), batch_size):
+        for start in track(range(0, len(chosen), batch_size), 'Measuring the report'):
             if rows and time.monotonic() - begin > max_seconds:
                 break
             part = chosen[start : start + batch_size]

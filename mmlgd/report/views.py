@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -43,8 +44,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
             yield f'zero-shot top-1, {who}', f'{points[-1][1]:.2f} %'
     if sample and sample.agreed:
         share = sum(sample.agreed) / max(sum(sample.teacher_counts), 1)
-        number = f'{sample.images:,} images'
-        yield 'same name as the teacher', f'{100 * share:.1f} % of {number}'
+        percent = f'{100 * share:.1f} %'
+        yield 'same name as the teacher', f'{percent} of {sample.images:,} images'
     if sample and sample.cosine is not None:
         yield 'mean cosine to the teacher', f'{sample.cosine:.3f}'
     if run.banks and run.banks.seen is not None:
@@ -93,7 +94,8 @@ def _costs(run: Run) -> Iterator[tuple[str, str]]:
 
 def _batch(run: Run) -> tuple[int, str]:
     """Images of a step and on how many ranks; 0 if not known."""
-    size, ranks = run.training.get('batch_size'), run.training.get('ranks')
+    size: Any = run.training.get('batch_size')
+    ranks: Any = run.training.get('ranks')
     if is_number(size) and is_number(ranks):
         return int(size * ranks), f'{ranks} rank{"s" if ranks != 1 else ""}'
     loader = run.settings.get('train_dataloader')
