@@ -114,8 +114,10 @@ def _draw(
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size)
         # Fixed margins, in inches: matplotlib's layouts draw everything twice.
-        left, low, edge = 0.55 / size[0], 0.45 / size[1], 0.08
-        figure.subplots_adjust(left, low, 1 - edge / size[0], 1 - edge / size[1])
+        left, low, right, top = 0.65, 0.45, 0.2, 0.2  # with room for a power of ten
+        figure.subplots_adjust(
+            left / size[0], low / size[1], 1 - right / size[0], 1 - top / size[1]
+        )
         draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(file, format='svg', metadata=dict(Date=None, Creator=None))

@@ -66,7 +66,8 @@ def read_run_log(
     Raises:
         OSError: A file cannot be read.
     """
-    log, kept = RunLog(), []
+    log = RunLog()
+    kept: list[tuple[float, bool, dict[str, float]]] = []
     for folder in folders:
         path = folder / 'vis_data/scalars.json'
         rows = list(_place(_read_rows(path, log.notes), iterations_per_epoch))
