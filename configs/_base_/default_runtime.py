@@ -26,6 +26,8 @@ custom_hooks = [
     dict(type='PrefetchHook'),
     # Faster convolutions in half precision.
     dict(type='ChannelsLastHook', cuda_only=True),
+    # report.html in the work dir.
+    dict(type='ReportHook'),
 ]
 
 env_cfg = dict(

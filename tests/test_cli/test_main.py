@@ -78,7 +78,7 @@ def test_help_does_not_wait_for_torch():
 import sys
 from mmlgd.cli.main import main
 main(['--help'])
-for name in ('align-teacher', 'build-bags', 'build-text-bank', 'collect-env', 'knn'):
+for name in ('align-teacher', 'build-bags', 'build-text-bank', 'collect-env', 'knn', 'report'):
     try:
         main([name, '--help'])
     except SystemExit:

@@ -16,6 +16,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .preemption_hook import PreemptionHook
 from .prefetch_hook import PrefetchHook
 from .progress_bar_hook import ProgressBarHook
+from .report_hook import ReportHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
@@ -45,6 +46,7 @@ __all__ = [
     'PrefetchHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ReportHook',
     'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',

@@ -34,8 +34,9 @@ class GlobalBatchHook(Hook):
             shares.
     """
 
-    # After the hooks that read batches of the data loader before the training.
-    priority = 'LOWEST'
+    # After the hooks that read batches of the data loader before the training, and before
+    # PrefetchHook, which wraps the loader or its iterator.
+    priority = 95
 
     def __init__(self, batch: GlobalBatch) -> None:
         self.batch = batch

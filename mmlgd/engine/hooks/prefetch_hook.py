@@ -38,8 +38,8 @@ class PrefetchHook(Hook):
             this. Defaults to True.
     """
 
-    # After SamplerPositionHook, which renews the iterator of a resumed run.
-    priority = 'VERY_LOW'
+    # After SamplerPositionHook and GlobalBatchHook, which renew the iterator.
+    priority = 'LOWEST'
 
     def __init__(self, cuda_only: bool = True) -> None:
         self.cuda_only = cuda_only
