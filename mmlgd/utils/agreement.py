@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_world_size
 from torch import distributed
 
-from .launch import START_UP_LIMIT
+from .first_rank import START_UP_TIMEOUT
 
 
 class Agreement:
@@ -41,7 +41,7 @@ class Agreement:
         if get_world_size() == 1:
             return numbers
         if self._group is None and distributed.get_backend() != 'gloo':
-            limit = timedelta(seconds=START_UP_LIMIT)
+            limit = timedelta(seconds=START_UP_TIMEOUT)
             self._group = distributed.new_group(timeout=limit, backend='gloo')
         values = torch.tensor(numbers)
         operation = dict(max=distributed.ReduceOp.MAX, min=distributed.ReduceOp.MIN)[op]

@@ -3,7 +3,7 @@ import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from mmlgd.datasets import SeededViews
-from mmlgd.engine.hooks import GlobalBatchHook
+from mmlgd.engine.hooks import GlobalBatchHook, PrefetchHook
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.errors import ConfigError
 from mmlgd.utils.global_batch import GlobalBatch
@@ -22,7 +22,7 @@ class Watched(OneWeight):
         return super().forward(inputs, data_samples, mode)
 
 
-def train(folder, hook, model=None, num_workers=0):
+def train(folder, hook, model=None, num_workers=0, ahead=False):
     model = model or Watched()
     data = [dict(inputs=torch.tensor(float(number))) for number in range(7)]
     sampler = dict(type='ViewSampler', infinite=True, shuffle=False)
@@ -38,17 +38,23 @@ def train(folder, hook, model=None, num_workers=0):
         ),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False)),
     )
+    if ahead:
+        runner.register_hook(PrefetchHook(cuda_only=False))
     if hook is not None:
         runner.register_hook(hook)
     runner.train()
     return model
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_one_step_for_each_global_batch_with_the_same_result(tmp_path, num_workers):
+@pytest.mark.parametrize('num_workers, ahead', [(0, False), (2, False), (2, True)])
+def test_one_step_for_each_global_batch_with_the_same_result(
+    tmp_path, num_workers, ahead
+):
     whole = train(tmp_path / 'a', None)
     batch = GlobalBatch(size=5, ranks=1, part=2, config=5)
-    split = train(tmp_path / 'b', GlobalBatchHook(batch), num_workers=num_workers)
+    split = train(
+        tmp_path / 'b', GlobalBatchHook(batch), num_workers=num_workers, ahead=ahead
+    )
     assert whole.passes == [[0, 1, 2, 3, 4], [5, 6, 0, 1, 2], [3, 4, 5, 6, 0]]
     assert split.passes == [
         [0, 1], [2, 3], [4],
