@@ -82,7 +82,7 @@ setup(
     keywords=['computer vision', 'knowledge distillation', 'CLIP', 'pre-training'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmlgd', 'mmlgd.*']),
-    package_data={'mmlgd': ['**/*.txt', '**/*.json', 'py.typed']},
+    package_data={'mmlgd': ['**/*.txt', '**/*.json', 'py.typed', 'report/templates/*']},
     install_requires=requirements('runtime'),
     extras_require=EXTRAS,
     entry_points={'console_scripts': ['mmlgd = mmlgd.cli.main:main']},

@@ -31,6 +31,7 @@ from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.evaluation import match_dataset, weighted_knn
+from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
 
@@ -43,10 +44,20 @@ _BAG = 5
 class Images:
     """All images of a dataset in memory, and their views, embedded by the teacher."""
 
-    def __init__(self, dataset: dict, size: int, teacher: torch.nn.Module) -> None:
-        load = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(size, size))]
+    def __init__(
+        self,
+        dataset: dict,
+        benchmark: Benchmark,
+        teacher: torch.nn.Module,
+        codec: PixelCodec | None = None,
+    ) -> None:
+        size = benchmark.image_size
+        # The last step of a pipeline packs an image.
+        steps = benchmark.test_pipeline or [dict(type='LoadImageFromFile'), None]
+        load = [*steps[:-1], dict(type='Resize', scale=(size, size))]
         self.dataset = DATASETS.build(dict(dataset, pipeline=load))
         items = [self.dataset[index] for index in range(len(self.dataset))]
+        self._codec = codec
         pixels = np.stack([item['img'][..., ::-1] for item in items])
         self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         self.labels = torch.tensor([item.get('gt_label', -1) for item in items])
@@ -69,9 +80,15 @@ class Images:
                     v2.RandomHorizontalFlip(),
                 ]
             )
-            views = torch.stack([draw(image) for image in self.pixels])
+            views = torch.stack([self._stored(draw(image)) for image in self.pixels])
             self._views[number] = views, self.embed(views, self._teacher.encode_image)
         return self._views[number]
+
+    def _stored(self, view: torch.Tensor) -> torch.Tensor:
+        """A view (3, H, W) in RGB as a store with pixels returns it."""
+        if self._codec is None:
+            return view
+        return self._codec.decode(self._codec.encode(view.flip(0))).flip(0)
 
     def names_of(self, names: list[str]) -> torch.Tensor:
         """Index (N,) of each image's class among names."""
@@ -182,14 +199,18 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     benchmark.read_data()
     teacher = MODELS.build(benchmark.teacher)
     size = benchmark.image_size
-    images = Images(benchmark.images, size, teacher)
-    labelled = Images(benchmark.train, size, teacher)
+    codec = None
+    if args.pixels:
+        name, _, quality = args.pixels.partition(':')
+        codec = PixelCodec(name, int(quality), size, size)
+    images = Images(benchmark.images, benchmark, teacher, codec)
+    labelled = Images(benchmark.train, benchmark, teacher)
     # A part of the labelled images suffices for k-NN and the probe.
     part = torch.randperm(
         len(labelled.pixels), generator=torch.Generator().manual_seed(0)
     )[:20_000]
     labelled.pixels, labelled.labels = labelled.pixels[part], labelled.labels[part]
-    tested = Images(getattr(benchmark, args.split), size, teacher)
+    tested = Images(getattr(benchmark, args.split), benchmark, teacher)
     wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
     result = _read(args.out) or dict(
         title=benchmark.title, split=args.split, images=len(images.pixels), rows=[]
@@ -197,6 +218,7 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
         for method in wanted:
             title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
+            title += f', {args.pixels}' if args.pixels else ''
             key = dict(method=title, passes=passes, seed=seed)
             if any(key.items() <= row.items() for row in result['rows']):
                 continue
@@ -274,6 +296,9 @@ def main() -> None:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--split', choices=SPLITS, default='test')
     parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
+    parser.add_argument(
+        '--pixels', metavar='CODEC:QUALITY', help='store views so, such as webp:90'
+    )
     parser.add_argument('--reference', default='LGDPlus', help='a title')
     parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
     args = parser.parse_args()

@@ -8,7 +8,7 @@ of other libraries are written with their scope: ``mmpretrain.MobileNetV3``.
 from mmengine.registry import Registry, root
 
 _LOCATIONS = {
-    'DATASETS': ['mmlgd.datasets', 'mmlgd.stores'],
+    'DATASETS': ['mmlgd.datasets', 'mmlgd.stores', 'mmlgd.pixels.dataset'],
     'DATA_SAMPLERS': ['mmlgd.datasets'],
     'TRANSFORMS': ['mmlgd.datasets.transforms'],
     'MODELS': ['mmlgd.models', 'mmlgd.stores'],
@@ -16,6 +16,7 @@ _LOCATIONS = {
     'OPTIM_WRAPPERS': ['mmlgd.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmlgd.engine'],
     'PARAM_SCHEDULERS': ['mmlgd.engine'],
+    'LOOPS': ['mmlgd.engine'],
     'HOOKS': ['mmlgd.engine'],
     'METRICS': ['mmlgd.evaluation'],
 }
@@ -31,6 +32,7 @@ def _child(name: str) -> Registry:
 DATASETS = _child('DATASETS')
 DATA_SAMPLERS = _child('DATA_SAMPLERS')
 HOOKS = _child('HOOKS')
+LOOPS = _child('LOOPS')
 METRICS = _child('METRICS')
 MODELS = _child('MODELS')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS')

@@ -1,6 +1,9 @@
 """Tar shards of tiny images, and a server that sends ranges of them."""
 
 import io
+import os
+import signal
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterable
@@ -54,15 +57,17 @@ class RangeServer(ThreadingHTTPServer):
         fail: Decides from the number of a request, from 0, whether to hang up in the
             middle of the answer.
         ignores_ranges: Whether whole files are sent instead of ranges.
+        dies: Like ``fail``, but the whole process is killed instead.
     """
 
     daemon_threads = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         self.requests: list[str] = []
         self.fail: Callable[[int], bool] = lambda number: False
         self.ignores_ranges = False
-        super().__init__(('127.0.0.1', 0), partial(_Handler, directory=str(folder)))
+        self.dies: Callable[[int], bool] = lambda number: False
+        super().__init__(('127.0.0.1', port), partial(_Handler, directory=str(folder)))
 
     @property
     def url(self) -> str:
@@ -86,6 +91,10 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_response(206 if end - begin < len(content) else 200)
         self.send_header('Content-Length', str(end - begin))
         self.end_headers()
+        if self.server.dies(number):
+            self.wfile.write(content[begin : (begin + end) // 2])
+            self.wfile.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.server.fail(number):
             self.wfile.write(content[begin : (begin + end) // 2])
             self.close_connection = True
@@ -107,3 +116,15 @@ def serving(folder: Path):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _serve_until_killed(folder: str, port: str, requests: str) -> None:
+    """Serve a folder; the process dies in the middle of an answer after ``requests``."""
+    server = RangeServer(Path(folder), int(port))
+    server.dies = lambda number: number >= int(requests)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == '__main__':
+    _serve_until_killed(*sys.argv[1:])

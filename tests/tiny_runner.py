@@ -33,6 +33,18 @@ class OneWeight(BaseModel):
         return dict(loss=(self.weight - torch.stack(inputs)).square().mean() + fault)
 
 
+class Recorder(OneWeight):
+    """Records its input images."""
+
+    def __init__(self):
+        super().__init__()
+        self.images = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        self.images += [int(one) for one in inputs]
+        return super().forward(inputs, data_samples, mode)
+
+
 class Accuracies:
     """An evaluator that returns prepared accuracies."""
 
@@ -74,11 +86,11 @@ def tiny_runner(
         val = dict(
             val_dataloader=dict(usual, sampler=once), val_cfg={}, val_evaluator=[]
         )
+    by_iterations = dict(by_epoch=False, max_iters=iterations, val_interval=1)
     runner = Runner(
         model=OneWeight() if model is None else model,
         work_dir=str(work_dir),
         train_dataloader=train_loader,
-        train_cfg=dict(by_epoch=False, max_iters=iterations, val_interval=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         log_processor=dict(by_epoch=False),
         default_scope='mmlgd',
@@ -86,7 +98,7 @@ def tiny_runner(
         experiment_name=uuid.uuid4().hex,
         randomness=dict(seed=5),
         **val,
-        **kwargs,
+        **{'train_cfg': by_iterations, **kwargs},
     )
     if accuracies is not None:
         runner.val_loop.evaluator = Accuracies(accuracies)

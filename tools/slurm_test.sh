@@ -8,4 +8,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
     'PARTITION JOB_NAME CONFIG CHECKPOINT [options of test.py]'
 partition="$1" job_name="$2" config="$3" checkpoint="$4"
 shift 4
+# A test has nothing to save.
+SIGNAL=''
 slurm_launch test.py "$partition" "$job_name" "$config" "$checkpoint" "$@"

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from benchmarks.gpu import distributed, precision, speed, synchronisation, training
+from benchmarks.gpu import (
+    distributed,
+    inputs,
+    precision,
+    speed,
+    synchronisation,
+    training,
+)
 from benchmarks.gpu.outcome import Outcome, Setting
 
 
@@ -116,6 +123,21 @@ ROWS = (
         90,
         f'stored at most {speed.STORED_MEMORY} times supervised',
         speed.memory,
+    ),
+    Row(
+        'copies ahead',
+        2,
+        120,
+        f'same batches, images/s at least {inputs.AHEAD_OVER_PLAIN} times those without',
+        inputs.prefetch,
+        exact=True,
+    ),
+    Row(
+        'device augmentation',
+        2,
+        90,
+        f"the CPU's distribution, at least {inputs.AUGMENTED:,} images/s",
+        inputs.device_augmentation,
     ),
     Row(
         'torch.compile',

@@ -19,7 +19,7 @@ from benchmarks.speed.timing import deciding_clock, machine, spread, write_resul
 from benchmarks.speed.train_case import BASES, Case, add_case_arguments, case_of
 from mmlgd.utils.tool import run_tool
 
-_OF_FILES = ('BrokenImagesHook', 'ExportBackboneHook')
+_OF_FILES = ('BrokenImagesHook', 'ExportBackboneHook', 'ReportHook')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

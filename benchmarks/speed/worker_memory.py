@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from benchmarks.speed.memory import own_mib
 from benchmarks.speed.timing import write_result
 from mmlgd.datasets import SeededViews, UnlabeledImages
+from mmlgd.datasets.image_names import ImageNames
 from mmlgd.utils.tool import run_tool
 
 _SHORT = 1000
@@ -32,12 +33,10 @@ class SyntheticImages(UnlabeledImages):
         self.count = count
         super().__init__(data_root='/data/imagenet/train', **kwargs)
 
-    def load_data_list(self) -> list[dict]:
-        """One dict with ``img_path`` per image."""
-        return [
-            dict(img_path=f'/data/imagenet/train/n{i % 1000:08}/n{i:08}_{i}.JPEG')
-            for i in range(self.count)
-        ]
+    def load_data_list(self) -> ImageNames:
+        """A data info with ``img_path`` per image."""
+        names = (f'n{i % 1000:08}/n{i:08}_{i}.JPEG' for i in range(self.count))
+        return ImageNames.pack('/data/imagenet/train/', names)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -78,7 +77,8 @@ def compare(dataset: SeededViews, num_workers: int) -> dict:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     dataset = SeededViews(SyntheticImages(args.images))
-    list_mib = dataset.dataset.data_bytes.nbytes / 2**20
+    names = dataset.dataset.data_list
+    list_mib = (names.texts.nbytes + names.ends.nbytes) / 2**20
     rows = [compare(dataset, count) for count in args.workers]
     print(f'List: {args.images} images, {list_mib:.1f} MiB')
     for row in rows:

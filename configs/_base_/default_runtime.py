@@ -20,14 +20,23 @@ custom_hooks = [
     dict(type='StatelessSeedHook'),
     dict(type='SamplerPositionHook'),
     dict(type='ProgressBarHook'),
+    # Exits with code 75 on SIGTERM or SIGUSR1, so that a scheduler can requeue the run.
+    dict(type='PreemptionHook'),
+    # On CUDA: the next batch is copied during the step.
+    dict(type='PrefetchHook'),
     # Faster convolutions in half precision.
     dict(type='ChannelsLastHook', cuda_only=True),
+    # report.html in the work dir.
+    dict(type='ReportHook'),
 ]
 
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
+    # Seconds that ranks wait while one of them lists images, downloads weights or encodes
+    # names. dist_cfg.timeout (1800) is for single collectives.
+    start_up_timeout=3600,
 )
 
 # mmengine looks the wrapper up in its root registry, so the prefix is needed. No

@@ -66,7 +66,8 @@ def align_teacher(
             projection.
         target (OpenCLIPTeacher): Its unit image embeddings are the targets.
         dataloader (dict): Config of a data loader of uint8 BGR crops of one size, as
-            large as the larger model requires. ``sampler`` and ``drop_last`` are set here.
+            large as the larger model requires; those of ``PackForDevice`` are augmented
+            as in training. ``sampler`` and ``drop_last`` are set here.
         strengths (Sequence[float]): Candidates. Defaults to :data:`STRENGTHS`.
         held_out (float): Share of the images to hold out, in (0, 1). Defaults to 0.05.
         num_images (int, optional): Number of images to draw, including held-out ones.
@@ -128,7 +129,7 @@ def _feed(
 ) -> None:
     """Add all images of a loader, then sum over all ranks."""
     for number, batch in enumerate(loader):
-        images = stacked(batch['inputs']).to(teacher.device)
+        images = stacked(batch['inputs'], teacher.device)
         features = teacher.encode_features(view_of(images, teacher))
         sums.update(features, target.encode_image(view_of(images, target)))
         if number % 50 == 0:

@@ -1,6 +1,7 @@
 """Data for the fit of a projection, preprocessed for two models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.runner import Runner
@@ -8,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.models.device_augmentation import augment
 from mmlgd.models.resizing import resize_images
 from mmlgd.models.teachers import BaseTeacher
 from mmlgd.registry import DATASETS
@@ -93,15 +95,29 @@ def view_of(images: Tensor, teacher: BaseTeacher) -> Tensor:
     return (pixels - mean) / std
 
 
-def stacked(inputs: Tensor | Sequence[Tensor]) -> Tensor:
+def stacked(inputs: Any, device: str | torch.device = 'cpu') -> Tensor:
     """Stack the images of a batch, independent of the collate function.
 
+    The operations that ``PackForDevice`` has drawn are applied, as in training.
+
     Args:
-        inputs (Tensor | Sequence[Tensor]): (B, 3, H, W), or B images (3, H, W).
+        inputs (Tensor | Sequence | Mapping): (B, 3, H, W), or B images (3, H, W), or one
+            of these with operations.
+        device (str | torch.device): Where the images are sent. Defaults to 'cpu'.
+
+    Returns:
+        Tensor: (B, 3, H, W) uint8, or float32 after operations, of 0 to 255.
 
     Raises:
         ConfigError: Several sizes, several views, or another number of channels.
     """
+    if isinstance(inputs, Sequence) and isinstance(inputs[0], Mapping):
+        inputs = {key: [each[key] for each in inputs] for key in inputs[0]}
+    if isinstance(inputs, Mapping):
+        images, operations = stacked(inputs['image'], device), inputs['operations']
+        if not isinstance(operations, Tensor):
+            operations = torch.stack(list(operations))
+        return augment(images, operations)
     if not isinstance(inputs, Tensor):
         shapes = {tuple(image.shape) for image in inputs}
         if len(shapes) > 1:
@@ -115,4 +131,4 @@ def stacked(inputs: Tensor | Sequence[Tensor]) -> Tensor:
             f'The dataloader returns images of shape {tuple(inputs.shape)}, not (B, 3, H, '
             'W). Use one view with three channels; GrayToBGR converts gray images.'
         )
-    return inputs
+    return inputs.to(device)

@@ -16,6 +16,7 @@ from mmlgd.registry import MODELS
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.dataset_configs import innermost_datasets
+from mmlgd.utils.progress import track
 
 
 @torch.no_grad()
@@ -50,7 +51,7 @@ def extract_features(
     backbone.to(device)
     data_preprocessor.to(device)
     features, labels, kind = [], [], ''
-    for batch in dataloader:
+    for batch in track(dataloader, 'Extracting features'):
         labels += [_label(sample) for sample in batch['data_samples']]
         inputs = data_preprocessor(batch)['inputs']
         outputs = backbone(inputs)

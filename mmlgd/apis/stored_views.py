@@ -1,5 +1,7 @@
 """What a distillation config gives to a store of views."""
 
+from dataclasses import asdict
+
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -13,6 +15,7 @@ from mmlgd.datasets.seeded_views import draw_view
 from mmlgd.errors import ConfigError
 from mmlgd.models.distillers import build_whole_teacher
 from mmlgd.models.teachers import batch_encoder
+from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import DATASETS
 from mmlgd.stores import Manifest
 from mmlgd.stores.shards import EMBEDDING_DTYPES
@@ -28,7 +31,11 @@ _WORKER_OPTIONS = (
 
 
 def prepare_views(
-    cfg: Config, embedding_dtype: str, shard_size: int, device: str | torch.device
+    cfg: Config,
+    embedding_dtype: str,
+    shard_size: int,
+    device: str | torch.device,
+    pixels: tuple[str, int] | None = None,
 ) -> ViewSource:
     """Build the images and the teacher of a config.
 
@@ -37,11 +44,14 @@ def prepare_views(
         embedding_dtype (str): 'float16' or 'int8'.
         shard_size (int): Rows in a shard.
         device (str | torch.device): Device of the teacher.
+        pixels (tuple[str, int], optional): Codec and quality with which the views are
+            stored, in the student's size. The teacher then embeds the decoded pixels,
+            resized to the size of the views. Defaults to None: not stored.
 
     Raises:
-        ConfigError: The dtype is unknown, the config has no teacher with an image
-            tower, its training set is not ``SeededViews`` of single images, or a part
-            of the augmentation is applied on the device.
+        ConfigError: The dtype, the codec or the quality is invalid, the config has no
+            teacher with an image tower, its training set is not ``SeededViews`` of
+            single images, or a part of the augmentation is applied on the device.
     """
     wrapper, configs = cfg.train_dataloader.dataset, teacher_configs(cfg.model)
     if name_of(wrapper) != 'SeededViews':
@@ -63,6 +73,8 @@ def prepare_views(
     dataset, seed = DATASETS.build(wrapper.dataset), wrapper.get('seed', 0)
     check_draws_whole_views('A store', describe_pipeline(dataset))
     input_shape = _shape_of(draw_view(dataset, 0, seed, 0, 0), type(dataset).__name__)
+    if pixels:  # Checked before the teacher is loaded, which may take a while.
+        PixelCodec(*pixels, *input_shape[1:])
     teacher = build_whole_teacher(cfg.model)
     described = configs[0] if len(configs) == 1 else dict(teachers=configs)
     manifest = Manifest(
@@ -81,6 +93,9 @@ def prepare_views(
         logit_scale=teacher.logit_scale,
         members=getattr(teacher, 'members', []),
     )
+    if pixels:
+        size = _student_size(cfg.model, teacher.image_size, input_shape)
+        manifest.pixels = asdict(PixelCodec(*pixels, *size))
     teacher.release_text_tower()
     loader = cfg.train_dataloader
     return ViewSource(
@@ -90,6 +105,12 @@ def prepare_views(
         batch_size=loader.get('batch_size', 1),
         workers={key: loader[key] for key in _WORKER_OPTIONS if key in loader},
     )
+
+
+def _student_size(model: dict, image_size: int, input_shape: list[int]) -> list[int]:
+    """[H, W] of the images that the student sees, as ``BaseDistiller`` resizes them."""
+    size, drawn = model.get('student_size'), input_shape[1:]
+    return drawn if size is None or drawn != [image_size] * 2 else [size, size]
 
 
 def _shape_of(item: object, dataset: str) -> list[int]:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.models.teachers import BaseTeacher, batch_encoder
+from mmlgd.utils.progress import track
 
 from .features import as_prepared
 
@@ -61,7 +62,7 @@ def teacher_features(
         DataError: The loader returns no images.
     """
     encode = batch_encoder(teacher, device)
-    rows = [encode(batch) for batch in dataloader]
+    rows = [encode(batch) for batch in track(dataloader, 'Embedding images')]
     if not rows:
         raise DataError('the data loader returns no image: check its dataset.')
     return torch.cat(rows)

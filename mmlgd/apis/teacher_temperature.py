@@ -17,6 +17,7 @@ from mmlgd.models.distillers import build_language_teacher
 from mmlgd.models.teachers import BaseTeacher, batch_encoder, learned_temperature
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.checks import check_count, check_in_range
+from mmlgd.utils.progress import track
 from mmlgd.utils.teacher_config import teacher_configs
 
 #: Around 0.01, the temperature of most CLIPs.
@@ -196,7 +197,7 @@ def _embed(
     """Unit rows (2 N, D), computed by the teacher or read from a store."""
     encode = batch_encoder(teacher, device)
     rows = []
-    for batch in loader:
+    for batch in track(loader, 'Embedding images'):
         inputs = batch['inputs']
         if isinstance(inputs, dict):  # of PackForDevice
             inputs = inputs['image']

@@ -3,17 +3,35 @@
 from importlib.util import find_spec
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmlgd.engine.hooks import ResumeHook, StartupHook, WholeCheckpointHook
+from mmlgd.engine.hooks import (
+    GlobalBatchHook,
+    ResumeHook,
+    StartupHook,
+    WholeCheckpointHook,
+)
 from mmlgd.engine.tool_runner import TrainRunner
 from mmlgd.utils.config_types import class_name
-from mmlgd.utils.resume import check_work_dir, is_finished, set_resume
+from mmlgd.utils.global_batch import set_global_batch
+from mmlgd.utils.launch import read_ranks
+from mmlgd.utils.launch_id import claim, has_saved, is_restart, launch_identity
+from mmlgd.utils.resume import (
+    check_work_dir,
+    is_finished,
+    read_training_meta,
+    set_resume,
+)
 from mmlgd.utils.run_config import build_runner, check_run
 
 
 def train_config(
-    cfg: Config, resume: str | None = None, overwrite: bool = False
+    cfg: Config,
+    resume: str | None = None,
+    overwrite: bool = False,
+    global_batch_size: int | None = None,
+    micro_batch_size: int | None = None,
 ) -> Runner | None:
     """Train a config.
 
@@ -23,6 +41,10 @@ def train_config(
             ``work_dir``, if any. Defaults to None: ``resume`` of the config.
         overwrite (bool): Whether a new run may start in a folder that contains
             checkpoints. Defaults to False.
+        global_batch_size (int, optional): Images per step over all ranks. Defaults to
+            None: that of the checkpoint to resume, or of the config.
+        micro_batch_size (int, optional): Images that a rank computes at once, at most.
+            Defaults to None: that of the checkpoint to resume, or no limit.
 
     Returns:
         Runner | None: After the training; None if the run to resume was finished.
@@ -31,19 +53,35 @@ def train_config(
         ConfigError: The config or the folder cannot be used.
         CheckpointError: The checkpoint to resume from is missing or incomplete.
         DataError: The images cannot be used.
+        Preempted: The run was asked to stop, and has saved a checkpoint.
     """
+    restart = is_restart(cfg.work_dir)
+    if restart and has_saved(cfg.work_dir):
+        print_log(
+            f'This launch ({launch_identity()}) has already trained into '
+            f'{cfg.work_dir}: it resumes from its last checkpoint.'
+        )
+        resume = 'auto'
     if resume is None and cfg.get('resume'):  # requested by the config
         resume = cfg.get('load_from') or 'auto'
     if resume is not None:
         set_resume(cfg, resume)
     use_tensorboard(cfg)
-    if not cfg.get('resume'):
+    meta = read_training_meta(cfg) if cfg.get('resume') else None
+    if meta is not None:
+        if is_finished(cfg, meta):
+            return None
+    elif not restart:
         check_work_dir(cfg, overwrite)
-    elif is_finished(cfg):
-        return None
+    batch = set_global_batch(
+        cfg, read_ranks(cfg.launcher), global_batch_size, micro_batch_size, meta
+    )
     check_run(cfg, ['train_dataloader', 'val_dataloader'])
     runner = build_runner(cfg, TrainRunner)
+    claim(cfg.work_dir)
     runner.register_hook(ResumeHook())
+    if batch is not None:
+        runner.register_hook(GlobalBatchHook(batch))
     runner.register_hook(WholeCheckpointHook())
     runner.register_hook(StartupHook())
     runner.train()

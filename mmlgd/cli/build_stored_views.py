@@ -10,8 +10,12 @@ store. Several processes can share the work: the ranks of a launcher (`torchrun
 --nproc_per_node 8 tools/build_stored_views.py ... --launcher pytorch`), and machines
 with --part 1/2 and --part 2/2; the last one to end finishes the store.
 
+--pixels stores the views themselves, too, as JPEG or WebP at the student's size.
+Training then needs neither the images nor the teacher, and draws nothing.
+
 --verify compares the shards with their checksums and computes some views again. Prints
-a JSON summary. Training reads the folder through `StoredViews` and `StoredTeacher`.
+a JSON summary. Training reads the folder through `StoredViews` (with pixels,
+`StoredPixels`) and `StoredTeacher`.
 """
 
 import argparse
@@ -25,6 +29,8 @@ import torch
 from mmlgd.apis.stored_views import prepare_views
 from mmlgd.datasets.imagenet_subsets import NUM_TRAIN
 from mmlgd.errors import ConfigError
+from mmlgd.pixels.codec import CODECS
+from mmlgd.pixels.loss import measure_pixel_loss
 from mmlgd.stores.build import open_store, write_shards
 from mmlgd.stores.manifest import FILE_NAME, Manifest
 from mmlgd.stores.shards import EMBEDDING_DTYPES
@@ -54,6 +60,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--shard-size',
         type=int,
         help='rows in a file; default: that of an existing store, else 8192',
+    )
+    parser.add_argument(
+        '--pixels',
+        choices=CODECS,
+        help='also store the views, encoded so; default: as an existing store, else not',
+    )
+    parser.add_argument(
+        '--quality',
+        type=int,
+        help='of --pixels, 1 to 100; default: that of an existing store, else 90',
     )
     parser.add_argument(
         '--part',
@@ -101,19 +117,35 @@ def read_part(part: str, rank: int, world_size: int) -> tuple[int, int]:
     return (int(number) - 1) * world_size + rank, int(machines) * world_size
 
 
-def read_layout(args: argparse.Namespace) -> tuple[str, int]:
-    """Dtype of the embeddings and rows in a shard: as given, else those of the store."""
-    dtype, shard_size = 'float16', 8192
+def read_layout(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of :func:`prepare_views`: as given, else those of the store.
+
+    Raises:
+        ConfigError: There is a quality, but no codec.
+    """
+    dtype, shard_size, codec, quality = 'float16', 8192, None, 90
     if (args.out / FILE_NAME).is_file():
         manifest = Manifest.read(args.out)
         dtype, shard_size = manifest.embedding_dtype, manifest.shard_size
-    return args.dtype or dtype, args.shard_size or shard_size
+        if manifest.codec is not None:
+            codec, quality = manifest.codec.codec, manifest.codec.quality
+    codec = args.pixels or codec
+    if codec is None and args.quality is not None:
+        raise ConfigError('--quality is that of --pixels; add --pixels jpeg or webp.')
+    if args.quality is not None:
+        quality = args.quality
+    return dict(
+        embedding_dtype=args.dtype or dtype,
+        shard_size=args.shard_size or shard_size,
+        pixels=None if codec is None else (codec, quality),
+    )
 
 
 def summarize_store(store: Path) -> dict[str, Any]:
     """What a store has, and takes on disk (all files), as JSON.
 
-    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes.
+    ``imagenet_{K}_views_gb`` is what ImageNet-1k would take, in 1e9 bytes;
+    ``pixel_bytes`` are those of a view in the tar files.
     """
     manifest = Manifest.read(store)
     summary: dict[str, Any] = dict(
@@ -125,8 +157,13 @@ def summarize_store(store: Path) -> dict[str, Any]:
         seed=manifest.seed,
         row_bytes=manifest.row_bytes,
     )
+    pixels = 0.0
+    if manifest.pixels is not None:
+        files = [path.stat().st_size for path in store.glob('views/*/*.tar')]
+        pixels = sum(files) / max(1, manifest.num_views * manifest.num_images)
+        summary.update(pixels=manifest.pixels, pixel_bytes=round(pixels, 1))
     for views in (10, 30):
-        size = manifest.row_bytes * NUM_TRAIN * views
+        size = (manifest.row_bytes + pixels) * NUM_TRAIN * views
         summary[f'imagenet_{views}_views_gb'] = round(size / 1e9, 1)
     if stored := manifest.num_views * manifest.num_images:
         size = sum(path.stat().st_size for path in store.rglob('*') if path.is_file())
@@ -151,11 +188,13 @@ def main(argv: list[str] | None = None) -> int:
     cfg = read_config(args.config, args.cfg_options, ['model', 'train_dataloader'])
     check_annotation_files(cfg, ['train_dataloader'])
     remove_unused_worker_options(cfg, ['train_dataloader'])
-    views = prepare_views(cfg, *read_layout(args), args.device)
+    views = prepare_views(cfg, device=args.device, **read_layout(args))
     summary: dict[str, Any] = dict(out=str(args.out))
     if args.verify is not None:
         summary['faults'] = store_faults(args.out, views, args.verify)
     else:
+        if views.manifest.pixels is not None and not (args.out / FILE_NAME).is_file():
+            summary.update(measure_pixel_loss(views))
         plan = open_store(args.out, views.manifest, views.dataset, args.views)
         check_replay(plan, views)
         losses = write_shards(plan, plan.share(*place), views)

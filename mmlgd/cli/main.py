@@ -23,6 +23,7 @@ COMMANDS = {
     'probe': ('mmlgd.cli.probe', 'classify by a linear probe of frozen features'),
     'export': ('mmlgd.cli.export', 'write a student for another library or as ONNX'),
     'knn': ('mmlgd.cli.knn', 'classify by nearest neighbours of frozen features'),
+    'report': ('mmlgd.cli.report', 'write what a student has learned as an HTML file'),
     'align-teacher': (
         'mmlgd.cli.align_teacher',
         'fit the projection of a teacher without text into a CLIP space',

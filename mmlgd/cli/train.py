@@ -1,15 +1,17 @@
 """``mmlgd train``: train any config."""
 
 import argparse
+import signal
 
 from mmengine.config import Config
 
 from mmlgd.apis.training import train_config
+from mmlgd.engine.hooks.preemption_hook import Preempted
 from mmlgd.errors import ConfigError
 from mmlgd.utils.config_types import class_name
-from mmlgd.utils.launch import read_ranks
 from mmlgd.utils.run_config import load_config
 from mmlgd.utils.tool import add_common_arguments
+from mmlgd.utils.torchrun import SIGNALS, LaunchFolder
 
 _NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
@@ -49,7 +51,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--global-batch-size',
         type=int,
         metavar='N',
-        help='images per iteration over all ranks; each rank gets N / ranks',
+        help='images per iteration over all ranks; each rank gets N / ranks; by default '
+        'that of the checkpoint to resume, or of the config',
+    )
+    parser.add_argument(
+        '--micro-batch-size',
+        type=int,
+        metavar='N',
+        help='images that a rank computes at once, at most; a larger share is computed in '
+        'parts, whose gradients add up to one step; by default that of the checkpoint to '
+        'resume, or no limit',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
@@ -68,22 +79,6 @@ def use_amp(cfg: Config) -> None:
             'omit --amp and enable mixed precision in the config.'
         )
     cfg.optim_wrapper.type = 'mmlgd.AmpOptimWrapper'
-
-
-def split_global_batch(cfg: Config, total: int, world_size: int) -> None:
-    """Set each rank's batch size to an equal part of ``total``.
-
-    Raises:
-        ConfigError: ``total`` is not a positive multiple of ``world_size``.
-    """
-    if total < 1 or total % world_size:
-        below = max(total, 0) // world_size * world_size
-        sizes = [str(size) for size in (below, below + world_size) if size > 0]
-        raise ConfigError(
-            f'--global-batch-size {total} cannot be split evenly over {world_size} '
-            f'rank(s); nearest valid: {" and ".join(sizes)}.'
-        )
-    cfg.train_dataloader.batch_size = total // world_size
 
 
 def use_auto_scale_lr(cfg: Config) -> None:
@@ -106,16 +101,39 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         use_amp(cfg)
-    if args.global_batch_size is not None:
-        world_size = read_ranks(args.launcher).world_size
-        split_global_batch(cfg, args.global_batch_size, world_size)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Train from the command line."""
+def exit_code(stop: Preempted) -> int:
+    """Exit code of a rank of a preempted training.
+
+    The launcher of ``tools/dist_*.sh`` reads the code from a file, because torchrun
+    exits with 1 for any code of a rank. If that launcher asked for the stop, the ranks
+    exit with 0, since torchrun restarts them otherwise.
+    """
+    # Schedulers end the remaining ranks when the first one exits.
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    launch = LaunchFolder.of_rank()
+    if launch is not None:
+        launch.leave_code(stop.code)
+    return 0 if launch is not None and stop.requested else stop.code
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Train from the command line; returns the exit code of a preempted training."""
     args = parse_args(argv)
     cfg = load_config(args, _NEEDED)
     apply_options(cfg, args)
-    train_config(cfg, args.resume, args.overwrite)
+    try:
+        train_config(
+            cfg,
+            args.resume,
+            args.overwrite,
+            args.global_batch_size,
+            args.micro_batch_size,
+        )
+    except Preempted as stop:
+        return exit_code(stop)
+    return None

@@ -3,9 +3,11 @@
 import logging
 import os
 import os.path as osp
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mmengine.fileio import get_file_backend
 from mmengine.fileio.backends import BaseStorageBackend, LocalBackend
@@ -35,7 +37,64 @@ def list_images(
     extensions: Sequence[str] = EXTENSIONS,
     backend_args: dict | None = None,
 ) -> list[str]:
-    """List the images of a folder and of its subfolders.
+    """List the images of a folder and of its subfolders, as :func:`find_images`.
+
+    Returns:
+        list[str]: Their paths, in the order of :attr:`FoundImages.names`.
+    """
+    found = find_images(folder, extensions, backend_args)
+    found.log_skipped()
+    return [found.prefix + name for name in found.names]
+
+
+class FolderTimes(NamedTuple):
+    """A folder below the listed one ('' for itself), and when it changed, in ns."""
+
+    name: str
+    modified: int
+    changed: int
+
+
+@dataclass
+class FoundImages:
+    """The images of a folder.
+
+    Attributes:
+        folder: As it was given.
+        prefix: What precedes a name in a path.
+        names: Paths below the folder, sorted by code points, which depends on no locale.
+        skipped: A line for each reason why images or folders were skipped.
+        folders: The listed folders, with their times before they were listed; empty if
+            the folder is not local.
+        begun: When the listing began, in ns.
+    """
+
+    folder: str
+    prefix: str
+    names: list[str]
+    skipped: list[str]
+    folders: list[FolderTimes]
+    begun: int
+
+    def log_skipped(self) -> None:
+        """Warn about what was skipped."""
+        log_skipped(self.folder, self.skipped)
+
+
+def log_skipped(folder: str, skipped: Iterable[str]) -> None:
+    """Warn about images or folders that were skipped."""
+    for line in skipped:
+        print_log(
+            f'Image folder {folder!r}: {line}.', logger='current', level=logging.WARNING
+        )
+
+
+def find_images(
+    folder: str,
+    extensions: Sequence[str] = EXTENSIONS,
+    backend_args: dict | None = None,
+) -> FoundImages:
+    """Find the images of a folder and of its subfolders.
 
     Hidden files and folders are skipped: those whose name starts with a dot, and
     :data:`SYSTEM_FOLDERS`. The name of ``folder`` itself and its parents do not matter.
@@ -53,10 +112,6 @@ def list_images(
             Defaults to :data:`EXTENSIONS`.
         backend_args: Options of the file backend. Defaults to None.
 
-    Returns:
-        list[str]: Paths, sorted by the code points of their part below ``folder``,
-        which depends on no locale.
-
     Raises:
         DataError: The folder is missing, cannot be read or listed, or has no image; or
             a subfolder cannot be read.
@@ -69,7 +124,7 @@ def list_images(
             'data_root and data_prefix of the dataset in the config (relative paths '
             f'start from the current folder, {osp.abspath(".")!r}).'
         )
-    listing = _Listing(tuple(extensions))
+    listing, begun = _Listing(tuple(extensions)), time.time_ns()
     if isinstance(backend, LocalBackend):
         listing.walk(folder)
     else:
@@ -84,11 +139,14 @@ def list_images(
             'Correct data_root and data_prefix of the dataset in the config, or set '
             'its extensions.'
         )
-    for line in listing.summarise_skipped():
-        print_log(
-            f'Image folder {folder!r}: {line}.', logger='current', level=logging.WARNING
-        )
-    return [backend.join_path(folder, name) for name in sorted(listing.images)]
+    return FoundImages(
+        folder,
+        backend.join_path(folder, 'x')[:-1],
+        sorted(listing.images),
+        listing.summarise_skipped(),
+        listing.folders,
+        begun,
+    )
 
 
 def check_extensions(option: str, extensions: Sequence[str]) -> tuple[str, ...]:
@@ -135,6 +193,7 @@ class _Listing:
         unusable: Broken links and other entries that are not files but have an image's
             extension.
         repeated: Links to folders that were already listed.
+        folders: The folders that are not hidden, if they are local.
     """
 
     extensions: tuple[str, ...]
@@ -143,6 +202,7 @@ class _Listing:
     hidden: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    folders: list[FolderTimes] = field(default_factory=list)
 
     def add_file(self, name: str, hidden: bool) -> None:
         """Add a regular file."""
@@ -178,6 +238,8 @@ class _Listing:
         folders, links = [], []
         path = osp.join(root, folder)
         try:
+            if not hidden:
+                self.folders.append(times_of(root, folder))
             with os.scandir(path) as entries:
                 for entry in entries:
                     name = osp.join(folder, entry.name)
@@ -221,6 +283,12 @@ class _Listing:
             for reason, names in reasons.items()
             if names
         ]
+
+
+def times_of(root: str, folder: str) -> FolderTimes:
+    """When a folder below ``root`` changed; OSError if it is missing or unreadable."""
+    status = os.stat(osp.join(root, folder))
+    return FolderTimes(folder, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _not_listed(folder: str, reason: str) -> DataError:

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Sized
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmlgd.errors import ConfigError, DataError
 
-from .dataset_wrapper import find_wrapper
+from .dataset_wrapper import DatasetWrapper, find_wrapper
 
 #: Bytes of the hash of an image's content.
 HASH_BYTES = 16
@@ -84,8 +84,24 @@ def list_image(dataset: Sized, index: int) -> ListedImage:
 
 
 def list_images_of(dataset: Sized) -> Iterator[ListedImage]:
-    """All images of a dataset in their order; see :func:`list_image`."""
-    return (list_image(dataset, index) for index in range(len(dataset)))
+    """All images of a dataset in their order; see :func:`list_image`.
+
+    Datasets with a method ``image_paths`` read their names in blocks, which takes about a
+    microsecond for each image.
+    """
+    inner: Any = dataset
+    while isinstance(inner, DatasetWrapper):
+        inner = inner.dataset
+    if not hasattr(inner, 'image_paths'):
+        return (list_image(dataset, index) for index in range(len(dataset)))
+    folder, read = _folder(inner), getattr(inner, 'read_image', None)
+    return (
+        ListedImage(
+            path.removeprefix(folder).lstrip('/'),
+            path if read is None else partial(read, index),
+        )
+        for index, path in enumerate(inner.image_paths())
+    )
 
 
 def encode_name(name: str) -> bytes:

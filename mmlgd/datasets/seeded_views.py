@@ -44,23 +44,8 @@ class SeededViews(DatasetWrapper):
         super().__init__(dataset, lazy_init)
 
     def split(self, index: int) -> tuple[int, int]:
-        """Split an index into view and image.
-
-        Args:
-            index: ``view * N + i``, or a negative index in [-N, 0) of view 0.
-
-        Returns:
-            tuple[int, int]: (view, i) with i in [0, N).
-
-        Raises:
-            IndexError: ``index`` is below -N.
-        """
-        size = len(self)
-        if index < 0:
-            index += size
-        if index < 0 or not size:
-            raise IndexError(f'index {index - size} of a dataset of {size} images')
-        return divmod(int(index), size)
+        """View and image of an index; see :func:`split_index`."""
+        return split_index(index, len(self))
 
     def get_data_info(self, index: int) -> dict:
         """Data info of the image in the wrapped dataset, before the pipeline."""
@@ -80,6 +65,26 @@ class SeededViews(DatasetWrapper):
     def __iter__(self) -> Iterator[Any]:
         # Without it, Python would iterate forever: no index is out of range.
         return (self[index] for index in range(len(self)))
+
+
+def split_index(index: int, size: int) -> tuple[int, int]:
+    """Split an index of a dataset of N images into view and image.
+
+    Args:
+        index: ``view * N + i``, or a negative index in [-N, 0) of view 0.
+        size: N.
+
+    Returns:
+        tuple[int, int]: (view, i) with i in [0, N).
+
+    Raises:
+        IndexError: ``index`` is below -N.
+    """
+    if index < 0:
+        index += size
+    if index < 0 or not size:
+        raise IndexError(f'index {index - size} of a dataset of {size} images')
+    return divmod(int(index), size)
 
 
 def draw_view(dataset: Any, image: int, seed: int, view: int, row: int) -> Any:

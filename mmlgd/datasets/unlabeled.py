@@ -1,17 +1,21 @@
 """Images without labels."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.dataset import force_full_init
+from mmengine.fileio.backends import LocalBackend
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.registry import DATASETS
 from mmlgd.utils.checks import check_in_range
-from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.paths import expand_user
 
-from .image_folder import EXTENSIONS, check_extensions, list_images, listing_backend
+from .image_folder import EXTENSIONS, check_extensions, find_images, listing_backend
+from .image_names import ImageNames
 from .replacing import ReplacingDataset
+from .shared_listing import share_names
 
 
 @DATASETS.register_module()
@@ -40,20 +44,30 @@ class UnlabeledImages(ReplacingDataset):
         share_listing: Whether rank 0 lists the folder for all ranks of a distributed
             run, which reduces the load on a file server. All ranks must then build
             the dataset. Defaults to True.
+        cache_dir: Folder for a list of the images, with the times of their folders.
+            While these do not change, later runs read the list instead of listing the
+            folder, and so do the other ranks; see
+            :func:`~mmlgd.datasets.shared_listing.share_names`. Needs a local folder and
+            ``share_listing``. Defaults to None: no list is kept.
         backend_args: Options of mmengine's file backend for listing the folder.
             Defaults to None.
         pipeline: Transforms; those up to the one that sets ``img`` are the loading.
-        **kwargs: ``metainfo``, ``indices``, ``test_mode``, ``serialize_data``, ...
-            of :class:`mmengine.dataset.BaseDataset`.
+        serialize_data: Whether mmengine packs the list, as it does by default. Defaults
+            to False, since :class:`~mmlgd.datasets.image_names.ImageNames` is smaller.
+        **kwargs: ``metainfo``, ``indices``, ``test_mode``, ... of
+            :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        ConfigError: ``data_root``, ``max_broken`` or ``extensions`` is invalid; later,
-            a transform fails on an image that was read.
+        ConfigError: ``data_root``, ``max_broken``, ``extensions`` or ``cache_dir`` is
+            invalid; later, a transform fails on an image that was read.
         DataError: The folder is missing, cannot be read or has no image, or the list
             cannot be read or is empty; later, too
             many images do not load, or any with ``test_mode=True``, where a
             replacement would falsify a measurement.
     """
+
+    #: ``ImageNames``, or a list of a subclass.
+    data_list: Any
 
     def __init__(
         self,
@@ -63,8 +77,10 @@ class UnlabeledImages(ReplacingDataset):
         extensions: Sequence[str] = EXTENSIONS,
         max_broken: float = 0.01,
         share_listing: bool = True,
+        cache_dir: str | None = None,
         backend_args: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
+        serialize_data: bool = False,
         **kwargs,
     ) -> None:
         check_in_range('UnlabeledImages.max_broken', max_broken, 0, 1)
@@ -80,24 +96,62 @@ class UnlabeledImages(ReplacingDataset):
             data_prefix = dict(img_path=data_prefix)
         data_root = expand_user(data_root, 'the images')
         # Before mmengine joins the paths, which may raise errors of its backends.
-        listing_backend(data_root, backend_args)
+        backend = listing_backend(data_root, backend_args)
+        if cache_dir is not None:
+            if not (share_listing and isinstance(backend, LocalBackend)):
+                raise ConfigError(
+                    'UnlabeledImages.cache_dir needs a local folder, whose times can be '
+                    f'compared, and share_listing=True, but data_root is {data_root!r} '
+                    f'and share_listing={share_listing}: omit it.'
+                )
+            cache_dir = expand_user(cache_dir, 'the list of images')
+        self.cache_dir = cache_dir
         super().__init__(
             data_root=data_root,
             data_prefix=dict(data_prefix),
             ann_file=ann_file,
             pipeline=list(pipeline),
+            serialize_data=serialize_data,
             **kwargs,
         )
 
-    def load_data_list(self) -> list[dict]:
-        """One dict with ``img_path`` for each image: those of the list, or sorted."""
-        folder = self.data_prefix['img_path']
+    def load_data_list(self) -> ImageNames:
+        """A data info with ``img_path`` for each image: of the list, or sorted."""
         if self.ann_file:
+            folder = self.data_prefix['img_path']
             names = _read_list(self.ann_file)
-            return [dict(img_path=os.path.join(folder, name)) for name in names]
-        listing = partial(list_images, folder, self.extensions, self.backend_args)
-        paths = on_first_rank(listing) if self.share_listing else listing()
-        return [dict(img_path=path) for path in paths]
+            return ImageNames.pack('', [os.path.join(folder, name) for name in names])
+        args = self.data_prefix['img_path'], self.extensions, self.backend_args
+        if self.share_listing:
+            return share_names(*args, self.cache_dir)
+        found = find_images(*args)
+        found.log_skipped()
+        return ImageNames.pack(found.prefix, found.names)
+
+    def full_init(self) -> None:
+        """List the images; see :meth:`ReplacingDataset.full_init`."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        infos = self.data_list
+        # mmengine selects a list of indices into a list of dicts.
+        if isinstance(infos, list) and not self.serialize_data:
+            if all(info.keys() == {'img_path'} for info in infos):
+                self.data_list = ImageNames.pack('', [i['img_path'] for i in infos])
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """``img_path`` and ``sample_idx`` of image ``idx``, in [-N, N)."""
+        if not isinstance(self.data_list, ImageNames) or self.serialize_data:
+            return super().get_data_info(idx)
+        return dict(self.data_list[idx], sample_idx=idx % len(self))
+
+    @force_full_init
+    def image_paths(self) -> Iterator[str]:
+        """Paths of all images, several times faster than by :meth:`get_data_info`."""
+        if not isinstance(self.data_list, ImageNames) or self.serialize_data:
+            return (self.get_data_info(i)['img_path'] for i in range(len(self)))
+        return self.data_list.paths()
 
 
 def _read_list(path: str) -> list[str]:

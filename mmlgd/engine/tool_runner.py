@@ -5,6 +5,7 @@ from urllib.error import URLError
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -15,6 +16,7 @@ from mmlgd.utils.dataset_configs import innermost_datasets
 from mmlgd.utils.launch import first_on_each_machine
 from mmlgd.utils.loaders import check_batches
 from mmlgd.utils.quiet import capture_prints, log_prints, mute_terminal
+from mmlgd.utils.worker_signals import shield_workers
 
 _STOCK_LOOPS = ('EpochBasedTrainLoop', 'IterBasedTrainLoop')
 
@@ -63,7 +65,8 @@ class ToolRunner(Runner):
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, on one rank of each machine first."""
-        with first_on_each_machine(self.launcher), capture_prints():
+        first = first_on_each_machine(self.launcher, 'loading the weights of the model')
+        with first, capture_prints():
             built = super().build_model(model)
         log_prints(self.logger)
         return built
@@ -71,6 +74,13 @@ class ToolRunner(Runner):
 
 class TrainRunner(ToolRunner):
     """Builds the training data before it loads a teacher."""
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, *args, **kwargs) -> DataLoader:
+        """Build a data loader whose workers survive the signals of a scheduler."""
+        loader = ToolRunner.build_dataloader(dataloader, *args, **kwargs)
+        shield_workers(loader)
+        return loader
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the training data, then the model.
@@ -86,12 +96,31 @@ class TrainRunner(ToolRunner):
                 _ = self.train_loop
         return super().build_model(model)
 
+    def scale_lr(
+        self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None
+    ) -> None:
+        """Scale the learning rate to the global batch, also if its shares are unequal."""
+        sampler = self.cfg.train_dataloader.get('sampler') or {}
+        size = sampler.get('global_batch_size')
+        if not size or not auto_scale_lr or not auto_scale_lr.get('enable'):
+            return super().scale_lr(optim_wrapper, auto_scale_lr)
+        ratio = float(size) / float(auto_scale_lr['base_batch_size'])
+        self.logger.info(f'The learning rate is scaled by {ratio} for {size} images.')
+        for group in optim_wrapper.optimizer.param_groups:
+            group['lr'] = group['lr'] * ratio
+
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the training loop.
+        """Build the training loop; one by epochs can be resumed within an epoch.
 
         Raises:
             ConfigError: There is no batch to train on.
         """
+        if isinstance(loop, dict) and (
+            loop.get('by_epoch')
+            or class_name(loop.get('type', '')) == 'EpochBasedTrainLoop'
+        ):
+            options = {key: loop[key] for key in loop if key != 'by_epoch'}
+            loop = dict(options, type='mmlgd.ResumableEpochLoop')
         loop = super().build_train_loop(loop)
         # Other loops draw images endlessly.
         if isinstance(loop, EpochBasedTrainLoop):

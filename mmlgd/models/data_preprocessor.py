@@ -1,6 +1,7 @@
 """The data preprocessor of the distillers."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from mmpretrain.models.utils import ClsDataPreprocessor
@@ -57,6 +58,17 @@ class DistillDataPreprocessor(ClsDataPreprocessor):
             rows = self.cast_data(data['teacher_embeddings'])
             prepared['teacher_embeddings'] = rows
         return prepared
+
+    def cast_data(self, data: Any) -> Any:
+        """Copy tensors to the device, except operations, which the host reads.
+
+        Copies from pinned memory do not block the host. Tensors on the device are
+        returned as they are, so a batch may have been copied ahead, by
+        :class:`~mmlgd.engine.hooks.PrefetchHook`.
+        """
+        if isinstance(data, Mapping) and 'operations' in data:
+            return dict(data, image=super().cast_data(data['image']))
+        return super().cast_data(data)
 
     def _normalise(self, data: dict, training: bool) -> dict:
         views = data['inputs']

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,20 @@ from mmengine.logging import print_log
 from mmlgd.datasets.image_list import list_image
 from mmlgd.datasets.pipeline_description import check_pipeline
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.pixels.files import write_encoded
 from mmlgd.utils.atomic import remove_leftovers
+from mmlgd.utils.cosine import cosine_loss
 from mmlgd.utils.identity import same_identity
 
 from .images import ImageTable
 from .manifest import FILE_NAME, Manifest
-from .shards import Shard, cosine_loss, pack_rows, unpack_embeddings, write_rows
+from .shards import Shard, pack_rows, unpack_embeddings, write_rows
 from .source import ViewSource
 
 #: Fields of the manifest that a build must share with the store that it adds to.
 _FIXED = (
     *('embed_dims', 'image_mean', 'image_std', 'image_size', 'input_shape', 'seed'),
-    *('embedding_dtype', 'shard_size'),
+    *('embedding_dtype', 'shard_size', 'pixels'),
 )
 #: Age of a temporary file that no process can still be writing, since a shard is
 #: written at once. No lock is needed, which not all network file systems have.
@@ -150,25 +152,34 @@ def write_shards(
     )
     stream = source.embed(plan.indices, batches)
     for number, shard in enumerate(shards, 1):
-        parts = zip(*islice(stream, -(-shard.size // size)))
+        *parts, encoded = zip(*islice(stream, -(-shard.size // size)))
         pixels, embeddings, hashes = map(np.concatenate, parts)
         # The table first: a view is never there without its images.
         plan.check_images(shard, hashes)
-        losses.append(write_view(plan.manifest, shard, plan.store, pixels, embeddings))
+        columns = pixels, embeddings, [*chain(*encoded)]
+        losses.append(write_view(plan.manifest, shard, plan.store, *columns))
         done = f'{shard.path(plan.store)}: {number} of {len(shards)} shards'
         print_log(done, logger='current')
     return np.concatenate(losses)
 
 
 def write_view(
-    manifest: Manifest, shard: Shard, store: Path, pixels: np.ndarray, rows: np.ndarray
+    manifest: Manifest,
+    shard: Shard,
+    store: Path,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    encoded: Sequence[bytes] = (),
 ) -> np.ndarray:
-    """Write a view of checksums (n,) and embeddings (n, D); returns their cosine loss."""
+    """Write checksums (n,), embeddings (n, D), encoded views; returns the cosine loss."""
     if not np.isfinite(rows).all():
         raise DataError(
             f'The teacher gave NaN or infinity for view {shard.view} of a row from '
             f'{shard.first} to {shard.first + shard.size}; set its precision to "fp32".'
         )
     packed = pack_rows(pixels, rows, manifest.row_type)
+    if manifest.codec is not None:
+        # Before the rows: a row is never there without its pixels.
+        write_encoded(store, shard, manifest.codec, encoded, packed)
     write_rows(store, shard, packed)
     return cosine_loss(unpack_embeddings(packed), rows)

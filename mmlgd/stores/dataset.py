@@ -12,12 +12,19 @@ from mmengine.logging import print_log
 from mmlgd.datasets.image_list import list_image, show_name
 from mmlgd.datasets.pipeline_description import check_pipeline, describe_pipeline
 from mmlgd.datasets.seeded_views import SeededViews, draw_view
+from mmlgd.datasets.shards.storage import LocalStorage
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.pixels.comparison import (
+    changed_pixels,
+    check_is_drawn,
+    other_libraries,
+    pixel_checksum,
+)
 from mmlgd.registry import DATASETS
 
 from .images import ImageTable
 from .manifest import Manifest
-from .shards import ShardReader, pixel_checksum, unpack_embeddings
+from .shards import ShardReader, unpack_embeddings
 
 
 class ViewStore:
@@ -25,49 +32,61 @@ class ViewStore:
 
     Args:
         path: Folder that tools/build_stored_views.py wrote.
+        whole: Whether all shards must exist; else a missing one has None as reader.
 
     Attributes:
         path (Path): That folder.
         manifest (Manifest): What the store is of.
         num_views, num_images (int): K and N.
+        readers (list[ShardReader]): Of all shards, view by view.
 
     Raises:
         DataError: There is no store, it is of an unknown version, or not whole.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path, self.manifest = Path(path), Manifest.read(path)
-        self.num_views = self.manifest.num_views
-        self.num_images = self.manifest.num_images
+    def __init__(self, path: str | Path, whole: bool = True) -> None:
+        self.path, self.manifest = Path(path), (manifest := Manifest.read(path))
+        self.num_views, self.num_images = manifest.num_views, manifest.num_images
         if not self.num_views:
             raise DataError(
                 f'The store {path} is not finished; run the tools/build_stored_views.py '
                 'command that began it once more.'
             )
-        self._firsts = np.array([run.first for run in self.manifest.image_shards()])
-        self._readers = [
-            ShardReader(path, shard, self.manifest.row_type)
-            for shard in self.manifest.view_shards()
-        ]
+        self._firsts = np.array([run.first for run in manifest.image_shards()])
+        storage, dtype = LocalStorage(str(path)), manifest.row_type
+        self.readers: list[Any] = []
+        for shard in manifest.view_shards():
+            found = whole or shard.path(path).is_file()
+            self.readers.append(ShardReader(storage, shard, dtype) if found else None)
+
+    def usable_views(self, user: str, wanted: int | None) -> int:
+        """Number of views that a dataset uses: all, or those wanted, else ConfigError."""
+        if wanted is None or 1 <= wanted <= self.num_views:
+            return wanted or self.num_views
+        raise ConfigError(
+            f'{user}.num_views is {wanted}, but the store {self.path} has '
+            f'{self.num_views} (1 is the least); to add some: `python '
+            f'tools/build_stored_views.py CONFIG --views {wanted} --out {self.path}`.'
+        )
 
     def table(self) -> ImageTable:
         """The images, read each time."""
         return ImageTable.read(self.path, self.manifest.image_shards())
 
     def read(self, view: int, row: int) -> tuple[int, np.ndarray]:
-        """CRC-32 of a view's pixels, and its embedding (D,) float32, not normalised.
+        """CRC-32 of a view's pixels, and its embedding (D,) float32, not normalised."""
+        reader, index = self.locate(view, row)
+        stored = reader.row(index)
+        return int(stored['pixels']), unpack_embeddings(stored)
 
-        Raises:
-            IndexError: ``view`` is not in [0, K), or ``row`` not in [0, N).
-            DataError: The shard is damaged, or of another view, row or teacher.
-        """
+    def locate(self, view: int, row: int) -> tuple[ShardReader, int]:
+        """The shard of a view in [0, K) of an image in [0, N), and its row there."""
         if not (0 <= view < self.num_views and 0 <= row < self.num_images):
             size = f'{self.num_views} views of {self.num_images} images'
             raise IndexError(f'view {view} of row {row} in a store of {size}')
         run = int(np.searchsorted(self._firsts, row, side='right')) - 1
-        reader = self._readers[view * len(self._firsts) + run]
-        stored = reader.row(row - int(self._firsts[run]))
-        return int(stored['pixels']), unpack_embeddings(stored)
+        reader = self.readers[view * len(self._firsts) + run]
+        return reader, row - int(self._firsts[run])
 
     def match(self, dataset: Sized) -> np.ndarray | None:
         """Rows (N,) int64 of a dataset's images; None where they are 0, 1, 2, ...
@@ -128,20 +147,14 @@ class StoredViews(SeededViews):
 
     def _prepare(self) -> None:
         self.store = ViewStore(self.store_path)
-        self.seed, stored = self.store.manifest.seed, self.store.num_views
-        self.num_views = stored if self.num_views is None else self.num_views
-        if not 1 <= self.num_views <= stored:
-            raise ConfigError(
-                f'StoredViews.num_views is {self.num_views}, but the store '
-                f'{self.store_path} has {stored} (1 is the least); to add some: `python '
-                f'tools/build_stored_views.py CONFIG --views {self.num_views} --out '
-                f'{self.store_path}`.'
-            )
+        check_is_drawn(self.store.manifest.pixels, self.store_path)
+        self.seed = self.store.manifest.seed
+        self.num_views = self.store.usable_views('StoredViews', self.num_views)
         manifest, here = self.store.manifest, describe_pipeline(self.dataset)
         same_pixels = check_pipeline(
             f'The store {self.store_path}', manifest.pipeline, here, other_size=True
         )
-        if not same_pixels and (libraries := manifest.other_libraries()):
+        if not same_pixels and (libraries := other_libraries(manifest.libraries)):
             message = f'Views of {self.store_path} cannot be compared, but {libraries}.'
             print_log(message, logger='current', level=logging.WARNING)
         self.compares_pixels = self.check_pixels and same_pixels
@@ -160,15 +173,8 @@ class StoredViews(SeededViews):
         item = draw_view(self.dataset, image, self.seed, view, row)
         checksum, embedding = self.store.read(view, row)
         if self.compares_pixels and pixel_checksum(item['inputs']) != checksum:
-            cause = self.store.manifest.other_libraries() or (
-                'the file, or what its decoder or a transform does, changed'
-            )
-            raise DataError(
-                f'View {view} of {self.store.table().name(row)} does not have the pixels '
-                f'that the teacher of the store {self.store_path} saw: {cause}. Look with '
-                f'`python tools/build_stored_views.py CONFIG --verify --out {self.store_path}`, '
-                'and build the store again if it says so.'
-            )
+            name = f'View {view} of {self.store.table().name(row)}'
+            raise changed_pixels(name, self.store_path, self.store.manifest.libraries)
         if self._hashes is not None:
             found = list_image(self.dataset, image).content_hash()
             if found != self._hashes[row].tobytes():

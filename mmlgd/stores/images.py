@@ -40,9 +40,8 @@ class ImageTable:
             try:
                 record = shard.path(store).read_bytes()
             except OSError as error:
-                raise shard.fault(
-                    store, f'cannot be read ({error.strerror})'
-                ) from error
+                state = f'cannot be read ({error.strerror})'
+                raise shard.fault(store, state) from error
             content = shard.unseal(shard.first, record, store)
             begin = max(0, len(content) - shard.size * HASH_BYTES)
             found = content[:begin].split(b'\0')

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,8 @@ from typing import Annotated
 import numpy as np
 
 from mmlgd.errors import DataError
+from mmlgd.pixels.codec import PixelCodec
+from mmlgd.pixels.comparison import pixel_libraries
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.utils.field_checks import (
     check_fields,
@@ -25,13 +26,6 @@ from .shards import CRC_BYTES, EMBEDDING_DTYPES, Shard, row_type
 FILE_NAME = 'manifest.json'
 _FORMAT = dict(format='mmlgd stored views', format_version=2)
 _MAX_SHARDS = 2**22
-#: Libraries whose versions may change the pixels of a view.
-_PIXEL_LIBRARIES = ('mmcv', 'mmpretrain', 'cv2', 'PIL', 'numpy', 'torch')
-
-
-def pixel_libraries() -> dict[str, str]:
-    """Versions of the libraries that make pixels."""
-    return {name: import_module(name).__version__ for name in _PIXEL_LIBRARIES}
 
 
 def _is_member(value: object) -> bool:
@@ -69,6 +63,7 @@ class Manifest:
     segments: Annotated[list, each(is_whole(1, 2**40))] = field(default_factory=list)
     logit_scale: Annotated[float | int | None, is_number] = None
     members: Annotated[list, each(_is_member)] = field(default_factory=list)
+    pixels: Annotated[dict | None, PixelCodec.is_described] = None
 
     @property
     def num_images(self) -> int:
@@ -78,12 +73,17 @@ class Manifest:
     @property
     def row_type(self) -> np.dtype:
         """Type of a view's rows."""
-        return row_type(self.embedding_dtype, self.embed_dims)
+        return row_type(self.embedding_dtype, self.embed_dims, self.pixels is not None)
 
     @property
     def row_bytes(self) -> int:
         """Bytes of a view, with its checksum."""
         return CRC_BYTES + self.row_type.itemsize
+
+    @property
+    def codec(self) -> PixelCodec | None:
+        """How the pixels of the views are stored; None if they are not."""
+        return None if self.pixels is None else PixelCodec(**self.pixels)
 
     def config_of(self, position: int) -> object:
         """The config of the store's teacher, or of one of several, to compare with."""
@@ -105,18 +105,12 @@ class Manifest:
         views, runs = range(self.num_views), self.image_shards()
         return [run._replace(view=view) for view in views for run in runs]
 
-    def other_libraries(self) -> str:
-        """Which libraries make the pixels here in other versions, for people; else ''."""
-        found = [
-            f'{name} {self.libraries.get(name)} (here {version})'
-            for name, version in pixel_libraries().items()
-            if self.libraries.get(name) != version
-        ]
-        return f'they were drawn with {", ".join(found)}' if found else ''
-
     def write(self, store: str | Path) -> None:
         """Write the file, whole or not at all."""
-        text = json.dumps({**_FORMAT, **asdict(self)}, indent=1, default=str)
+        content = {**_FORMAT, **asdict(self)}
+        if self.pixels is None:  # A field that earlier versions do not know.
+            del content['pixels']
+        text = json.dumps(content, indent=1, default=str)
         write_atomically(Path(store) / FILE_NAME, text + '\n')
 
     @classmethod
@@ -136,7 +130,7 @@ class Manifest:
             content = read_json_object(path)
             found = {name: content.pop(name, None) for name in _FORMAT}
             names = {one.name for one in fields(cls)}
-            if found == _FORMAT and content.keys() == names:
+            if found == _FORMAT and content.keys() | {'pixels'} == names:
                 return cls.checked(content)
         except (OSError, ValueError) as error:
             raise DataError(

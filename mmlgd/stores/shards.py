@@ -1,16 +1,14 @@
 """Shards, the files of a store: records, each with a checksum of content and place."""
 
-import os
 import zlib
-from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch.nn.functional import cosine_similarity
 
+from mmlgd.datasets.shards.storage import LocalStorage, Range
 from mmlgd.errors import DataError
+from mmlgd.pixels.files import PLACE
 from mmlgd.utils.atomic import write_atomically
 
 #: What an embedding can be stored as, with numpy's name of the type.
@@ -36,9 +34,13 @@ class Shard(NamedTuple):
         """Folder of the file in the store."""
         return 'images' if self.view is None else f'views/{self.view:03}'
 
+    def name(self, kind: str = 'records') -> str:
+        """Path of the finished shard in the store, or of its pixels (``tar``)."""
+        return f'{self.folder}/{self.first:09}.{kind}'
+
     def path(self, store: str | Path) -> Path:
         """The finished shard."""
-        return Path(store) / self.folder / f'{self.first:09}.records'
+        return Path(store) / self.name()
 
     def seal(self, row: int, content: bytes) -> bytes:
         """A record: CRC-32 of its place and content, and the content."""
@@ -54,24 +56,21 @@ class Shard(NamedTuple):
             raise self.fault(store, state)
         return content
 
-    def fault(self, store: str | Path, state: str) -> DataError:
-        """An error about this shard, with how to fix it."""
+    def fault(self, store: str | Path, state: str, kind: str = 'records') -> DataError:
+        """An error about this shard or its pixels, with how to fix it."""
         return DataError(
-            f'The shard {self.path(store)} {state}; copy it again, or remove it and run '
-            'tools/build_stored_views.py, which computes it again.'
+            f'The shard {Path(store) / self.name(kind)} {state}; copy it again, or '
+            f'remove {self.path(store)} and run tools/build_stored_views.py, which '
+            'computes it again.'
         )
 
 
-def row_type(embedding_dtype: str, embed_dims: int) -> np.dtype:
+def row_type(embedding_dtype: str, embed_dims: int, has_pixels: bool) -> np.dtype:
     """Type of the content of a view's record."""
+    place = PLACE if has_pixels else []
     scale = [('scale', '<f4')] if embedding_dtype == 'int8' else []
     embedding = ('embedding', EMBEDDING_DTYPES[embedding_dtype], (embed_dims,))
-    return np.dtype([('pixels', '<u4'), *scale, embedding])
-
-
-def pixel_checksum(inputs: torch.Tensor) -> int:
-    """CRC-32 of a packed image (3, H, W), as the field ``pixels`` has it."""
-    return zlib.crc32(inputs.contiguous().numpy())
+    return np.dtype([('pixels', '<u4'), *place, *scale, embedding])
 
 
 def pack_rows(
@@ -97,12 +96,6 @@ def unpack_embeddings(rows: np.ndarray | np.void) -> np.ndarray:
     return embeddings
 
 
-def cosine_loss(stored: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """1 - cos between embeddings (..., D), unpacked and as they were: (...) float64."""
-    first, second = (torch.from_numpy(one).double() for one in (stored, exact))
-    return 1 - cosine_similarity(first, second, dim=-1).numpy()
-
-
 def write_rows(store: str | Path, shard: Shard, rows: np.ndarray) -> None:
     """Write a shard of a view from rows (size,), whole or not at all."""
     records = (
@@ -116,31 +109,23 @@ class ShardReader:
 
     Rows are read, not mapped: pages of a map count as this process's memory, and a file
     that is cut off while it is mapped kills the process. Raises a DataError for a file
-    that is missing or has not the size of rows of ``dtype``.
+    that is missing or of another size.
     """
 
-    def __init__(self, store: str | Path, shard: Shard, dtype: np.dtype) -> None:
-        self.store, self.shard, self.dtype = store, shard, dtype
-        self.path, self._record = shard.path(store), CRC_BYTES + dtype.itemsize
-        try:
-            found, wanted = self.path.stat().st_size, shard.size * self._record
-        except OSError as error:
-            raise shard.fault(store, f'cannot be read ({error.strerror})') from error
-        if found != wanted:
-            raise shard.fault(store, f'has {found} bytes instead of {wanted}')
+    def __init__(self, storage: LocalStorage, shard: Shard, dtype: np.dtype) -> None:
+        self.storage, self.shard, self.dtype = storage, shard, dtype
+        self._record = CRC_BYTES + dtype.itemsize
+        (found,), wanted = storage.stat([shard.name()]), shard.size * self._record
+        if found is None or found.size != wanted:
+            state = (
+                f'has {found.size} bytes instead of {wanted}' if found else 'is missing'
+            )
+            raise shard.fault(storage.root, state)
 
     def row(self, index: int) -> np.void:
         """One row of the dtype; DataError where the file no longer has it."""
-        try:
-            file = _file_of(self).fileno()
-            record = os.pread(file, self._record, index * self._record)
-        except OSError as error:
-            state = f'cannot be read ({error.strerror})'
-            raise self.shard.fault(self.store, state) from error
-        content = self.shard.unseal(self.shard.first + index, record, self.store)
+        start = index * self._record
+        place = Range(self.shard.name(), start, start + self._record)
+        record, row = self.storage.read(place), self.shard.first + index
+        content = self.shard.unseal(row, record, self.storage.root)
         return np.frombuffer(content, self.dtype)[0]
-
-
-@lru_cache(64)  # That many files stay open, each with a descriptor.
-def _file_of(reader: ShardReader) -> BinaryIO:
-    return open(reader.path, 'rb')

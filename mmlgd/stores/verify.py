@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mmlgd.datasets.shards.storage import LocalStorage
 from mmlgd.errors import DataError, MMLGDError
+from mmlgd.pixels.files import read_all
+from mmlgd.utils.cosine import cosine_loss
 
 from .build import StorePlan, check_same
 from .dataset import ViewStore
 from .images import ImageTable
 from .manifest import Manifest
-from .shards import ShardReader, cosine_loss
+from .shards import ShardReader
 from .source import ViewSource
 
 #: Largest 1 - cos between a stored embedding and the teacher's, which may have worked
@@ -23,16 +26,15 @@ _MAX_COSINE_LOSS = {'float16': 1e-3, 'int8': 5e-3}
 
 def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
     """A sentence for each fault of the files, or else of some views, computed again."""
-    manifest = Manifest.read(store)
+    manifest, storage = Manifest.read(store), LocalStorage(str(store))
     faults = [] if manifest.num_views else [f'The store {store} is not finished.']
     for shard in manifest.image_shards() + manifest.view_shards():
         try:
             if shard.view is None:
                 ImageTable.read(store, [shard])
             else:
-                reader = ShardReader(store, shard, manifest.row_type)
-                for index in range(shard.size):
-                    reader.row(index)
+                reader = ShardReader(storage, shard, manifest.row_type)
+                read_all(reader, manifest.pixels is not None)
         except DataError as error:
             faults.append(str(error))
     if faults:
@@ -47,8 +49,8 @@ def store_faults(store: Path, source: ViewSource, sample: int) -> list[str]:
 
 
 def check_replay(plan: StorePlan, source: ViewSource) -> None:
-    """Refuse with a DataError to add to a store if a sample does not come out again."""
-    views = ViewStore(plan.store) if plan.manifest.num_views else None
+    """Refuse with a DataError to add to a store if a sample of it differs when redrawn."""
+    views = ViewStore(plan.store, whole=False) if plan.manifest.num_views else None
     for fault in _sample_faults(views, plan.indices, source, 16) if views else ():
         raise DataError(
             f'The store {plan.store} cannot be added to: {fault} Find out with --verify '
@@ -63,10 +65,10 @@ def _sample_faults(
     total = store.num_views * store.num_images
     drawn = sorted(random.sample(range(total), min(sample, total)))
     places = [divmod(one, store.num_images) for one in drawn]
-    places = [(view, row) for view, row in places if indices[row] >= 0]
+    places = [one for one in places if indices[one[1]] >= 0 and store.locate(*one)[0]]
     computed = source.embed(indices, [[place] for place in places])
     table, limit = store.table(), _MAX_COSINE_LOSS[store.manifest.embedding_dtype]
-    for (view, row), (pixels, exact, _) in zip(places, computed):
+    for (view, row), (pixels, exact, *_) in zip(places, computed):
         checksum, embedding = store.read(view, row)
         what = f'View {view} of {table.name(row)} (row {row})'
         loss = float(cosine_loss(embedding, exact[0]))

@@ -59,7 +59,10 @@ _SKIPPED = ('norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'worker_init_fn')
 #: Fields without a type, and the only keys that are read in them.
 _PLAIN_FIELDS = {
     'auto_scale_lr': ('base_batch_size', 'enable'),
-    'env_cfg': ('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+    'env_cfg': (
+        *('cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'),
+        'start_up_timeout',
+    ),
     'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
     'randomness': ('deterministic', 'diff_rank_seed', 'seed'),
 }

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import barrier
 from mmengine.logging import print_log
 from torch import distributed
 
 from mmlgd.errors import ConfigError
+
+from .checks import check_in_range
+from .first_rank import (
+    OPTION,
+    START_UP_TIMEOUT,
+    meet,
+    prepare_to_meet,
+    set_start_up_timeout,
+)
 
 #: Environment variables of each launcher for rank, world size, local rank and local
 #: world size. Slurm sets the last only if tasks per node were requested.
@@ -31,9 +39,9 @@ _RANK_VARIABLES = {
 
 
 _NAMES = {'pytorch': 'torchrun', 'slurm': 'srun'}
-#: Seconds that ranks wait for each other if the config sets no limit. Encoding tens of
-#: thousands of names on rank 0 takes longer than torch's default of ten minutes.
-START_UP_LIMIT = 3600
+#: Seconds that a rank waits in a collective if the config sets no limit. torch's own
+#: default for NCCL, ten minutes, may be too short for the metrics that rank 0 computes.
+COLLECTIVE_TIMEOUT = 1800
 
 
 @dataclass(frozen=True)
@@ -101,16 +109,19 @@ def set_up_distributed(cfg: Config) -> None:
     which uses an existing group, and the model is wrapped in
     :class:`mmlgd.engine.AnyDeviceDDP`.
 
-    While rank 0 downloads weights and encodes names, the other ranks wait at most
-    ``env_cfg.dist_cfg.timeout`` seconds (default :data:`START_UP_LIMIT`).
+    While one rank lists images, downloads weights and encodes names, the others wait at
+    most ``env_cfg.start_up_timeout`` seconds (default 3600). Any other collective ends
+    after ``env_cfg.dist_cfg.timeout`` seconds (default :data:`COLLECTIVE_TIMEOUT`).
 
     Args:
         cfg (Config): Full config with ``launcher``; changed in place.
 
     Raises:
-        ConfigError: There are more processes than CUDA devices, or the launcher did not
-            start this process.
+        ConfigError: There are more processes than CUDA devices, the launcher did not
+            start this process, or ``start_up_timeout`` is not a number of seconds.
     """
+    wait = (cfg.get('env_cfg') or {}).get('start_up_timeout', START_UP_TIMEOUT)
+    set_start_up_timeout(check_in_range(OPTION, wait, 0, 1e6, low_open=True))
     if cfg.launcher == 'none':
         return
     ranks = read_ranks(cfg.launcher)
@@ -120,7 +131,7 @@ def set_up_distributed(cfg: Config) -> None:
         WORLD_SIZE=str(ranks.world_size),
         LOCAL_RANK=str(ranks.local_rank),
     )
-    _limit_waiting(cfg, ranks)
+    _limit_waiting(cfg, ranks, wait)
     if get_device() == 'cpu':
         if ranks.rank == 0:
             print_log(
@@ -141,13 +152,15 @@ def set_up_distributed(cfg: Config) -> None:
             _check_device_count(ranks.local_world_size, devices)
 
 
-def _limit_waiting(cfg: Config, ranks: Ranks) -> None:
+def _limit_waiting(cfg: Config, ranks: Ranks, wait: float) -> None:
     options = (cfg.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl')
-    cfg.merge_from_dict({'env_cfg.dist_cfg': {'timeout': START_UP_LIMIT, **options}})
+    options = {'timeout': COLLECTIVE_TIMEOUT, **options}
+    cfg.merge_from_dict({'env_cfg.dist_cfg': options})
     if ranks.rank == 0 and ranks.world_size > 1:
         print_log(
-            f'Ranks wait for each other up to {cfg.env_cfg.dist_cfg.timeout} s, also '
-            'while rank 0 downloads weights and encodes names (env_cfg.dist_cfg.timeout).'
+            f'Ranks wait up to {wait:g} s while one of them lists images, downloads '
+            f'weights or encodes names ({OPTION}), and up to {options["timeout"]} s in '
+            'any other collective (env_cfg.dist_cfg.timeout).'
         )
 
 
@@ -186,20 +199,22 @@ def _start_group(cfg: Config) -> None:
 
 
 @contextlib.contextmanager
-def first_on_each_machine(launcher: str) -> Iterator[None]:
+def first_on_each_machine(launcher: str, what: str) -> Iterator[None]:
     """Run the body on one rank of each machine first, then on the others.
 
     The others find in the cache what the first one downloads.
 
     Args:
         launcher (str): Launcher of the run; with ``none`` the body simply runs.
+        what (str): What the body does, for the message of ranks that waited too long.
     """
     first = launcher == 'none' or read_ranks(launcher).local_rank == 0
+    prepare_to_meet()
     if not first:
-        barrier()
+        meet(what)
     yield
     if first:
-        barrier()
+        meet(what)
 
 
 def _first_host(launcher: str) -> str:

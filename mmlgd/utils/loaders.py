@@ -1,5 +1,6 @@
-"""Checks of data loaders: worker options and batch size."""
+"""Checks of data loaders: worker options, batch size and lists of images."""
 
+import os.path as osp
 from collections.abc import Sequence
 
 from mmengine.config import Config
@@ -8,6 +9,9 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader
 
 from mmlgd.errors import ConfigError
+
+from .config_types import class_name
+from .dataset_configs import innermost_datasets
 
 #: torch accepts these only with worker processes.
 _WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor')
@@ -27,6 +31,29 @@ def remove_unused_worker_options(cfg: Config, dataloaders: Sequence[str]) -> Non
         for option in _WORKER_OPTIONS:
             if loader.pop(option, None):
                 print_log(f'{key}.{option} is ignored, since num_workers is 0.')
+
+
+def keep_image_lists(cfg: Config, dataloaders: Sequence[str]) -> None:
+    """Keep the lists of image folders in the work dir, for other ranks and later runs.
+
+    Sets ``cache_dir`` of each ``UnlabeledImages`` that has none and a local folder.
+
+    Args:
+        cfg (Config): Full config with ``work_dir``; changed in place.
+        dataloaders (Sequence[str]): Keys of the loaders that are about to be used.
+    """
+    for key in dataloaders:
+        loader = cfg.get(key) or {}
+        dataset = loader.get('dataset') if isinstance(loader, dict) else None
+        for each in innermost_datasets(dataset):
+            if (
+                isinstance(each, dict)
+                and class_name(each.get('type', '')) == 'UnlabeledImages'
+                and '://' not in str(each.get('data_root'))
+                and each.get('share_listing', True)
+                and not each.get('backend_args')
+            ):
+                each.setdefault('cache_dir', osp.join(cfg.work_dir, 'image_lists'))
 
 
 def check_batches(loader: DataLoader) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import BaseLoop, Runner
@@ -19,6 +19,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmlgd.errors import CheckpointError
 from mmlgd.utils.paths import expand_user
 
+from .first_rank import meet
 from .weights_only import load_weights_only
 
 
@@ -78,7 +79,7 @@ def load_from_http(
             torch.hub.download_url_to_file(filename, path, progress=progress)
         except Exception as error:  # URLError, HTTPError, OSError, ValueError
             failed = error
-    barrier()
+    meet(f'downloading {filename}')
     if not osp.isfile(path):
         raise CheckpointError(
             f'{filename} cannot be downloaded ({failed or "rank 0 failed"}); without '
@@ -109,6 +110,20 @@ def is_resuming(runner: Runner) -> bool:
 def loaded_source(runner: Runner) -> str | None:
     """The ``load_from`` of a Runner, for messages; None if it searches for one itself."""
     return runner._load_from
+
+
+def backward_part(wrapper: OptimWrapper, loss: torch.Tensor) -> None:
+    """Add the gradients of a part of a batch, without a step.
+
+    The wrapper's count of backward passes is its count of iterations, by which it decides
+    when to step; it has no public setter that does not warn.
+
+    Args:
+        wrapper: The wrapper of the optimizer.
+        loss: Already divided by the weight of the part.
+    """
+    wrapper.backward(wrapper.scale_loss(loss))
+    wrapper._inner_count -= 1
 
 
 def init_amp_without_accelerator(wrapper: AmpOptimWrapper, **kwargs) -> None:

@@ -45,11 +45,11 @@ def set_resume(cfg: Config, resume: str) -> None:
     cfg.resume, cfg.load_from = True, path
 
 
-def is_finished(cfg: Config) -> bool:
-    """Whether the run to be resumed has completed all its epochs or iterations.
+def read_training_meta(cfg: Config) -> dict:
+    """Read the ``meta`` of the checkpoint to be resumed.
 
     Args:
-        cfg (Config): Config with ``resume`` and ``load_from``.
+        cfg (Config): Config with ``load_from``.
 
     Raises:
         CheckpointError: The file is not a checkpoint of a training.
@@ -70,6 +70,16 @@ def is_finished(cfg: Config) -> bool:
             f'--resume: {cfg.load_from} contains a config as Python code (meta.config), '
             'which is not executed; it was not written by mmengine.'
         )
+    return meta
+
+
+def is_finished(cfg: Config, meta: dict) -> bool:
+    """Whether the run to be resumed has completed all its epochs or iterations.
+
+    Args:
+        cfg (Config): Config with ``load_from``.
+        meta (dict): Of that checkpoint.
+    """
     for unit in ('epoch', 'iter'):
         end = cfg.train_cfg.get(f'max_{unit}s')
         if end is not None and meta[unit] >= end:

@@ -20,7 +20,7 @@ from .config_fields import (
     warn_about_misspelt_fields,
 )
 from .launch import detect_launcher, set_up_distributed
-from .loaders import remove_unused_worker_options
+from .loaders import keep_image_lists, remove_unused_worker_options
 from .mmengine_private import read_weights_only
 from .quiet import capture_prints
 
@@ -122,6 +122,7 @@ def check_run(cfg: Config, dataloaders: Sequence[str]) -> None:
         check_sync_bn(cfg)
     check_annotation_files(cfg, dataloaders)
     remove_unused_worker_options(cfg, dataloaders)
+    keep_image_lists(cfg, dataloaders)
     check_output_folder(cfg.work_dir, '--work-dir')
 
 

@@ -98,8 +98,11 @@ def _leave_group(code: int) -> None:
     """
     from torch import distributed
 
+    from .first_rank import release_groups
+
     is_gloo = distributed.get_backend() == 'gloo'
     distributed.barrier()
+    release_groups()
     distributed.destroy_process_group()
     if is_gloo:
         logging.shutdown()

@@ -9,7 +9,8 @@ from torch import nn
 from mmlgd.apis.align_teacher import align_teacher
 from mmlgd.apis.alignment_data import split_indices, stacked, view_of
 from mmlgd.errors import ConfigError, DataError, TeacherError
-from mmlgd.registry import DATASETS, MODELS
+from mmlgd.registry import DATASETS, MODELS, TRANSFORMS
+from mmlgd.utils.rng import seeded
 from tests.helpers import tiny_teacher, tiny_teacher_cfg
 
 IMAGES = 40
@@ -126,6 +127,62 @@ def test_the_fit_is_ridge_on_the_fitted_images_alone(models):
         cosine(mean, wanted), abs=1e-4
     )
     assert (found.meta['num_images'], found.meta['num_held_out']) == (30, 10)
+
+
+@DATASETS.register_module(force=True)
+class JitteredImages:
+    """``NoiseImages`` with brightness and contrast changed, or left to the device."""
+
+    def __init__(self, on_device: bool) -> None:
+        jitter = dict(type='FastColorJitter', brightness=0.4, contrast=0.4)
+        pack = dict(type='PackForDevice', transforms=[jitter])
+        steps = [pack] if on_device else [jitter, dict(type='mmpretrain.PackInputs')]
+        self.steps = [TRANSFORMS.build(step) for step in steps]
+
+    def __len__(self) -> int:
+        return IMAGES
+
+    def __getitem__(self, index: int) -> dict:
+        image = NoiseImages(size=64)[index]['inputs']
+        results = dict(img=image.permute(1, 2, 0).contiguous().numpy())
+        with seeded(index):
+            for step in self.steps:
+                results = step(results)
+        return results
+
+
+@pytest.mark.parametrize('collate', ['default_collate', 'pseudo_collate'])
+def test_images_left_to_the_device_are_changed_as_on_the_cpu(models, collate):
+    teacher, target = models
+
+    def fit(on_device, collate_fn):
+        config = dict(
+            batch_size=7,
+            num_workers=0,
+            collate_fn=dict(type=collate_fn),
+            dataset=dict(type='JitteredImages', on_device=on_device),
+        )
+        return align_teacher(teacher, target, config, strengths=[0.1], held_out=0.25)
+
+    ours, wanted = fit(True, collate), fit(False, 'default_collate')
+    plain = align_teacher(teacher, target, loader(), strengths=[0.1], held_out=0.25)
+    for key in ('held_out_cosine', 'constant_cosine'):
+        assert ours.meta[key] == pytest.approx(wanted.meta[key], abs=1e-3)
+    # The change itself is not small.
+    for part, other, undone in zip(
+        ours.projection, wanted.projection, plain.projection
+    ):
+        difference = (part - other).abs().max()
+        assert difference < 0.1 * (undone - other).abs().max()
+
+
+def test_several_views_left_to_the_device_are_refused():
+    view = dict(
+        image=torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+        operations=torch.zeros(2, 1, 2),
+    )
+    with pytest.raises(ConfigError, match='Use one view'):
+        stacked([view, view])
 
 
 def test_projection_records_its_origin(models, tmp_path):

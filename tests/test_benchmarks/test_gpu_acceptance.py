@@ -5,9 +5,10 @@ import os
 import time
 
 import pytest
+import torch
 
 from benchmarks import gpu_acceptance
-from benchmarks.gpu import report, rows
+from benchmarks.gpu import inputs, report, rows
 from benchmarks.gpu.isolation import run_isolated
 from benchmarks.gpu.outcome import Outcome, Setting, needs_gpu
 from mmlgd.errors import ConfigError
@@ -47,6 +48,31 @@ def test_a_dry_run_never_passes(outcome, exact, dry, full):
     row = rows.Row('a row', 1, 5, '', lambda setting: outcome, exact)
     assert rows.state_of(row, outcome, DRY) == dry
     assert rows.state_of(row, outcome, FULL) == full
+
+
+@pytest.mark.parametrize(
+    ('first', 'second', 'distance'),
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4], 0),
+        ([1, 2], [3, 4], 1),
+        # At 2, all of the first and a third of the second are not above.
+        ([1, 2], [2, 3, 4], 2 / 3),
+    ],
+)
+def test_distance_of_distributions(first, second, distance):
+    samples = torch.tensor(first).float(), torch.tensor(second).float()
+    assert inputs.kolmogorov_smirnov(*samples) == pytest.approx(distance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('row', [inputs.prefetch, inputs.device_augmentation])
+def test_rows_on_inputs_run_tiny(row):
+    outcome = row(DRY)
+    assert not outcome.crashed and 'images/s' in outcome.figure
+    if row is inputs.prefetch:
+        assert outcome.passed and outcome.figure.startswith('same batches')
+    else:
+        assert outcome.data['levels'] < inputs.LEVELS
 
 
 def _fine(setting):

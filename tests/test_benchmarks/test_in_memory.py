@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks import in_memory
+from mmlgd.pixels.codec import PixelCodec
 
 
 def row(method, seed, zero_shot, cost=1, passes=1):
@@ -63,6 +64,17 @@ def test_labels_are_matched_with_names_by_their_text():
     labelled = Colours([0, 1, 2] * 10)
     found = in_memory.evaluate(model, labelled, Colours([0, 1, 1, 2]))
     assert found == dict(zero_shot=25.0, knn=100.0, probe=100.0)
+
+
+def test_views_pass_through_a_codec_with_their_colours_in_place():
+    images = Colours([0])
+    view = torch.tensor([200, 90, 20], dtype=torch.uint8)[:, None, None].expand(3, 8, 8)
+    images._codec = None
+    assert torch.equal(images._stored(view), view)
+    images._codec = PixelCodec('jpeg', 90, 8, 8)
+    found = images._stored(view)
+    assert (found.float() - view.float()).abs().max() <= 3
+    assert not torch.equal(found, view)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """`mmlgd build-stored-views`, from the command line to files and exit codes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,20 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmlgd.cli import build_stored_views
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.stores import ViewStore
 from tests.runs import toy_run_cfg, write_images
+from tests.stored_runs import build, files_of, last_line
 from tests.two_ranks import run_on_two_ranks
 
 TOOL = Path(__file__).parents[2] / 'tools/build_stored_views.py'
 REPOSITORY = TOOL.parents[1]
-
-
-def build(root: Path, out: Path, *options) -> int:
-    """Call the tool with shards of five rows."""
-    arguments = ('--out', out, '--shard-size', 5, '--device', 'cpu', *options)
-    return build_stored_views.main([str(one) for one in (root / 'cfg.py', *arguments)])
 
 
 def write_config(root: Path, transform: dict | None = None) -> Path:
@@ -35,11 +28,6 @@ def write_config(root: Path, transform: dict | None = None) -> Path:
         cfg.custom_imports.imports.append('kill_transform')
     cfg.dump(root / 'cfg.py')
     return root
-
-
-def last_line(capsys) -> dict:
-    """The summary; libraries may print before it."""
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 def rows_of(store: Path) -> dict:
@@ -136,14 +124,6 @@ class KillAt(BaseTransform):
             os.kill(os.getpid(), signal.SIGKILL)
         return results
 """
-
-
-def files_of(store: Path) -> dict:
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in store.rglob('*')
-        if path.is_file()
-    }
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ from mmlgd.cli.main import main
 main(['--help'])
 for name in (
     'align-teacher', 'autolabel', 'build-bags', 'build-text-bank', 'classify',
-    'collect-env', 'distill', 'embed', 'info', 'knn', 'list', 'probe',
+    'collect-env', 'distill', 'embed', 'info', 'knn', 'list', 'probe', 'report',
 ):
     try:
         main([name, '--help'])

@@ -127,3 +127,51 @@ def test_wrong_arguments_are_refused():
         ViewSampler([0])
     with pytest.raises(ConfigError, match='seed'):
         ViewSampler(images(1), seed=-1)
+
+
+@pytest.mark.parametrize('infinite', [False, True])
+@pytest.mark.parametrize('world_size', [1, 2, 3, 4, 5])
+def test_a_global_batch_is_the_same_on_any_number_of_ranks(ranks, world_size, infinite):
+    options = dict(infinite=infinite, global_batch_size=10, multiple_of=4, seed=3)
+    samplers = ranks(world_size, 22, **options)
+    sizes = [len(range(rank, 10, world_size)) for rank in range(world_size)]
+    parts = [batches(one, size, 2) for one, size in zip(samplers, sizes)]
+    (order,) = ranks(1, 22, infinite=True, seed=3)
+    order = list(islice(order, 20))
+    for number in range(2):
+        whole = [index for part in parts for index in part[number]]
+        assert sorted(whole) == sorted(order[10 * number : 10 * number + 10])
+
+
+@pytest.mark.parametrize('world_size', [1, 3, 4, 5])
+def test_the_rest_of_a_pass_and_what_fills_it(ranks, world_size):
+    options = dict(global_batch_size=10, multiple_of=4, shuffle=False)
+    samplers = ranks(world_size, 22, **options)
+    rests = []
+    for rank, sampler in enumerate(samplers):
+        drawn = list(sampler)
+        assert len(drawn) == len(sampler)
+        rests.append(drawn[2 * len(range(rank, 10, world_size)) :])
+        assert [sampler.images_in(step) for step in (0, 1, 2, 5)] == [10, 10, 4, 4]
+    # The images 20 and 21, and the first two of the pass.
+    counting = [image for rest in rests[:4] for image in rest]
+    assert sorted(counting) == [0, 1, 20, 21]
+    # A further rank has one image, which does not count.
+    assert [len(rest) for rest in rests[4:]] == [1] * len(rests[4:])
+
+
+@pytest.mark.parametrize('world_size', [1, 3, 4])
+def test_the_rest_is_dropped_alike_on_all_ranks(ranks, world_size):
+    # 39 images are filled up to 40 by 4 ranks, so that the rest is 9 or 10 images.
+    options = dict(global_batch_size=10, multiple_of=1, drop_last=True)
+    for rank, sampler in enumerate(ranks(world_size, 39, **options)):
+        size = len(range(rank, 10, world_size))
+        loader = DataLoader(images(39), size, sampler=sampler, drop_last=True)
+        assert len(loader) == 3
+        assert len(list(sampler)) == 3 * size
+        assert sampler.images_in(2) == sampler.images_in(3) == 10
+
+
+def test_more_ranks_than_a_global_batch_has_images(ranks):
+    with pytest.raises(ConfigError, match='3 images .* 4 ranks'):
+        ranks(4, 9, global_batch_size=3)

@@ -5,20 +5,19 @@ import shutil
 import subprocess
 import sys
 import zlib
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmlgd.datasets.shards import storage
 from mmlgd.errors import DataError
-from mmlgd.stores import ViewStore, shards
+from mmlgd.stores import ViewStore
 from tests.view_stores import toy_manifest, write_toy_store
 
 
 def keep_two_files_open(monkeypatch):
-    opened = lru_cache(2)(shards._file_of.__wrapped__)
-    monkeypatch.setattr(shards, '_file_of', opened)
+    monkeypatch.setattr(storage, '_MAX_OPEN', 2)
 
 
 @pytest.mark.parametrize(('kind', 'error'), [('float16', 2e-3), ('int8', 2e-2)])
@@ -93,7 +92,7 @@ def test_missing_and_truncated_shards_are_named(tmp_path):
         with pytest.raises(DataError, match=message):
             ViewStore(tmp_path)
     path.unlink()
-    message = '001/000000004.records cannot be read .No such file'
+    message = '001/000000004.records is missing; copy it again'
     with pytest.raises(DataError, match=message):
         ViewStore(tmp_path)
 

@@ -5,22 +5,22 @@ import numpy as np
 import pytest
 import torch
 
+from mmlgd.pixels.comparison import pixel_checksum
 from mmlgd.stores.shards import (
     Shard,
-    cosine_loss,
     pack_rows,
-    pixel_checksum,
     row_type,
     unpack_embeddings,
     write_rows,
 )
+from mmlgd.utils.cosine import cosine_loss
 from tests.view_stores import toy_manifest
 
 ROWS = np.array([[0.5, -0.25, 1.0], [0.0, 0.0, 0.0]], np.float32)
 
 
 def packed_rows(kind, pixels):
-    return pack_rows(np.array(pixels), ROWS, row_type(kind, 3))
+    return pack_rows(np.array(pixels), ROWS, row_type(kind, 3, False))
 
 
 def test_float16_rows_byte_for_byte():

@@ -6,6 +6,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmlgd.apis.stored_views import prepare_views
+from mmlgd.datasets.shards.storage import LocalStorage
 from mmlgd.errors import DataError
 from mmlgd.stores import Manifest
 from mmlgd.stores.build import open_store
@@ -48,7 +49,8 @@ def change_row(root, row, field, value):
     """Change a stored row, and let the shard's checksum agree."""
     manifest = Manifest.read(root / 'store')
     (place,) = (one for one in manifest.view_shards() if one[:2] == (1, 5))
-    reader = ShardReader(root / 'store', place, manifest.row_type)
+    storage = LocalStorage(str(root / 'store'))
+    reader = ShardReader(storage, place, manifest.row_type)
     rows = np.array([reader.row(index) for index in range(5)])
     rows[field][row] = value
     write_rows(root / 'store', place, rows)
@@ -76,7 +78,7 @@ def test_flipped_bits_and_truncated_or_missing_shards_are_found(root):
     assert [' '.join(text.split('store/')[1].split()[:3]) for text in found] == [
         'images/000000015.records cannot be',
         'views/000/000000000.records has 198',
-        'views/000/000000010.records cannot be',
+        'views/000/000000010.records is missing;',
         'views/001/000000005.records has a',
         'views/001/000000010.records has 5',
     ]

@@ -119,10 +119,63 @@ def test_a_second_node_joins_the_first(tmp_path):
         **dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='29511'),
     )
     assert result.stdout.startswith(
-        '-m torch.distributed.run --nnodes=2 --node_rank=1 --master_addr=10.0.0.1 '
+        '-m mmlgd.utils.torchrun --nnodes=2 --node_rank=1 --master_addr=10.0.0.1 '
         f'--master_port=29511 --nproc_per_node=8 {TOOLS}/test.py c.py e.pth '
         '--out a b.pkl --launcher pytorch'
     )
+
+
+def test_elastic_launch_passes_the_rendezvous_and_restarts(tmp_path):
+    result = run_tool(
+        *('bash', TOOLS / 'dist_train.sh', 'c.py', '8', '--amp'),
+        cwd=tmp_path,
+        PYTHON=fake(tmp_path, 'python'),
+        **dict(NNODES='2:4', RDZV_ENDPOINT='10.0.0.1:29511', RDZV_ID='run7'),
+        MAX_RESTARTS='5',
+    )
+    assert result.stdout.startswith(
+        '-m mmlgd.utils.torchrun --nnodes=2:4 --rdzv-backend=c10d '
+        '--rdzv-endpoint=10.0.0.1:29511 --rdzv-id=run7 --max-restarts=5 '
+        f'--nproc_per_node=8 {TOOLS}/train.py c.py --amp --launcher pytorch'
+    )
+
+
+def test_restarts_on_one_machine_need_no_endpoint_and_get_an_identity(tmp_path):
+    def command():
+        result = run_tool(
+            *('bash', TOOLS / 'dist_train.sh', 'c.py', '2'),
+            cwd=tmp_path,
+            PYTHON=fake(tmp_path, 'python'),
+            MAX_RESTARTS='1',
+        )
+        return result.stdout.split()
+
+    first, second = command(), command()
+    assert {'--nnodes=1', '--rdzv-endpoint=localhost:0', '--max-restarts=1'} <= {*first}
+    identity = next(part for part in first if part.startswith('--rdzv-id='))
+    assert len(identity) > len('--rdzv-id=')
+    # Otherwise a later launch would pass for a restart of this one.
+    assert identity not in second
+
+
+@pytest.mark.parametrize(
+    ('variables', 'said'),
+    [
+        (dict(NNODES='4:2', RDZV_ENDPOINT='a:1'), 'MIN is greater than MAX'),
+        (dict(NNODES='2:', RDZV_ENDPOINT='a:1'), "MIN:MAX, not '2:'"),
+        (dict(MAX_RESTARTS='x', RDZV_ENDPOINT='a:1'), "not 'x'"),
+        (dict(NNODES='2:4'), 'needs RDZV_ENDPOINT'),
+        (dict(NNODES='2', MAX_RESTARTS='3'), 'needs RDZV_ENDPOINT'),
+        (dict(NNODES='2:4', RDZV_ENDPOINT='a:1'), 'needs RDZV_ID'),
+    ],
+)
+def test_wrong_elastic_settings_are_named(tmp_path, variables, said):
+    command = ('bash', TOOLS / 'dist_train.sh', 'c.py', '2')
+    result = run_tool(
+        *command, cwd=tmp_path, PYTHON=fake(tmp_path, 'python'), **variables
+    )
+    assert result.returncode == 2
+    assert said in result.stderr
 
 
 def test_slurm_asks_for_the_gpus_and_tasks(tmp_path):
@@ -136,6 +189,23 @@ def test_slurm_asks_for_the_gpus_and_tasks(tmp_path):
     )
     assert result.stdout == (
         '-p gpu --job-name=job --gres=gpu:4 --ntasks=4 --ntasks-per-node=4 '
-        '--cpus-per-task=5 --kill-on-bad-exit=1 --time 1 --qos x python3 -u '
+        '--cpus-per-task=5 --kill-on-bad-exit=1 --signal=USR1@120 --time 1 --qos x python3 -u '
         f'{TOOLS}/train.py c.py --work-dir w --amp --launcher slurm port=23456\n'
     )
+
+
+def test_slurm_signals_a_training_but_not_a_test(tmp_path):
+    fake(tmp_path, 'srun')
+
+    def command(script, *arguments, **variables):
+        return run_tool(
+            *('bash', TOOLS / script, 'gpu', 'job', 'c.py', 'w', *arguments),
+            cwd=tmp_path,
+            PATH=f'{tmp_path}:/usr/bin:/bin',
+            PYTHON='python3',
+            **variables,
+        ).stdout
+
+    assert '--signal' not in command('slurm_test.sh')
+    assert '--signal=USR1@300 ' in command('slurm_train.sh', SIGNAL='USR1@300')
+    assert '--signal' not in command('slurm_train.sh', SIGNAL='')

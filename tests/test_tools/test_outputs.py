@@ -21,6 +21,9 @@ def load(name: str):
 FILES = {
     'build_text_bank.py': 'none.py --out {}',
     'build_bags.py': 'none.py --out {}',
+    'analysis_tools/analyze_logs.py': 'none --out {}',
+    'analysis_tools/benchmark_latency.py': 'none.py --out {}',
+    'analysis_tools/confusion_matrix.py': 'none.py none.pth --out {}',
     'analysis_tools/get_flops.py': 'none.py --out {}',
     'analysis_tools/knn.py': 'none.py none.pth --out {}',
     'analysis_tools/teacher_temperature.py': 'none.py --out {}',
@@ -29,6 +32,10 @@ FILES = {
     'dataset_converters/check_datasets.py': '--out {}',
     'model_converters/export_backbone.py': 'none.pth --format timm --out {}',
     'model_converters/export_onnx.py': 'none.pth --out {}',
+    'visualization/browse_dataset.py': 'none.py --out {}',
+    'visualization/vis_cam.py': 'none.jpg none.pth --out {}',
+    'visualization/vis_scheduler.py': 'none.py --out {}',
+    'visualization/vis_tsne.py': 'none.py none.pth --out {}',
 }
 FOLDERS = {
     'build_stored_views.py': 'none.py --out {} --views 1',

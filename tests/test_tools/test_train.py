@@ -1,6 +1,7 @@
 """tools/train.py: one whole run, a resume, and each option's effect on the config."""
 
 import shutil
+import signal
 import sys
 
 import pytest
@@ -9,8 +10,9 @@ from mmengine.config import Config
 
 from mmlgd.apis import training
 from mmlgd.cli import train
+from mmlgd.engine.hooks.preemption_hook import Preempted
 from mmlgd.errors import CheckpointError, ConfigError
-from mmlgd.utils import resume
+from mmlgd.utils import resume, torchrun
 from tests.toy_tool_run import TOOLS, run_tool
 
 
@@ -82,22 +84,6 @@ def test_resume_from_a_path(tmp_path):
     assert (cfg.resume, cfg.load_from) == (True, str(path))
 
 
-def test_global_batch_is_split_over_the_ranks():
-    cfg = toy(train_dataloader=dict(batch_size=1))
-    train.split_global_batch(cfg, 256, world_size=8)
-    assert cfg.train_dataloader.batch_size == 32
-
-
-@pytest.mark.parametrize(
-    ('total', 'nearest'), [(10, '8 and 12'), (3, '4'), (0, '4'), (-5, '4')]
-)
-def test_a_batch_that_does_not_split_names_the_nearest(total, nearest):
-    with pytest.raises(
-        ConfigError, match=rf'{total} .*4 rank.*nearest valid: {nearest}\.'
-    ):
-        train.split_global_batch(toy(train_dataloader={}), total, world_size=4)
-
-
 def test_auto_scale_lr_needs_a_base():
     cfg = toy(auto_scale_lr=dict(base_batch_size=256))
     train.use_auto_scale_lr(cfg)
@@ -141,7 +127,8 @@ def resuming(tmp_path, checkpoint: dict, **train_cfg) -> Config:
 )
 def test_a_finished_run_is_reported(tmp_path, capsys, train_cfg, finished):
     cfg = resuming(tmp_path, training_state(), **train_cfg)
-    assert resume.is_finished(cfg) is finished
+    meta = resume.read_training_meta(cfg)
+    assert resume.is_finished(cfg, meta) is finished
     assert ('already finished' in capsys.readouterr().out) is finished
 
 
@@ -150,10 +137,10 @@ def test_only_a_trainings_checkpoint_can_be_resumed(tmp_path):
     with pytest.raises(
         CheckpointError, match='no optimizer, message_hub, meta.iter.*load_from='
     ):
-        resume.is_finished(resuming(tmp_path, weights))
+        resume.read_training_meta(resuming(tmp_path, weights))
     code = training_state(config='raise SystemExit')
     with pytest.raises(CheckpointError, match='Python code .*not executed'):
-        resume.is_finished(resuming(tmp_path, code, max_epochs=9))
+        resume.read_training_meta(resuming(tmp_path, code, max_epochs=9))
 
 
 def test_a_used_work_dir_is_refused_unless_overwritten(tmp_path):
@@ -189,3 +176,24 @@ def test_tensorboard_is_used_where_it_is_installed(monkeypatch, installed):
     own = toy(visualizer=dict(vis_backends=[dict(type='WandbVisBackend')]))
     training.use_tensorboard(own)
     assert len(own.visualizer.vis_backends) == 1
+
+
+@pytest.mark.parametrize(
+    ('launched', 'requested', 'code'),
+    [(False, False, 75), (True, False, 75), (True, True, 0)],
+)
+def test_exit_code_of_a_preempted_rank(
+    tmp_path, monkeypatch, launched, requested, code
+):
+    handlers = {each: signal.getsignal(each) for each in torchrun.SIGNALS}
+    monkeypatch.setenv(torchrun.FOLDER_VARIABLE, str(tmp_path) if launched else '')
+    try:
+        # torchrun restarts a rank with another code than 0.
+        assert train.exit_code(Preempted(75, requested)) == code
+        # Slurm ends the other ranks when the first one has exited.
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    left = torchrun.LaunchFolder(tmp_path).read_code()
+    assert left == (75 if launched else None)

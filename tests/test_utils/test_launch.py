@@ -181,16 +181,30 @@ def test_one_device_for_several_unbound_tasks_is_refused(
         launch.set_up_distributed(Config(dict(launcher='slurm')))
 
 
-@pytest.mark.parametrize(('given', 'limit'), [({}, 3600), (dict(timeout=60), 60)])
-def test_waiting_has_a_documented_limit(environment, cuda, capsys, given, limit):
+@pytest.mark.parametrize(
+    ('given', 'limit', 'start'),
+    [
+        ({}, 1800, 3600),
+        (dict(dist_cfg=dict(timeout=60)), 60, 3600),
+        (dict(start_up_timeout=7200), 1800, 7200),
+    ],
+)
+def test_waiting_has_documented_limits(environment, cuda, capsys, given, limit, start):
     environment(RANK=0, WORLD_SIZE=8, LOCAL_RANK=0, LOCAL_WORLD_SIZE=4)
     cuda(devices=4)
-    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=given)))
+    cfg = Config(dict(launcher='pytorch', env_cfg=given))
     launch.set_up_distributed(cfg)
     assert cfg.env_cfg.dist_cfg.timeout == limit
     out = capsys.readouterr().out
-    assert f'up to {limit} s' in out
-    assert 'env_cfg.dist_cfg.timeout' in out
+    assert f'up to {start} s while' in out and 'env_cfg.start_up_timeout' in out
+    assert f'up to {limit} s in' in out and 'env_cfg.dist_cfg.timeout' in out
+
+
+@pytest.mark.parametrize('value', [0, -1, '60', None])
+def test_a_limit_that_is_not_a_time_is_refused(value):
+    cfg = Config(dict(launcher='none', env_cfg=dict(start_up_timeout=value)))
+    with pytest.raises(ConfigError, match='env_cfg.start_up_timeout'):
+        launch.set_up_distributed(cfg)
 
 
 TORCHRUN = dict(RANK=0, WORLD_SIZE=2, LOCAL_RANK=0, LOCAL_WORLD_SIZE=2)
@@ -233,7 +247,7 @@ def test_one_rank_of_a_machine_comes_first(
 ):
     environment(RANK=9, WORLD_SIZE=16, LOCAL_RANK=local_rank)
     done = []
-    monkeypatch.setattr(launch, 'barrier', lambda: done.append('wait'))
-    with launch.first_on_each_machine(launcher):
+    monkeypatch.setattr(launch, 'meet', lambda what: done.append('wait'))
+    with launch.first_on_each_machine(launcher, 'working'):
         done.append('body')
     assert done == order

@@ -100,7 +100,9 @@ def verify_index(index: ShardIndex, storage: Storage, names: Sequence[str]) -> N
                 f'{stat.size} ({stat.stamp}). {fix}'
             )
     last = [*index.last_entries()]
-    ranges = [Range(one.shard, one.offset - BLOCK, one.offset) for one in last]
+    ranges = [
+        Range(one.shard, one.offset - BLOCK, one.offset, one.name) for one in last
+    ]
     for entry, block in zip(last, storage.read_many(ranges)):
         check_header(storage, entry, block)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmlgd.datasets.image_names import split_names
 from mmlgd.errors import DataError
 from mmlgd.utils.printable import printable
 
@@ -16,6 +17,8 @@ from .tar import BLOCK
 FORMAT = dict(format='mmlgd shard index', version=1)
 ENTRY = np.dtype([('offset', '<u8'), ('size', '<u8'), ('name_end', '<u8')])
 COMMAND = 'mmlgd index-shards'
+#: Names that are read at once.
+_BLOCK = 4096
 
 
 class Shard(NamedTuple):
@@ -114,6 +117,19 @@ class ShardIndex:
         if not BLOCK <= offset <= offset + size <= shard.size or not name:
             raise self.damaged(f'image {index} has invalid entries')
         return Entry(shard.name, offset, size, name)
+
+    def names(self, start: int, stop: int) -> Iterator[tuple[str, str]]:
+        """Shard and name of the images [start, stop), read in blocks."""
+        for first in range(start, stop, _BLOCK):
+            last = min(first + _BLOCK, stop)
+            begin = int(self._entries[first - 1, 2]) if first else 0
+            ends = self._entries[first:last, 2].astype(np.int64)
+            if (np.diff(ends, prepend=begin) <= 0).any() or ends[-1] > len(self._names):
+                raise self.damaged(f'images {first} to {last} have invalid entries')
+            places = np.arange(first, last)
+            shards = self._ends.searchsorted(places, side='right').tolist()
+            names = split_names(self._names, begin, ends)
+            yield from zip([self.shards[shard].name for shard in shards], names)
 
     def last_entries(self) -> Iterator[Entry]:
         """The last image of each shard that has images."""

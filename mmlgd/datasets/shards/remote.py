@@ -89,7 +89,7 @@ class RemoteStorage(Storage):
             requests,
             lambda files, parts: [
                 files._cat_file(self.path(name), start=start, end=end)
-                for name, start, end in parts
+                for name, start, end, _ in parts
             ],
             is_complete=lambda each, data: len(data) == each.end - each.start,
             what='sent another number of bytes than requested; it may not support ranges',
@@ -161,11 +161,14 @@ class RemoteStorage(Storage):
         return item if isinstance(item, str) else self.path(item.name)
 
     def _failed(self, item: Any, reason: str, tries: int) -> DataError:
+        wanted = ''
+        if isinstance(item, Range) and item.member:
+            wanted = f' The first image of this request is {item.member!a}.'
         return DataError(
-            f'{self._url(item)} cannot be read: {reason}. Tried {tries} time(s), each for '
-            f'at most {self.timeout:g} s. Check the server, the URL and the credentials '
-            'in the environment, and resume the run; or raise retries and timeout of the '
-            'dataset.'
+            f'{self._url(item)} cannot be read: {reason}.{wanted} Tried {tries} time(s), '
+            f'each for at most {self.timeout:g} s. Check the server, the URL and the '
+            'credentials in the environment, and resume the run; or raise retries and '
+            'timeout of the dataset.'
         )
 
     def _match(self, pattern: str) -> list[str]:
@@ -194,7 +197,7 @@ class RemoteStorage(Storage):
 def _merge(ranges: Sequence[Range]) -> list[Range]:
     """Requests that cover the ranges; neighbours of one shard share a request."""
     requests: list[Range] = []
-    for name, start, end in sorted(set(ranges)):
+    for name, start, end, member in sorted(set(ranges)):
         last = requests[-1] if requests else Range('', 0, 0)
         if (
             last.name == name
@@ -203,7 +206,7 @@ def _merge(ranges: Sequence[Range]) -> list[Range]:
         ):
             requests[-1] = last._replace(end=max(end, last.end))
         else:
-            requests.append(Range(name, start, end))
+            requests.append(Range(name, start, end, member))
     return requests
 
 

@@ -1,6 +1,6 @@
 """What mmengine takes for a list of data infos, read from an index when needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,13 @@ class ShardList(Sequence):
         entry = self.source[self.images[index]]
         path = f'{self.root}/{entry.shard}/{entry.name}'
         return dict(img_path=path, entry=tuple(entry))
+
+    def paths(self) -> Iterator[str]:
+        """Paths of all these images."""
+        if self.images.step != 1:
+            return (self[place]['img_path'] for place in range(len(self)))
+        names = self.source.names(self.images.start, self.images.stop)
+        return (f'{self.root}/{shard}/{name}' for shard, name in names)
 
     def counts(self) -> list[int]:
         """Number of these images in each shard."""

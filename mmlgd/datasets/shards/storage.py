@@ -17,11 +17,12 @@ _MAX_OPEN = 64
 
 
 class Range(NamedTuple):
-    """Bytes [start, end) of the shard ``name``."""
+    """Bytes [start, end) of the shard ``name``; ``member`` is in them, for messages."""
 
     name: str
     start: int
     end: int
+    member: str = ''
 
 
 class Stat(NamedTuple):
@@ -123,7 +124,7 @@ class LocalStorage(Storage):
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """See :meth:`Storage.read_many`."""
-        return [self._read(*each) for each in ranges]
+        return [self._read(*each[:3]) for each in ranges]
 
     def _read(self, name: str, start: int, end: int) -> bytes:
         try:

@@ -11,8 +11,12 @@ from .dataset_check_hook import DatasetCheckHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .export_backbone_hook import ExportBackboneHook
 from .feature_statistics_hook import FeatureStatisticsHook
+from .global_batch_hook import GlobalBatchHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .preemption_hook import PreemptionHook
+from .prefetch_hook import PrefetchHook
 from .progress_bar_hook import ProgressBarHook
+from .report_hook import ReportHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
 from .semantics_bank_hook import SemanticsBankHook
@@ -35,10 +39,14 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'ExportBackboneHook',
     'FeatureStatisticsHook',
+    'GlobalBatchHook',
     'LVISNumpyHook',
     'NonFiniteLossHook',
+    'PreemptionHook',
+    'PrefetchHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'ReportHook',
     'ResumeHook',
     'SemanticsBankHook',
     'ShortHistoryHook',

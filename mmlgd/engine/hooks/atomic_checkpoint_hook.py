@@ -1,6 +1,7 @@
 """Checkpoints that survive a full disk or a killed process."""
 
 import os.path as osp
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +10,18 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import find_latest_checkpoint
 
 from mmlgd.engine.atomic_backend import ATOMIC_BACKEND, AtomicLocalBackend
-from mmlgd.errors import CheckpointError
+from mmlgd.engine.resumable_loop import (
+    EPOCH_BATCHES,
+    batches_of_epoch,
+    is_resumable,
+)
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.agreement import Agreement
 from mmlgd.utils.atomic import remove_leftovers
+
+#: Info in the message hub: file name of the checkpoint of :meth:`save_now`.
+_INTERIM = 'interim_ckpt'
 
 
 @HOOKS.register_module()
@@ -37,11 +47,19 @@ class AtomicCheckpointHook(CheckpointHook):
     next epoch, and earlier checkpoints are kept. At the last step the checkpoint is
     saved with a warning.
 
+    Between these checkpoints, :meth:`save_now` saves ``iter_<N>.pth``, also within an
+    epoch. It is called every ``interval_minutes`` and by :class:`PreemptionHook`. Such a
+    file is removed when the next checkpoint of any kind is complete.
+
     Args:
         *args: As for :class:`mmengine.hooks.CheckpointHook`.
+        interval_minutes: Minutes without a checkpoint after which one is saved. The
+            ranks agree on it every 10 iterations. Defaults to None, not by time.
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
+        ConfigError: ``interval_minutes`` is not positive, or the loop cannot resume
+            within an epoch.
         CheckpointError: A checkpoint cannot be written. The message gives its path, the
             needed and the free space, and the previous checkpoint.
     """
@@ -49,6 +67,19 @@ class AtomicCheckpointHook(CheckpointHook):
     backend_args: dict | None
     # Iteration or epoch of the postponed checkpoint.
     _postponed_at: int | None = None
+    # Completed iterations at the last checkpoint of this process, and its time.
+    _saved_iter: int | None = None
+    _saved_time: float
+
+    def __init__(self, *args, interval_minutes: float | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if interval_minutes is not None and not interval_minutes > 0:
+            raise ConfigError(
+                f'AtomicCheckpointHook.interval_minutes={interval_minutes} must be '
+                'positive; omit it to save by epochs or iterations only.'
+            )
+        self.interval_minutes = interval_minutes
+        self._agreement = Agreement()
 
     def before_train(self, runner) -> None:
         """Choose the backend that replaces files atomically."""
@@ -56,6 +87,13 @@ class AtomicCheckpointHook(CheckpointHook):
         if '://' not in folder and not (self.backend_args or self.file_client_args):
             self.backend_args = dict(backend=ATOMIC_BACKEND)
         super().before_train(runner)
+        if self.interval_minutes and not is_resumable(runner):
+            raise ConfigError(
+                'AtomicCheckpointHook.interval_minutes saves within epochs, but '
+                f'{type(runner.train_loop).__name__} resumes at the start of an epoch; '
+                "train with tools/train.py, or set train_cfg.type='ResumableEpochLoop'."
+            )
+        self._saved_time = time.monotonic()
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
             leftovers = remove_leftovers(self.out_dir)
             if leftovers:
@@ -70,12 +108,42 @@ class AtomicCheckpointHook(CheckpointHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         if not self.by_epoch:
             self._save_postponed(runner, runner.iter)
+        done = runner.iter + 1
+        if self.interval_minutes and self._agreement.is_due(done):
+            minutes = (time.monotonic() - self._saved_time) / 60
+            if any(self._agreement.reduce([int(minutes >= self.interval_minutes)])):
+                self.save_now(runner, done)
 
     def after_train_epoch(self, runner) -> None:
         """Save by epochs, and save a checkpoint postponed by an earlier epoch."""
         super().after_train_epoch(runner)
         if self.by_epoch:
             self._save_postponed(runner, runner.epoch)
+
+    def save_now(self, runner, done: int) -> bool:
+        """Save between the regular checkpoints; all ranks must call it.
+
+        Nothing is written if there is a checkpoint of this iteration.
+
+        Args:
+            runner (Runner): Its loop must be resumable within an epoch, unless an epoch
+                has just been completed.
+            done: Number of completed iterations.
+
+        Returns:
+            bool: Whether a checkpoint of this iteration exists; False if a hook refused.
+        """
+        if self._saved_iter == done:
+            return True
+        reasons = _refusal_reasons(runner)
+        if reasons:
+            runner.logger.warning(
+                f'No checkpoint is saved after iteration {done}: {reasons}.'
+            )
+            return False
+        name, meta = f'iter_{done}.pth', dict(epoch=runner.epoch, iter=done)
+        self._write(runner, name, meta, outdated=[], interim=name)
+        return True
 
     def _save_postponed(self, runner, step: int) -> None:
         if self._postponed_at not in (None, step):
@@ -98,9 +166,38 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._update_kept_steps(runner, step)
-        name = self.filename_tmpl.format(step)
+        self._write(runner, self.filename_tmpl.format(step), meta, outdated)
+
+    def _write(
+        self,
+        runner,
+        name: str,
+        meta: dict,
+        outdated: list[str],
+        interim: str | None = None,
+    ) -> None:
+        """Write a checkpoint and its pointer, then remove outdated ones.
+
+        Args:
+            runner (Runner): The runner.
+            name: File name.
+            meta: ``epoch`` and ``iter``, both completed.
+            outdated: Paths of the checkpoints to remove.
+            interim: Its name, if the next checkpoint outdates it.
+        """
+        hub = runner.message_hub
+        previous = hub.pop_info(_INTERIM, None)
+        if previous not in (None, name):
+            outdated = [*outdated, self.file_backend.join_path(self.out_dir, previous)]
+        if interim:
+            hub.update_info(_INTERIM, interim)
+        if meta['epoch'] == runner.epoch and (
+            batches := batches_of_epoch(runner, meta['iter'])
+        ):
+            # Also of a checkpoint by iterations.
+            hub.update_info(EPOCH_BATCHES, batches)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        hub.update_info('last_ckpt', self.last_ckpt)
         with _previous_checkpoint_in_errors(runner):
             runner.save_checkpoint(
                 self.out_dir,
@@ -109,13 +206,14 @@ class AtomicCheckpointHook(CheckpointHook):
                 save_optimizer=self.save_optimizer,
                 save_param_scheduler=self.save_param_scheduler,
                 meta=meta,
-                by_epoch=self.by_epoch,
                 backend_args=self.backend_args,
                 **self.args,
             )
             if is_main_process():
                 pointer = osp.join(runner.work_dir, 'last_checkpoint')
                 AtomicLocalBackend().put(self.last_ckpt.encode(), pointer)
+        hub.pop_info(EPOCH_BATCHES, None)
+        self._saved_iter, self._saved_time = meta['iter'], time.monotonic()
         if is_main_process():
             runner.call_hook('after_save_checkpoint', path=self.last_ckpt)
             for path in outdated:

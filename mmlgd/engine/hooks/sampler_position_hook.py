@@ -21,9 +21,9 @@ class SamplerPositionHook(Hook):
     :attr:`ViewSampler.origin <mmlgd.datasets.ViewSampler>` of a resumed run accordingly.
     An interrupted run thus draws the same images, equally often, as an uninterrupted one.
 
-    It supports an infinite :class:`~mmlgd.datasets.ViewSampler`. Epoch-based trainings
-    restart at the first image of an epoch, which does not depend on these sizes. For
-    other samplers, it warns if the sizes changed.
+    It supports an infinite :class:`~mmlgd.datasets.ViewSampler`. In a training by epochs,
+    the position does not depend on these sizes. For other samplers, the hook warns if the
+    sizes changed.
 
     Raises:
         CheckpointError: ``samples_seen`` of a checkpoint is not a non-negative integer.
@@ -90,4 +90,5 @@ def _images_per_iter(runner) -> int:
     loader = runner.train_dataloader
     if isinstance(loader.sampler, ViewSampler) and not loader.sampler.infinite:
         return 0
-    return (loader.batch_size or 0) * get_world_size()
+    whole = getattr(loader.sampler, 'global_batch_size', None)
+    return whole or (loader.batch_size or 0) * get_world_size()

@@ -1,7 +1,9 @@
 """Preparation of the semantics banks, and their statistics."""
 
+from functools import partial
+
 import torch
-from mmengine.dist import broadcast, is_main_process
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
@@ -9,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import HOOKS
+from mmlgd.utils.first_rank import on_first_rank
 from mmlgd.utils.identity import explain_difference, same_identity
 from mmlgd.utils.image_size import check_image_size
 from mmlgd.utils.model import unwrap_model
@@ -165,8 +168,9 @@ class SemanticsBankHook(Hook):
             return
         self._ready = True
         model = unwrap_model(runner.model)
-        if is_main_process():
-            self._build_banks(model, runner)
+        on_first_rank(
+            partial(self._build_banks, model, runner), 'encoding the category names'
+        )
         for bank in model.text_banks:
             broadcast(bank.embeddings)
             bank.built = True

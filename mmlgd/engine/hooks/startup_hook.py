@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmlgd.engine.amp_optim_wrapper import has_native_bfloat16
 from mmlgd.registry import HOOKS
@@ -55,7 +56,7 @@ def _training(runner: Runner) -> Iterator[tuple[str, Any]]:
         yield 'steps', f'{batches} an epoch, {epochs} epochs, {runner.max_iters} in all'
     else:
         yield 'steps', f'{runner.max_iters} in all'
-    yield 'batch', _batch(loader.batch_size, runner)
+    yield 'batch', _batch(loader, runner)
     yield 'precision', _precision(runner.optim_wrapper)
     yield 'device', _device()
     yield 'start', _start(runner)
@@ -92,12 +93,14 @@ def _images(dataset: Any) -> str:
     return f'{len(dataset)}{place} ({type(parts[0]).__name__})'
 
 
-def _batch(size: int | None, runner: Runner) -> str:
-    ranks = get_world_size()
+def _batch(loader: DataLoader, runner: Runner) -> str:
+    size, ranks = loader.batch_size, get_world_size()
+    whole = getattr(loader.sampler, 'global_batch_size', None)
     steps = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
     text = f'{size} images'
     if ranks > 1:
-        text = f'{size * ranks} images: {size} on each of {ranks} ranks'
+        about = ' or one less' if whole and whole % ranks else ''
+        text = f'{whole or size * ranks} images: {size}{about} on each of {ranks} ranks'
     return text + (f', {steps} batches accumulated' if steps > 1 else '')
 
 

@@ -16,7 +16,8 @@ class StoredViewsHook(Hook):
 
     Raises:
         ConfigError: Another teacher than the model's made the store; the method needs
-            more than embeddings; or the model expects embeddings that no dataset has.
+            more than embeddings; stored pixels have another size than the config; or the
+            model expects embeddings that no dataset has.
     """
 
     priority = 'NORMAL'
@@ -34,6 +35,8 @@ class StoredViewsHook(Hook):
                 f'{model.teacher.store!r}, or use the teacher itself.'
             )
         model.check_learns_from_store()
+        if hasattr(dataset, 'check_size'):
+            dataset.check_size(model.student_size)
         stored, identity = dataset.store.manifest.teacher, model.stored_identity
         if not same_identity(stored, identity):
             raise ConfigError(

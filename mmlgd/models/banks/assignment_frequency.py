@@ -1,10 +1,10 @@
 """How often each category is assigned, and weights that make up for it."""
 
 import torch
-from mmengine.dist import all_reduce
 from torch import nn
 
 from mmlgd.utils.checks import check_in_range
+from mmlgd.utils.gather import StepRows
 
 
 class AssignmentFrequency(nn.Module):
@@ -36,6 +36,7 @@ class AssignmentFrequency(nn.Module):
             'AssignmentFrequency.momentum', momentum, 0, 1, high_open=True
         )
         self.register_buffer('counts', torch.zeros(num_categories))
+        self._step = StepRows()
 
     def weights(self, assignment: torch.Tensor) -> torch.Tensor:
         """Weight (B,) float32 of each image, given its category (B,) int64."""
@@ -47,9 +48,14 @@ class AssignmentFrequency(nn.Module):
 
     @torch.no_grad()
     def update(self, assignment: torch.Tensor) -> None:
-        """Count a batch's categories (B,) int64, of all ranks."""
+        """Count a batch's categories (B,) int64, of all ranks.
+
+        A step in several parts counts as one batch, in the last part.
+        """
+        whole = self._step.gather(assignment)
+        if whole is None:
+            return
         # Not bincount, which reads its result's length on the host.
         new = torch.zeros_like(self.counts)
-        new.index_add_(0, assignment, torch.ones_like(assignment, dtype=new.dtype))
-        all_reduce(new)
+        new.index_add_(0, whole, torch.ones_like(whole, dtype=new.dtype))
         self.counts.mul_(self.momentum).add_(new)

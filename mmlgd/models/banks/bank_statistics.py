@@ -4,6 +4,8 @@ import torch
 from mmengine.dist import all_reduce
 from torch import nn
 
+from mmlgd.utils.step_parts import own_rows
+
 
 class BankStatistics(nn.Module):
     """Counts assignments and agreements on the device, between two log lines.
@@ -30,6 +32,8 @@ class BankStatistics(nn.Module):
                 (B,) int64.
             student_assignment (torch.Tensor): The same for the student.
         """
+        assignment = own_rows(assignment)
+        student_assignment = own_rows(student_assignment)
         ones = torch.ones_like(assignment, dtype=self.counts.dtype)
         self.counts.index_add_(0, assignment, ones)
         self.agreements += (assignment == student_assignment).sum()

@@ -6,7 +6,7 @@ from torch import nn
 
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count, check_in_range
-from mmlgd.utils.gather import gather_rows
+from mmlgd.utils.gather import StepRows
 
 
 @MODELS.register_module()
@@ -44,6 +44,7 @@ class ClusterBank(nn.Module):
         noise = F.normalize(torch.randn(num_clusters, embed_dims), dim=1)
         self.register_buffer('embeddings', noise)
         self.register_buffer('num_started', torch.zeros((), dtype=torch.int64))
+        self._step = StepRows()
 
     @torch.no_grad()
     def update(self, embeddings: torch.Tensor) -> None:
@@ -52,14 +53,16 @@ class ClusterBank(nn.Module):
         Each embedding is assigned to the most similar centre. A centre with n of them
         becomes the unit row of m^n c + (1 - m^n) z, where z is their mean, so that one
         large batch moves it as far as several small ones. A batch with a value that is
-        not finite changes nothing. There is no host synchronisation.
+        not finite changes nothing. There is no host synchronisation. A step in several
+        parts counts as one batch, in the last part.
 
         Args:
-            embeddings (torch.Tensor): t, (B, D) unit rows of this rank; B must be the
-                same on every rank.
+            embeddings (torch.Tensor): t, (B, D) unit rows of this rank.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
-            rows = gather_rows(embeddings.detach().float())
+            rows = self._step.gather(embeddings.detach().float())
+            if rows is None:
+                return
             is_finite = rows.isfinite().all()
             moved = self._move(rows)
             moved = self._start(rows, moved)

@@ -6,7 +6,7 @@ from torch import nn
 
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_count
-from mmlgd.utils.gather import gather_rows
+from mmlgd.utils.gather import StepRows
 
 
 @MODELS.register_module()
@@ -39,10 +39,13 @@ class EmbeddingQueue(nn.Module):
         noise = F.normalize(torch.randn(size, embed_dims), dim=1)
         self.register_buffer('embeddings', noise)
         self.register_buffer('position', torch.zeros((), dtype=torch.int64))
+        self._step = StepRows()
 
     @torch.no_grad()
     def update(self, embeddings: torch.Tensor) -> None:
         """Replace the oldest rows by a batch gathered from all ranks.
+
+        Of a step in several parts, all rows are added in the last part.
 
         The queue is a ring buffer: a batch that reaches its end continues at its start,
         so the size need not be a multiple of the batch size. Of a batch with more rows
@@ -51,10 +54,12 @@ class EmbeddingQueue(nn.Module):
         synchronisation.
 
         Args:
-            embeddings (torch.Tensor): (B, D) rows of this rank; B must be the same on
-                every rank. The order is by rank, then by row.
+            embeddings (torch.Tensor): (B, D) rows of this rank. The order is that of
+                :func:`~mmlgd.utils.gather.gather_rows`.
         """
-        rows = gather_rows(embeddings.detach().float())
+        rows = self._step.gather(embeddings.detach().float())
+        if rows is None:
+            return
         kept = rows[-self.size :]
         # The position after writing the rows that are not kept.
         first = self.position + (len(rows) - len(kept))

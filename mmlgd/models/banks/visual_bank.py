@@ -2,12 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_world_size
 from torch import nn
 
 from mmlgd.registry import MODELS
 from mmlgd.utils.checks import check_in_range
-from mmlgd.utils.gather import gather_rows
+from mmlgd.utils.gather import StepRows
 
 
 @MODELS.register_module()
@@ -60,6 +59,7 @@ class VisualSemanticsBank(nn.Module):
         noise = F.normalize(torch.randn(num_categories, embed_dims), dim=1)
         self.register_buffer('embeddings', noise)
         self.register_buffer('seen', torch.zeros(num_categories, dtype=torch.bool))
+        self._step = StepRows()
 
     @torch.no_grad()
     def update(
@@ -80,11 +80,11 @@ class VisualSemanticsBank(nn.Module):
         same on all ranks.
 
         A batch with a value that is not finite does not change the bank, so later
-        losses are not affected.
+        losses are not affected. A step in several parts counts as one batch, in the
+        last part.
 
         Args:
-            embeddings (torch.Tensor): t, (B, D) unit rows of this rank; B must be the
-                same on every rank.
+            embeddings (torch.Tensor): t, (B, D) unit rows of this rank.
             text_anchors (torch.Tensor): T, (C, D).
             assignment (torch.Tensor, optional): argmax_c t . T_c, (B,) int64, if the
                 caller has computed it; not used with ``soft_temperature``. Defaults to
@@ -94,7 +94,13 @@ class VisualSemanticsBank(nn.Module):
             rows = embeddings.detach().float()
             if assignment is None:
                 assignment = (rows @ text_anchors.float().T).argmax(dim=1)
-            rows, assignment = _gather(rows, assignment)
+            # float32 represents integers below 2^24 exactly, far more than categories.
+            packed = self._step.gather(
+                torch.cat([rows, assignment[:, None].to(rows.dtype)], dim=1)
+            )
+            if packed is None:
+                return
+            rows, assignment = packed[:, :-1], packed[:, -1].long()
             if self.soft_temperature is None:
                 # A category hit k times is written k times, with identical values.
                 category, means = _category_means(rows, assignment)
@@ -116,17 +122,6 @@ class VisualSemanticsBank(nn.Module):
             updated = F.normalize(updated, dim=1)
         self.embeddings[category] = torch.where(is_hit[:, None], updated, old)
         self.seen[category] |= is_hit
-
-
-def _gather(
-    rows: torch.Tensor, assignment: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gather rows (N, D) and assignments (N,) of all ranks with one collective."""
-    if get_world_size() == 1:
-        return rows, assignment
-    # float32 represents integers below 2^24 exactly, far more than categories.
-    packed = gather_rows(torch.cat([rows, assignment[:, None].to(rows.dtype)], dim=1))
-    return packed[:, :-1], packed[:, -1].long()
 
 
 def _category_means(

@@ -60,6 +60,8 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
         learns_from_store (bool): Whether the method needs only embeddings of whole
             views from its teacher, so that stored ones suffice.
         takes_many_views (bool): Whether a batch may be a list of views of its images.
+        needs_whole_batch (bool): Whether the loss of an image depends on others of its
+            batch, so that a batch cannot be computed in parts.
 
     Raises:
         ConfigError: A temperature is out of range, or 'auto' for a teacher without a
@@ -70,6 +72,7 @@ class BaseDistiller(ZeroShotPrediction, Student, metaclass=ABCMeta):
 
     learns_from_store = False
     takes_many_views = False
+    needs_whole_batch = False
 
     def __init__(
         self,

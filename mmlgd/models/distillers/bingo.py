@@ -21,7 +21,7 @@ class BINGO(BaseDistiller):
     An anchor, a positive from its bag and a mixture of both are each contrasted with
     the teacher's embeddings of both images, with a queue of earlier anchors as
     negatives. The pairs come from :class:`~mmlgd.datasets.BagPairs`. One CutMix box is
-    drawn per batch, from torch's global generator.
+    drawn per forward pass, from torch's global generator.
 
     In the first epochs, anchor and positive learn from their own targets only.
     :class:`~mmlgd.engine.hooks.BagsHook` sets the epoch.

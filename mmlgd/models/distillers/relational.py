@@ -41,6 +41,7 @@ class RelationalKD(BaseDistiller):
     """
 
     learns_from_store = True
+    needs_whole_batch = True
 
     def __init__(
         self,
@@ -70,8 +71,7 @@ class RelationalKD(BaseDistiller):
         """Compute the loss of a batch gathered from all ranks.
 
         Args:
-            inputs (torch.Tensor): Normalised images (B, 3, H, W); B must be the same
-                on every rank.
+            inputs (torch.Tensor): Normalised images (B, 3, H, W).
             data_samples (list, optional): Not used: training needs no labels.
             teacher_embeddings (torch.Tensor, optional): See :meth:`targets`.
 

@@ -96,6 +96,8 @@ class SpatialMimicry(BaseDistiller):
         self.queue = None
         if global_term == 'queue':
             self.queue = EmbeddingQueue(queue_size, self.teacher.embed_dims)
+            # The loss follows the update of the queue.
+            self.needs_whole_batch = True
         if global_term is None:
             self._freeze_projector()
 

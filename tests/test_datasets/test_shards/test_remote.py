@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -91,7 +94,7 @@ def test_a_server_that_stays_broken_is_named_with_the_cause(server, tmp_path, pa
     server.fail = lambda number: True
     begin = len(server.requests)
     with pytest.raises(DataError, match=rf'{server.url}/01\.tar cannot be read: .*Payload.*'
-                       r'Tried 3 time\(s\), each for at most 10 s'):  # fmt: skip
+                       r"is '0007\.png'\. Tried 3 time\(s\), each for at most 10 s"):  # fmt: skip
         dataset[7]
     assert len(server.requests) == begin + 3 and pauses == [0.5, 1]
 
@@ -105,6 +108,89 @@ def test_a_server_that_is_gone_is_named(server, tmp_path):
             DataError, match=rf'{server.url}/.*cannot be read: .*Connect'
         ):
             call()
+
+
+class MortalServer:
+    """A server in a process that is killed in the middle of an answer.
+
+    Args:
+        folder: What it serves.
+        requests: Complete answers before.
+    """
+
+    def __init__(self, folder, requests):
+        self.folder, self.port, self.process = folder, 0, None
+        self.start(requests)
+
+    def start(self, requests):
+        """Start, or start again at the same address."""
+        command = [sys.executable, '-m', 'tests.shards', str(self.folder)]
+        self.process = subprocess.Popen(
+            [*command, str(self.port), str(requests)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.port = int(self.process.stdout.readline())
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self.port}'
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    write_shards(tmp_path / 'served', [3, 9, 4])
+    server = MortalServer(tmp_path / 'served', 10**6)
+    yield server
+    server.end()
+
+
+def kill_soon(server, dataset):
+    """Let the next answer be the last, which is not complete."""
+    server.end()
+    server.start(0)
+    return dataset
+
+
+@pytest.mark.slow
+def test_a_server_killed_while_reading_is_named_with_shard_and_image(
+    mortal, tmp_path, pauses
+):
+    dataset = kill_soon(mortal, build(mortal, tmp_path, retries=3))
+    with pytest.raises(DataError) as caught:
+        dataset.__getitems__([7, 8])
+    # Without a timeout, which would sleep.
+    assert mortal.process.wait() == -signal.SIGKILL
+    message = str(caught.value)
+    assert f'{mortal.url}/01.tar cannot be read' in message
+    assert "is '0007.png'" in message and 'Tried 4 time(s)' in message
+    assert pauses == [0.5, 1, 2]
+    assert dataset.broken_paths() == []
+
+
+@pytest.mark.slow
+def test_reading_resumes_when_a_killed_server_returns(mortal, tmp_path, monkeypatch):
+    dataset = kill_soon(mortal, build(mortal, tmp_path, retries=3))
+    pauses = []
+
+    def pause(seconds):
+        assert mortal.process.wait() == -signal.SIGKILL
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            mortal.end()
+            mortal.start(10**6)
+
+    monkeypatch.setattr(remote.time, 'sleep', pause)
+    batch = dataset.__getitems__([7, 0, 15])
+    assert [value(one) for one in batch] == [7, 0, 15]
+    assert pauses == [0.5, 1]
+    assert dataset.broken_paths() == []
 
 
 def test_a_server_without_ranges_is_refused(server, tmp_path):

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.dist import get_rank
 from mmengine.fileio import LocalBackend
+from mmengine.hooks import Hook
 from mmengine.runner import find_latest_checkpoint
 
 from mmlgd.engine import atomic_backend
-from mmlgd.errors import CheckpointError
+from mmlgd.engine.hooks import AtomicCheckpointHook
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import replace_file
 from tests.tiny_runner import OneWeight, tiny_runner
+from tests.two_ranks import run_on_two_ranks
 
 
 def run(
@@ -24,7 +28,8 @@ def run(
     ballast=0,
     **options,
 ):
-    hook = dict(type='AtomicCheckpointHook', by_epoch=False, interval=1, **options)
+    hook = dict(type='AtomicCheckpointHook', by_epoch=False, **options)
+    hook.setdefault('interval', 1)
     runner = tiny_runner(
         work_dir,
         iterations,
@@ -178,3 +183,71 @@ def test_file_size_limit_of_the_system(tmp_path):
     assert checkpoints(tmp_path) == ['iter_1.pth']
     assert (tmp_path / 'iter_1.pth').read_bytes() == before
     assert not list(tmp_path.glob('.*'))
+
+
+class LateHook(Hook):
+    """Lets the time since the last checkpoint be 30 minutes more, on one rank."""
+
+    priority = 'HIGHEST'
+
+    def __init__(self, at, rank=0):
+        self.at, self.rank = at, rank
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter in self.at and get_rank() == self.rank:
+            (saver,) = (h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
+            saver._saved_time -= 30 * 60
+
+
+def test_saves_by_minutes_and_keeps_the_last_of_them(tmp_path):
+    kept = []
+
+    class Watch(Hook):
+        priority = 'LOWEST'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            kept.append(checkpoints(tmp_path))
+
+    hooks = [LateHook([1, 3]), Watch()]
+    run(tmp_path, 7, interval=6, interval_minutes=20, hooks=hooks, max_keep_ckpts=1)
+    two, four, six = ['iter_2.pth'], ['iter_4.pth'], ['iter_6.pth']
+    assert kept == [[], two, two, four, four, six, ['iter_7.pth']]
+
+
+def test_a_resumed_run_removes_the_checkpoint_by_minutes(tmp_path):
+    options = dict(interval=3, max_keep_ckpts=3, interval_minutes=20)
+    with pytest.raises(InterruptedError):
+
+        class Fail(Hook):
+            def before_train_iter(self, runner, batch_idx, data_batch=None):
+                if runner.iter == 4:
+                    raise InterruptedError
+
+        run(tmp_path, 6, hooks=[LateHook([3]), Fail()], **options)
+    assert checkpoints(tmp_path) == ['iter_3.pth', 'iter_4.pth']
+    assert find_latest_checkpoint(str(tmp_path)) == str(tmp_path / 'iter_4.pth')
+    run(tmp_path, 6, resume=True, **options)
+    assert checkpoints(tmp_path) == ['iter_3.pth', 'iter_6.pth']
+
+
+def test_wrong_minutes_are_named(tmp_path):
+    with pytest.raises(ConfigError, match='interval_minutes=0 must be positive'):
+        AtomicCheckpointHook(interval_minutes=0)
+    hook = dict(type='AtomicCheckpointHook', interval_minutes=5)
+    runner = tiny_runner(tmp_path, default_hooks=dict(checkpoint=hook))
+    runner._train_loop = dict(by_epoch=True, max_epochs=1)
+    with pytest.raises(ConfigError, match='EpochBasedTrainLoop resumes at the start'):
+        runner.train()
+
+
+def _late_rank_1(rank, folder):
+    options = dict(interval=100, interval_minutes=20, save_last=False)
+    run(folder, 20, hooks=[LateHook([3], rank=1)], **options)
+    return rank
+
+
+@pytest.mark.slow
+def test_ranks_agree_on_the_minutes(tmp_path):
+    run_on_two_ranks(_late_rank_1, tmp_path, tmp_path / 'run')
+    # Ten iterations are between two agreements.
+    assert checkpoints(tmp_path / 'run') == ['iter_10.pth']

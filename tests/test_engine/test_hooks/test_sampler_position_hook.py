@@ -10,7 +10,7 @@ import torch
 from mmlgd.datasets import SeededViews, ViewSampler, view_sampler
 from mmlgd.engine.hooks import SamplerPositionHook, sampler_position_hook
 from mmlgd.errors import CheckpointError
-from tests.tiny_runner import OneWeight, tiny_runner
+from tests.tiny_runner import Recorder, tiny_runner
 
 SIZE = 7
 
@@ -110,18 +110,6 @@ def test_damaged_records_are_refused(value):
         SamplerPositionHook().after_load_checkpoint(
             None, dict(meta=dict(samples_seen=value))
         )
-
-
-class Recorder(OneWeight):
-    """Records its input images."""
-
-    def __init__(self):
-        super().__init__()
-        self.images = []
-
-    def forward(self, inputs, data_samples=None, mode='tensor'):
-        self.images += [int(one) for one in inputs]
-        return super().forward(inputs, data_samples, mode)
 
 
 def train(folder, batch_size, iterations, sampler='ViewSampler', **kwargs):

@@ -79,9 +79,9 @@ def test_rows_enter_without_gradient_as_float32():
 def fill_half(rank):
     torch.manual_seed(0)
     queue = EmbeddingQueue(7, 2)
-    # Rank 0 has the first half of every batch, rank 1 the second.
+    # The images of a batch are assigned to the ranks in turn.
     return fill(
-        queue, [numbered(6 * i + 3 * rank, 3) for i in range(4)] + [numbered(0, 5)]
+        queue, [numbered(6 * i, 6)[rank::2] for i in range(4)] + [numbered(0, 5)]
     ).state_dict()
 
 
@@ -90,7 +90,8 @@ def test_two_ranks_with_half_the_batch_equal_one(tmp_path):
     torch.manual_seed(0)
     whole = fill(
         EmbeddingQueue(7, 2),
-        [numbered(6 * i, 6) for i in range(4)] + [numbered(0, 5).repeat(2, 1)],
+        [numbered(6 * i, 6) for i in range(4)]
+        + [numbered(0, 5).repeat_interleave(2, dim=0)],
     ).state_dict()
     for half in run_on_two_ranks(fill_half, tmp_path):
         assert half.keys() == whole.keys() == {'embeddings', 'position'}

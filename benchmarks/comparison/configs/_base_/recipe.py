@@ -34,11 +34,11 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=False, window_size=10)
 custom_hooks = [
-    # ShortHistoryHook is not needed in such a short run.
+    # ShortHistoryHook is not needed in such a short run, nor a report of each.
     *(
         hook
         for hook in _base_.custom_hooks
-        if hook['type'] not in ('ShortHistoryHook', 'ChannelsLastHook')
+        if hook['type'] not in ('ShortHistoryHook', 'ReportHook', 'ChannelsLastHook')
     ),
     # Makes depthwise convolutions 2.5 times as fast on a CPU.
     dict(type='ChannelsLastHook'),

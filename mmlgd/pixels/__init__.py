@@ -1,0 +1,1 @@
+"""The pixels of views: whether they are those that a teacher saw, and storing them."""
