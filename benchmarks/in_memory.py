@@ -28,6 +28,7 @@ from torchvision.transforms import v2
 
 from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
+from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.evaluation import match_dataset, weighted_knn
@@ -35,6 +36,8 @@ from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
 
 METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
+#: With ``--transfer``.
+TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
 _BATCH = 500
 #: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
 _BAG = 5
@@ -57,7 +60,7 @@ class Images:
         items = [self.dataset[index] for index in range(len(self.dataset))]
         pixels = np.stack([item['img'][..., ::-1] for item in items])
         self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        self.labels = torch.tensor([item.get('gt_label', -1) for item in items])
+        self.labels = torch.tensor([int(item.get('gt_label', -1)) for item in items])
         self._teacher, self._size = teacher, size
         self._views, self._embeddings = {}, {}
         mean, std = (
@@ -118,10 +121,12 @@ def train(
     batch: int,
     seed: int,
     adamw: float | None = None,
+    last_size: int | None = None,
 ) -> float:
     """Train a model in place; return the CPU time in seconds.
 
-    ``adamw`` is a learning rate with which AdamW replaces the method's SGD.
+    ``adamw`` is a learning rate with which AdamW replaces the method's SGD. With
+    ``last_size``, the student's images are enlarged to it in the last tenth.
     """
     generator = torch.Generator().manual_seed(seed)
     bags = _bags(images) if method.wrapper else None
@@ -148,6 +153,8 @@ def train(
         started = time.process_time()
         chosen = order[place * batch : (place + 1) * batch]
         inputs = images.normalise(views[chosen])
+        if step >= 0.9 * total:
+            model.student_size = last_size
         if bags is None:
             stored = None if rows is None else rows[chosen]
             losses = model(inputs, mode='loss', teacher_embeddings=stored)
@@ -164,6 +171,7 @@ def train(
         sum(losses.values()).backward()
         optimizer.step()
         used += time.process_time() - started
+    model.student_size = None
     return used
 
 
@@ -235,6 +243,8 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
         for method in wanted:
             title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
+            if args.last_size:
+                title += f', last tenth at {args.last_size} pixels'
             key = dict(method=title, passes=passes, seed=seed)
             if any(key.items() <= row.items() for row in result['rows']):
                 continue
@@ -250,13 +260,32 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
             use_small_depthwise(model)
             model.to(memory_format=torch.channels_last)
             batch = benchmark.batch_size
-            cost = train(model, method, images, passes, batch, seed, args.adamw)
+            options = passes, batch, seed, args.adamw, args.last_size
+            cost = train(model, method, images, *options)
             row = dict(key, **evaluate(model, labelled, tested), cost=round(cost))
+            if args.transfer:
+                row.update(transfer(model, benchmark, seed, Path(args.out).parent))
             # Another process may have added rows.
             result['rows'] = (_read(args.out) or result)['rows'] + [row]
             result['provenance'] = provenance()
             write_atomically(Path(args.out), dump_rows(result))
             print(json.dumps(row), flush=True)
+
+
+def transfer(
+    model: torch.nn.Module, benchmark: Benchmark, seed: int, folder: Path
+) -> dict[str, float]:
+    """Box AP, mask AP and mIoU in percent on the benchmark's scenes."""
+    place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
+    settings = benchmark.settings['transfer']
+    prepare_scenes(place.parent, settings)
+    place.mkdir(exist_ok=True)
+    state = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
+    mean, std = model.teacher.image_mean, model.teacher.image_std
+    meta = dict(image_mean=mean, image_std=std, to_rgb=True)
+    torch.save(dict(state_dict=state, meta=meta), place / 'backbone.pth')
+    found = measure_transfer(place, place / 'backbone.pth', seed, settings)
+    return {name: found[name] for name in TRANSFER}
 
 
 def _part(total: int, number: int) -> torch.Tensor:
@@ -272,6 +301,9 @@ def _read(path: str) -> dict | None:
 
 def report(result: dict, reference: str) -> str:
     """Tables in Markdown: mean and deviation, and differences paired by seed."""
+    metrics = dict(METRICS)
+    if all(name in row for row in result['rows'] for name in TRANSFER):
+        metrics.update(TRANSFER)
     lines = [
         f'# {result["title"]}',
         '',
@@ -280,15 +312,15 @@ def report(result: dict, reference: str) -> str:
         f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
         'training; it includes the teacher for BINGO and the dense term.',
         '',
-        '| method | passes | seeds | ' + ' | '.join(METRICS.values()) + ' | cost (s) |',
-        '|---|---:|---:|' + '---:|' * (len(METRICS) + 1),
+        '| method | passes | seeds | ' + ' | '.join(metrics.values()) + ' | cost (s) |',
+        '|---|---:|---:|' + '---:|' * (len(metrics) + 1),
     ]
     rows = {(r['method'], r['passes'], r['seed']): r for r in result['rows']}
     groups = sorted({key[:2] for key in rows}, key=lambda key: (key[1], key[0]))
     for method, passes in groups:
         seeds = sorted(k[2] for k in rows if k[:2] == (method, passes))
         cells = []
-        for metric in METRICS:
+        for metric in metrics:
             values = [rows[method, passes, seed][metric] for seed in seeds]
             gaps = [
                 rows[reference, passes, seed][metric]
@@ -323,6 +355,8 @@ def main() -> None:
     parser.add_argument('--split', choices=SPLITS, default='test')
     parser.add_argument('--images', type=int, help='train on this many of the images')
     parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
+    parser.add_argument('--last-size', type=int, help='pixels in the last tenth')
+    parser.add_argument('--transfer', action='store_true', help='box AP and mIoU, too')
     parser.add_argument('--reference', default='LGDPlus', help='a title')
     parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
     args = parser.parse_args()
