@@ -275,7 +275,7 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
 def transfer(
     model: torch.nn.Module, benchmark: Benchmark, seed: int, folder: Path
 ) -> dict[str, float]:
-    """Box AP, mask AP and mIoU in percent on the benchmark's scenes."""
+    """Box AP, mask AP and mIoU in percent on scenes, of the benchmark's tasks."""
     place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
     settings = benchmark.settings['transfer']
     prepare_scenes(place.parent, settings)
@@ -285,7 +285,7 @@ def transfer(
     meta = dict(image_mean=mean, image_std=std, to_rgb=True)
     torch.save(dict(state_dict=state, meta=meta), place / 'backbone.pth')
     found = measure_transfer(place, place / 'backbone.pth', seed, settings)
-    return {name: found[name] for name in TRANSFER}
+    return {name: found[name] for name in TRANSFER if name in found}
 
 
 def _part(total: int, number: int) -> torch.Tensor:
@@ -301,9 +301,8 @@ def _read(path: str) -> dict | None:
 
 def report(result: dict, reference: str) -> str:
     """Tables in Markdown: mean and deviation, and differences paired by seed."""
-    metrics = dict(METRICS)
-    if all(name in row for row in result['rows'] for name in TRANSFER):
-        metrics.update(TRANSFER)
+    measured = set.intersection(*(set(row) for row in result['rows']))
+    metrics = {n: title for n, title in (METRICS | TRANSFER).items() if n in measured}
     lines = [
         f'# {result["title"]}',
         '',

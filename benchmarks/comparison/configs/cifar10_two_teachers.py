@@ -10,7 +10,9 @@ _clip = dict(
 )
 _supervised = dict(
     type='MMPretrainTeacher',
-    backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=16),
+    backbone=dict(
+        type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=16, strides=(2, 2, 2, 1)
+    ),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
     checkpoint='work_dirs/benchmarks/cifar10_supervised.pth',
     image_size=32,
