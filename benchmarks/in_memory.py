@@ -31,6 +31,7 @@ from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
+from demo.scenes.runs import CONFIGS as TASKS
 from mmlgd.evaluation import match_dataset, weighted_knn
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
@@ -264,7 +265,8 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
             cost = train(model, method, images, *options)
             row = dict(key, **evaluate(model, labelled, tested), cost=round(cost))
             if args.transfer:
-                row.update(transfer(model, benchmark, seed, Path(args.out).parent))
+                settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
+                row.update(transfer(model, settings, seed, Path(args.out).parent))
             # Another process may have added rows.
             result['rows'] = (_read(args.out) or result)['rows'] + [row]
             result['provenance'] = provenance()
@@ -273,11 +275,10 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
 
 
 def transfer(
-    model: torch.nn.Module, benchmark: Benchmark, seed: int, folder: Path
+    model: torch.nn.Module, settings: dict, seed: int, folder: Path
 ) -> dict[str, float]:
-    """Box AP, mask AP and mIoU in percent on scenes, of the benchmark's tasks."""
+    """Box AP, mask AP and mIoU in percent on scenes."""
     place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
-    settings = benchmark.settings['transfer']
     prepare_scenes(place.parent, settings)
     place.mkdir(exist_ok=True)
     state = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
@@ -355,7 +356,7 @@ def main() -> None:
     parser.add_argument('--images', type=int, help='train on this many of the images')
     parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
     parser.add_argument('--last-size', type=int, help='pixels in the last tenth')
-    parser.add_argument('--transfer', action='store_true', help='box AP and mIoU, too')
+    parser.add_argument('--transfer', nargs='+', choices=TASKS, help='to scenes, too')
     parser.add_argument('--reference', default='LGDPlus', help='a title')
     parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
     args = parser.parse_args()
