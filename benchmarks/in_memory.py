@@ -28,14 +28,18 @@ from torchvision.transforms import v2
 
 from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
+from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
+from demo.scenes.runs import CONFIGS as TASKS
 from mmlgd.evaluation import match_dataset, weighted_knn
 from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
 
 METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
+#: With ``--transfer``.
+TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
 _BATCH = 500
 #: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
 _BAG = 5
@@ -60,8 +64,9 @@ class Images:
         self._codec = codec
         pixels = np.stack([item['img'][..., ::-1] for item in items])
         self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        self.labels = torch.tensor([item.get('gt_label', -1) for item in items])
-        self._teacher, self._size, self._views = teacher, size, {}
+        self.labels = torch.tensor([int(item.get('gt_label', -1)) for item in items])
+        self._teacher, self._size = teacher, size
+        self._views, self._embeddings = {}, {}
         mean, std = (
             torch.tensor(values)[:, None, None]
             for values in (teacher.image_mean, teacher.image_std)
@@ -70,18 +75,21 @@ class Images:
             memory_format=torch.channels_last
         )
 
-    def view(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Views (N, 3, H, W) uint8 of a pass, and their embeddings (N, D)."""
+    def draw(self, number: int) -> torch.Tensor:
+        """Views (N, 3, H, W) uint8 of a pass."""
+        torch.manual_seed(1000 + number)
+        draw = v2.Compose(
+            [
+                v2.RandomResizedCrop(self._size, scale=(0.5, 1.0)),
+                v2.RandomHorizontalFlip(),
+            ]
+        )
+        return torch.stack([self._stored(draw(image)) for image in self.pixels])
+
+    def view(self, number: int) -> torch.Tensor:
+        """:meth:`draw`, once."""
         if number not in self._views:
-            torch.manual_seed(1000 + number)
-            draw = v2.Compose(
-                [
-                    v2.RandomResizedCrop(self._size, scale=(0.5, 1.0)),
-                    v2.RandomHorizontalFlip(),
-                ]
-            )
-            views = torch.stack([self._stored(draw(image)) for image in self.pixels])
-            self._views[number] = views, self.embed(views, self._teacher.encode_image)
+            self._views[number] = self.draw(number)
         return self._views[number]
 
     def _stored(self, view: torch.Tensor) -> torch.Tensor:
@@ -89,6 +97,17 @@ class Images:
         if self._codec is None:
             return view
         return self._codec.decode(self._codec.encode(view.flip(0))).flip(0)
+
+    def embeddings(self, number: int, teachers: list[torch.nn.Module]) -> torch.Tensor:
+        """Embeddings (N, D) of the views of a pass, those of the teachers side by side."""
+        found = []
+        for teacher in teachers:
+            key = number, teacher.identity
+            if key not in self._embeddings:
+                rows = self.embed(self.view(number), teacher.encode_image)
+                self._embeddings[key] = rows
+            found.append(self._embeddings[key])
+        return torch.cat(found, dim=1)
 
     def names_of(self, names: list[str]) -> torch.Tensor:
         """Index (N,) of each image's class among names."""
@@ -112,10 +131,12 @@ def train(
     batch: int,
     seed: int,
     adamw: float | None = None,
+    last_size: int | None = None,
 ) -> float:
     """Train a model in place; return the CPU time in seconds.
 
-    ``adamw`` is a learning rate with which AdamW replaces the method's SGD.
+    ``adamw`` is a learning rate with which AdamW replaces the method's SGD. With
+    ``last_size``, the student's images are enlarged to it in the last tenth.
     """
     generator = torch.Generator().manual_seed(seed)
     bags = _bags(images) if method.wrapper else None
@@ -128,22 +149,28 @@ def train(
         )
     per_pass = len(images.pixels) // batch
     total, warm_up = passes * per_pass, min(60, passes * per_pass // 7)
+    teachers = _teachers(model, images)
     model.train()
     used = 0.0
     for step in range(total):
         number, place = divmod(step, per_pass)
         if place == 0:
             order = torch.randperm(len(images.pixels), generator=generator)
-            views, embeddings = images.view(number)
+            views, rows = images.view(number), None
+            if model.learns_from_store:
+                rows = images.embeddings(number, teachers)
             mates = images.view(number + passes) if bags is not None else None
         started = time.process_time()
         chosen = order[place * batch : (place + 1) * batch]
         inputs = images.normalise(views[chosen])
+        if step >= 0.9 * total:
+            model.student_size = last_size
         if bags is None:
-            losses = model(inputs, mode='loss', teacher_embeddings=embeddings[chosen])
+            stored = None if rows is None else rows[chosen]
+            losses = model(inputs, mode='loss', teacher_embeddings=stored)
         else:
             drawn = torch.randint(_BAG, (batch,), generator=generator)
-            positives = images.normalise(mates[0][bags[chosen, drawn]])
+            positives = images.normalise(mates[bags[chosen, drawn]])
             losses = model([inputs, positives], mode='loss')
         if step < warm_up:
             rate = 0.125 + 0.875 * step / warm_up
@@ -154,7 +181,18 @@ def train(
         sum(losses.values()).backward()
         optimizer.step()
         used += time.process_time() - started
+    model.student_size = None
     return used
+
+
+def _teachers(model: torch.nn.Module, images: Images) -> list[torch.nn.Module]:
+    """The teachers of a model; sets the statistics of those after the first."""
+    further = [one.teacher for one in getattr(model, 'further_teachers', ())]
+    for number, teacher in enumerate(further, 1):
+        statistics = model.feature_statistics[f'features_{number}']
+        rows = F.normalize(images.embeddings(0, [teacher]), dim=1)
+        statistics.fit(statistics.moments(rows), teacher.identity)
+    return [images._teacher, *further]
 
 
 def _bags(images: Images) -> torch.Tensor:
@@ -206,10 +244,10 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     images = Images(benchmark.images, benchmark, teacher, codec)
     labelled = Images(benchmark.train, benchmark, teacher)
     # A part of the labelled images suffices for k-NN and the probe.
-    part = torch.randperm(
-        len(labelled.pixels), generator=torch.Generator().manual_seed(0)
-    )[:20_000]
+    part = _part(len(labelled.pixels), 20_000)
     labelled.pixels, labelled.labels = labelled.pixels[part], labelled.labels[part]
+    if args.images:
+        images.pixels = images.pixels[_part(len(images.pixels), args.images)]
     tested = Images(getattr(benchmark, args.split), benchmark, teacher)
     wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
     result = _read(args.out) or dict(
@@ -219,24 +257,55 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
         for method in wanted:
             title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
             title += f', {args.pixels}' if args.pixels else ''
+            if args.last_size:
+                title += f', last tenth at {args.last_size} pixels'
             key = dict(method=title, passes=passes, seed=seed)
             if any(key.items() <= row.items() for row in result['rows']):
                 continue
             torch.manual_seed(seed)
             cfg: Config = run_config(benchmark, method, seed, Path(args.out).parent)
-            model = MODELS.build(dict(cfg.model, teacher=teacher))
+            if 'teachers' in cfg.model:
+                cfg.model.teachers[0] = teacher
+            else:
+                cfg.model.teacher = teacher
+            model = MODELS.build(cfg.model)
             model.init_weights()
             model.build_text_banks()
             use_small_depthwise(model)
             model.to(memory_format=torch.channels_last)
             batch = benchmark.batch_size
-            cost = train(model, method, images, passes, batch, seed, args.adamw)
+            options = passes, batch, seed, args.adamw, args.last_size
+            cost = train(model, method, images, *options)
             row = dict(key, **evaluate(model, labelled, tested), cost=round(cost))
+            if args.transfer:
+                settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
+                row.update(transfer(model, settings, seed, Path(args.out).parent))
             # Another process may have added rows.
             result['rows'] = (_read(args.out) or result)['rows'] + [row]
             result['provenance'] = provenance()
             write_atomically(Path(args.out), dump_rows(result))
             print(json.dumps(row), flush=True)
+
+
+def transfer(
+    model: torch.nn.Module, settings: dict, seed: int, folder: Path
+) -> dict[str, float]:
+    """Box AP, mask AP and mIoU in percent on scenes."""
+    place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
+    prepare_scenes(place.parent, settings)
+    place.mkdir(exist_ok=True)
+    state = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
+    mean, std = model.teacher.image_mean, model.teacher.image_std
+    meta = dict(image_mean=mean, image_std=std, to_rgb=True)
+    torch.save(dict(state_dict=state, meta=meta), place / 'backbone.pth')
+    found = measure_transfer(place, place / 'backbone.pth', seed, settings)
+    return {name: found[name] for name in TRANSFER if name in found}
+
+
+def _part(total: int, number: int) -> torch.Tensor:
+    """Indices of a random part, always the same one."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randperm(total, generator=generator)[:number]
 
 
 def _read(path: str) -> dict | None:
@@ -246,23 +315,25 @@ def _read(path: str) -> dict | None:
 
 def report(result: dict, reference: str) -> str:
     """Tables in Markdown: mean and deviation, and differences paired by seed."""
+    measured = set.intersection(*(set(row) for row in result['rows']))
+    metrics = {n: title for n, title in (METRICS | TRANSFER).items() if n in measured}
     lines = [
         f'# {result["title"]}',
         '',
         f'{result["images"]:,} unlabeled images, accuracy in percent on the '
         f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds. In '
         f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
-        'training without the teacher, except for BINGO.',
+        'training; it includes the teacher for BINGO and the dense term.',
         '',
-        '| method | passes | seeds | ' + ' | '.join(METRICS.values()) + ' | cost (s) |',
-        '|---|---:|---:|' + '---:|' * (len(METRICS) + 1),
+        '| method | passes | seeds | ' + ' | '.join(metrics.values()) + ' | cost (s) |',
+        '|---|---:|---:|' + '---:|' * (len(metrics) + 1),
     ]
     rows = {(r['method'], r['passes'], r['seed']): r for r in result['rows']}
     groups = sorted({key[:2] for key in rows}, key=lambda key: (key[1], key[0]))
     for method, passes in groups:
         seeds = sorted(k[2] for k in rows if k[:2] == (method, passes))
         cells = []
-        for metric in METRICS:
+        for metric in metrics:
             values = [rows[method, passes, seed][metric] for seed in seeds]
             gaps = [
                 rows[reference, passes, seed][metric]
@@ -295,7 +366,10 @@ def main() -> None:
     parser.add_argument('--passes', nargs='+', type=int, default=[1])
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--split', choices=SPLITS, default='test')
+    parser.add_argument('--images', type=int, help='train on this many of the images')
     parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
+    parser.add_argument('--last-size', type=int, help='pixels in the last tenth')
+    parser.add_argument('--transfer', nargs='+', choices=TASKS, help='to scenes, too')
     parser.add_argument(
         '--pixels', metavar='CODEC:QUALITY', help='store views so, such as webp:90'
     )

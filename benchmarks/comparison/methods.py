@@ -144,7 +144,11 @@ def _set_model(cfg: Config, benchmark: 'Benchmark', method: Method) -> None:
         shape = dict(num_classes=len(benchmark.names), in_channels=width)
         model['head'] = {**model['head'], **shape}
     else:
-        model['teacher'] = method.teacher or benchmark.teacher
+        teacher = method.teacher or benchmark.teacher
+        if 'teachers' in model:  # those after the first
+            model['teachers'] = [teacher, *model['teachers']]
+        else:
+            model['teacher'] = teacher
         for bank in {*_BANKS} & {*model}:
             names = dict(categories=benchmark.names, templates=benchmark.templates)
             model[bank] = {**model[bank], **names}

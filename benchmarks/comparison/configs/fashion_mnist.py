@@ -40,6 +40,15 @@ methods = dict(
     teacher=dict(title='teacher (small CLIP)'),
     lgd={},
     lgd_dense=dict(base='dense_lgd'),
+    lgd_plus={},
+    plus_dense=dict(
+        base='dense_lgd',
+        title='LGDPlus with a dense term',
+        options={
+            'model.anchor_bank': dict(type='ClusterBank', num_clusters=256),
+            'model.balance': 0.5,
+        },
+    ),
     seed={},
     bingo={},
     mimicry={},
