@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from pyarrow.parquet import read_table
 
 from mmlgd.apis import ZeroShotClassifier
 from mmlgd.apis.inferencers import EmbeddingInferencer
@@ -55,9 +56,8 @@ def test_parquet_needs_pyarrow_and_says_so_first(args, tmp_path, monkeypatch):
 
 
 def test_parquet_has_a_row_per_image(args, tmp_path):
-    parquet = pytest.importorskip('pyarrow.parquet')
     embed.main([*args, '--out', str(tmp_path / 'x.parquet')])
-    table = parquet.read_table(tmp_path / 'x.parquet').to_pydict()
+    table = read_table(tmp_path / 'x.parquet').to_pydict()
     assert len(table['image']) == 16
     assert len(table['embedding'][0]) == 16
 
