@@ -159,8 +159,12 @@ def test_a_method_builds_and_takes_two_steps(file, name):
     cfg = config_of(file, name)
     for bank in {'textual_bank', 'zero_shot_bank'} & set(cfg.model):
         cfg.model[bank].templates = ['a photo of a {}.']  # for speed
+    for further in cfg.model.get('teachers', [])[1:]:
+        further.teacher.checkpoint = None  # written by benchmarks.supervised_teacher
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
+    for target, one in getattr(model, 'feature_statistics', {}).items():
+        one.fit(one.moments(torch.randn(64, len(one.mean))), target)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     side, before = (
         load_benchmark(file).image_size,
