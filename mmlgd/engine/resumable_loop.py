@@ -22,7 +22,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     mmengine would repeat the whole epoch. :class:`TrainRunner` uses this loop for every
     training by epoch, so configs need not name it.
 
-    batches before are not loaded: only their indices are drawn, which depend
+    The batches before it are not loaded: only their indices are drawn, which depend
     on the seed and the epoch in any sampler of the libraries.
     """
 
