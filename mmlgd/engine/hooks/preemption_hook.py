@@ -3,14 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any
 
 from mmengine.dist import barrier
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 
+from mmlgd.engine.averaged_weights import swapped_averages
 from mmlgd.engine.resumable_loop import batches_of_epoch, is_resumable
 from mmlgd.errors import ConfigError
 from mmlgd.registry import HOOKS
@@ -56,8 +56,7 @@ class PreemptionHook(Hook):
     an AtomicCheckpointHook, nothing is saved; the last checkpoint stays as it is.
 
     Signals are caught from the start of the run, in the main thread, until it ends or
-    fails.
-    Started by ``tools/dist_*.sh``, the ranks also stop if their launcher is signalled.
+    fails. Started by ``tools/dist_*.sh``, the ranks also stop if their launcher is signalled.
 
     Args:
         signals: Names of the signals. Defaults to those of Kubernetes and Slurm, SIGTERM
@@ -182,7 +181,7 @@ class PreemptionHook(Hook):
         if self._saver is None or not can_save:
             state = 'nothing was saved; the last checkpoint is complete'
         else:
-            with _trained_weights(runner) if validating else nullcontext():
+            with swapped_averages(runner) if validating else nullcontext():
                 saved = self._saver.save_now(runner, done)
             if not saved:
                 return
@@ -229,14 +228,3 @@ def _is_called_by(runner, frame: FrameType | None) -> bool:
     while frame is not None and frame.f_locals.get('self') is not runner:
         frame = frame.f_back
     return frame is not None
-
-
-@contextmanager
-def _trained_weights(runner) -> Iterator[None]:
-    """Within a validation: put the weights back that EMAHook has replaced by averages."""
-    hooks = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
-    for hook in hooks:
-        hook.after_val_epoch(runner)
-    yield
-    for hook in hooks:
-        hook.before_val_epoch(runner)

@@ -2,15 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmlgd.engine.averaged_weights import swapped_averages
 from mmlgd.evaluation import ZeroShotAccuracy
 from mmlgd.registry import HOOKS
 from mmlgd.utils.checks import check_count
@@ -82,7 +81,7 @@ class ReportHook(Hook):
         validates = runner.val_loop is not None
         name = 'val_dataloader' if validates else 'train_dataloader'
         loader = getattr(runner, name)
-        with _validated_weights(runner):
+        with swapped_averages(runner):
             sample = measure_sample(
                 model,
                 loader.dataset,
@@ -98,19 +97,6 @@ class ReportHook(Hook):
         sample.wall_seconds = round(seconds, 2)
         sample.host_memory = _host_memory()
         return sample
-
-
-@contextmanager
-def _validated_weights(runner: Runner) -> Iterator[None]:
-    """Use the weights of validations and checkpoints: those averaged by an EMAHook."""
-    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
-    for hook in averages:
-        hook.before_val_epoch(runner)
-    try:
-        yield
-    finally:
-        for hook in averages:
-            hook.after_val_epoch(runner)
 
 
 def _class_names(runner: Runner) -> Any:
