@@ -6,6 +6,7 @@ python demo/image_demo.py photos/ work_dirs/demo/epoch_10.pth --names names.txt
 """
 
 import argparse
+from itertools import chain
 from pathlib import Path
 
 from mmlgd.utils.atomic import check_output_folder
@@ -27,36 +28,23 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.out_dir:
         check_output_folder(args.out_dir, '--out-dir')
-    import mmcv
-    from mmpretrain.structures import DataSample
-    from mmpretrain.visualization import UniversalVisualizer
-
-    from mmlgd.apis import ZeroShotClassifier
+    from mmlgd import ZeroShotInferencer
     from mmlgd.apis.images import iter_images
-    from mmlgd.datasets.image_folder import list_images
+    from mmlgd.apis.label_files import best_names
 
-    classifier = ZeroShotClassifier(args.checkpoint, args.names, device=args.device)
-    is_folder = Path(args.images).is_dir()
-    paths = list_images(args.images) if is_folder else [args.images]
-    visualizer = UniversalVisualizer()
-    topk = min(args.topk, len(classifier.category_names))
-    for number, path in enumerate(paths):
-        scores = classifier.scores(path)[0]
-        best = scores.topk(topk)
-        texts = [
-            f'{classifier.category_names[index]} {score:.2f}'
-            for index, score in zip(best.indices.tolist(), best.values.tolist())
-        ]
-        print(f'{printable(str(path))}: {", ".join(texts)}')
+    inferencer = ZeroShotInferencer(args.checkpoint, args.names, args.device)
+    topk = min(args.topk, len(inferencer.classes))
+    batches = inferencer.stream(args.images, 'Classifying')
+    found = chain.from_iterable(zip(*batch) for batch in batches)
+    for number, (path, sample) in enumerate(found):
+        best = best_names(sample.pred_score, inferencer.classes, topk)
+        texts = [f'{name} {score:.2f}' for name, score in best]
+        print(f'{printable(path)}: {", ".join(texts)}')
         if args.out_dir:
-            sample = DataSample().set_pred_score(scores)
-            sample.set_pred_label(best.indices[:1])
-            image = mmcv.bgr2rgb(next(iter_images(path)))
             # A folder may have files of the same name in its subfolders.
             out = Path(args.out_dir) / f'{number:05}_{Path(path).stem}.png'
-            visualizer.visualize_cls(
-                image, sample, classifier.category_names, resize=256, out_file=str(out)
-            )
+            (image,) = iter_images(path)
+            inferencer.draw(image, sample, out, resize=256)
 
 
 if __name__ == '__main__':

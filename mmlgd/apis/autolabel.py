@@ -15,8 +15,6 @@ from PIL import Image
 
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.atomic import check_output_folder, replace_folder, write_atomically
-from mmlgd.utils.checkpoint import read_checkpoint
-from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.checks import check_in_range
 from mmlgd.visualization.review_page import review_page
 
@@ -69,8 +67,7 @@ class TeacherInferencer(ZeroShotInferencer):
         **options: Any,
     ) -> None:
         super().__init__(checkpoint, names, device, **options)
-        meta = read_checkpoint(checkpoint)['meta']
-        record = CheckpointMeta.from_meta(meta, checkpoint)
+        record = self.classifier.record
         record.require('teacher_temperature')
         self.temperature = float(record.teacher_temperature or 0)  # required above
         self.teacher = stored_teacher(record, options.get('teacher'))

@@ -51,6 +51,8 @@ class ZeroShotClassifier:
 
     Attributes:
         category_names (list[str]): The C names.
+        record (CheckpointMeta): The checkpoint's ``meta``, with the entries of ``meta``.
+        pipeline (StoredPipeline): Its test pipeline.
 
     Raises:
         CheckpointError: The file is not a training checkpoint, is damaged, contains an
@@ -93,6 +95,7 @@ class ZeroShotClassifier:
             raise CheckpointError(
                 f'{checkpoint} was distilled without category names; pass categories.'
             )
+        self.record = record
         record.require('image_size', 'student_temperature')
         self.temperature = float(record.student_temperature or 0)  # required above
         self.pipeline = StoredPipeline(record)

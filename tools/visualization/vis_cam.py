@@ -31,10 +31,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from mmlgd.apis import ZeroShotClassifier
     from mmlgd.apis.images import iter_images
-    from mmlgd.apis.stored_pipeline import StoredPipeline
     from mmlgd.models.pooled_features import last_of
-    from mmlgd.utils.checkpoint import read_checkpoint
-    from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
     classifier = ZeroShotClassifier(args.checkpoint)
     names, student = classifier.category_names, classifier.student
@@ -43,9 +40,7 @@ def main(argv: list[str] | None = None) -> None:
             f'--name {args.name!r} is not among the {len(names)} names of the checkpoint.'
             f'{suggest(args.name, names)}'
         )
-    meta = read_checkpoint(args.checkpoint)['meta']
-    prepare = StoredPipeline(CheckpointMeta.from_meta(meta, args.checkpoint))
-    image = prepare(next(iter_images(args.image)))
+    image = classifier.pipeline(next(iter_images(args.image)))
     with torch.no_grad():
         inputs = student.data_preprocessor(dict(inputs=image[None]))['inputs']
         maps = student.run_backbone(inputs)
