@@ -26,11 +26,6 @@ _MAX_HEAD = 2**20
 #: time: a later change might have the same time.
 _SETTLED = 2 * 10**9
 _UNKNOWN = -1
-#: What reading damaged content raises.
-_DAMAGE = (
-    *(OSError, ValueError, TypeError, LookupError, ArithmeticError),
-    *(RecursionError, MemoryError),
-)
 
 
 class FolderManifest:

@@ -141,7 +141,7 @@ def find_images(
         )
     return FoundImages(
         folder,
-        backend.join_path(folder, 'x')[:-1],
+        name_prefix(backend, folder),
         sorted(listing.images),
         listing.summarise_skipped(),
         listing.folders,
@@ -283,6 +283,11 @@ class _Listing:
             for reason, names in reasons.items()
             if names
         ]
+
+
+def name_prefix(backend: BaseStorageBackend, folder: str) -> str:
+    """What precedes a name in the path of an image: the folder with its separator."""
+    return backend.join_path(folder, 'x')[:-1]
 
 
 def times_of(root: str, folder: str) -> FolderTimes:

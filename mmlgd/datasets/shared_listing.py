@@ -16,7 +16,7 @@ from mmlgd.utils.first_rank import on_first_rank, works_alone
 from mmlgd.utils.printable import printable
 
 from .folder_manifest import FolderManifest, write_manifest
-from .image_folder import find_images, listing_backend, log_skipped
+from .image_folder import find_images, listing_backend, log_skipped, name_prefix
 from .image_names import ImageNames
 
 
@@ -44,7 +44,7 @@ def share_names(
     what = f'listing the images of {folder!a}'
     if cache_dir is None:
         return on_first_rank(
-            partial(_list_names, folder, extensions, backend_args), what
+            partial(list_names, folder, extensions, backend_args), what
         )
     path = manifest_path(cache_dir, folder, extensions)
     listed: list[ImageNames] = []
@@ -72,8 +72,11 @@ def manifest_path(cache_dir: str, folder: str, extensions: Sequence[str]) -> Pat
     return Path(cache_dir) / f'images-{digest[:16]}.list'
 
 
-def _list_names(*args) -> ImageNames:
-    found = find_images(*args)
+def list_names(
+    folder: str, extensions: Sequence[str], backend_args: dict | None = None
+) -> ImageNames:
+    """Names of the images of a folder, listed by this rank; see :func:`find_images`."""
+    found = find_images(folder, extensions, backend_args)
     found.log_skipped()
     return ImageNames.pack(found.prefix, found.names)
 
@@ -117,7 +120,7 @@ def _read(path: Path, prefix: str, digest: str) -> list[ImageNames]:
 
 
 def _prefix(folder: str, backend_args: dict | None) -> str:
-    return listing_backend(folder, backend_args).join_path(folder, 'x')[:-1]
+    return name_prefix(listing_backend(folder, backend_args), folder)
 
 
 def _log(text: str, level: int = logging.INFO) -> None:

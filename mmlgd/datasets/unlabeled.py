@@ -12,10 +12,10 @@ from mmlgd.registry import DATASETS
 from mmlgd.utils.checks import check_in_range
 from mmlgd.utils.paths import expand_user
 
-from .image_folder import EXTENSIONS, check_extensions, find_images, listing_backend
+from .image_folder import EXTENSIONS, check_extensions, listing_backend
 from .image_names import ImageNames
 from .replacing import ReplacingDataset
-from .shared_listing import share_names
+from .shared_listing import list_names, share_names
 
 
 @DATASETS.register_module()
@@ -124,9 +124,7 @@ class UnlabeledImages(ReplacingDataset):
         args = self.data_prefix['img_path'], self.extensions, self.backend_args
         if self.share_listing:
             return share_names(*args, self.cache_dir)
-        found = find_images(*args)
-        found.log_skipped()
-        return ImageNames.pack(found.prefix, found.names)
+        return list_names(*args)
 
     def full_init(self) -> None:
         """List the images; see :meth:`ReplacingDataset.full_init`."""
