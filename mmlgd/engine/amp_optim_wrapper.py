@@ -36,8 +36,15 @@ def _read_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
 
 
 def _cuda_has_bfloat16() -> bool:
-    # torch's own check also accepts older GPUs, which emulate bfloat16.
-    return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 8
+    return torch.cuda.is_available() and gpu_has_bfloat16()
+
+
+def gpu_has_bfloat16() -> bool:
+    """Whether the GPU, which must exist, has native bfloat16 arithmetic.
+
+    torch's own check also accepts older GPUs, which emulate it.
+    """
+    return torch.cuda.get_device_capability()[0] >= 8
 
 
 def _choose_cpu_dtype(cpu_dtype: str) -> torch.dtype:

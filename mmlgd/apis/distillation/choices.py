@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 
+from mmlgd.engine.amp_optim_wrapper import gpu_has_bfloat16
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.checks import check_count, check_in_range
 
@@ -180,8 +181,7 @@ def _cores() -> int:
 def _precision(on_gpu: bool) -> Choice:
     if not on_gpu:
         return Choice('float32', 'there is no GPU')
-    has_bfloat16 = get_device() == 'cuda' and torch.cuda.get_device_capability()[0] >= 8
-    if has_bfloat16:
+    if get_device() == 'cuda' and gpu_has_bfloat16():
         return Choice(
             'bfloat16', 'mixed; this GPU has it, and it needs no loss scaling'
         )
