@@ -57,10 +57,9 @@ def main(argv: list[str] | None = None) -> None:
     """Label from the command line."""
     args = parse_args(argv)
     # Imported here, since --help need not wait for torch.
-    from mmlgd.utils.quiet import capture_prints
+    from mmlgd.utils.quiet import import_apis
 
-    with capture_prints():
-        import mmlgd.apis  # noqa: F401
+    import_apis()
     from mmlgd.apis.autolabel import autolabel
     from mmlgd.errors import ConfigError
 

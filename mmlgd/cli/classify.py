@@ -44,10 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     """Classify from the command line."""
     args = parse_args(argv)
     # Imported here, since --help need not wait for torch.
-    from mmlgd.utils.quiet import capture_prints
+    from mmlgd.utils.quiet import import_apis
 
-    with capture_prints():
-        import mmlgd.apis  # noqa: F401
+    import_apis()
     from mmlgd.apis.images import iter_images, list_inputs
     from mmlgd.apis.inferencers import ZeroShotInferencer, picture_names
     from mmlgd.apis.label_files import best_names, write_labels

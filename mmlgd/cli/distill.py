@@ -82,10 +82,9 @@ def main(argv: list[str] | None = None) -> None:
     """Distil from the command line."""
     options = vars(parse_args(argv))
     # Imported here, since --help need not wait for torch.
-    from mmlgd.utils.quiet import capture_prints
+    from mmlgd.utils.quiet import import_apis
 
-    with capture_prints():
-        import mmlgd.apis  # noqa: F401
+    import_apis()
     from mmlgd.apis.distillation import Estimate, distill
 
     for name in ('images', 'names'):

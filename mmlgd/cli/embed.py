@@ -36,10 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     """Embed from the command line."""
     args = parse_args(argv)
     # Imported here, since --help need not wait for torch.
-    from mmlgd.utils.quiet import capture_prints
+    from mmlgd.utils.quiet import import_apis
 
-    with capture_prints():
-        import mmlgd.apis  # noqa: F401
+    import_apis()
     import numpy as np
 
     from mmlgd.apis.embedding_files import check_embedding_file, write_embeddings

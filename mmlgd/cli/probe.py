@@ -53,10 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.out:
         check_output_file(args.out)
     # Imported here, since --help need not wait for torch.
-    from mmlgd.utils.quiet import capture_prints
+    from mmlgd.utils.quiet import import_apis
 
-    with capture_prints():
-        import mmlgd.apis  # noqa: F401
+    import_apis()
     from mmlgd.apis.probe import probe_folders
 
     found = probe_folders(

@@ -34,6 +34,12 @@ def capture_prints() -> Iterator[None]:
     _captured.extend(f'{each.category.__name__}: {each.message}' for each in found)
 
 
+def import_apis() -> None:
+    """Import :mod:`mmlgd.apis`, without what its libraries print while they load."""
+    with capture_prints():
+        import mmlgd.apis  # noqa: F401
+
+
 def log_prints(logger: logging.Logger) -> None:
     """Log what :func:`capture_prints` captured."""
     for line in _captured:
