@@ -28,18 +28,18 @@ from torchvision.transforms import v2
 
 from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
+from benchmarks.comparison.report import TRANSFER
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.small_depthwise import use_small_depthwise
 from demo.scenes.runs import CONFIGS as TASKS
+from mmlgd.errors import ConfigError
 from mmlgd.evaluation import match_dataset, weighted_knn
 from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import DATASETS, MODELS
 from mmlgd.utils.atomic import write_atomically
 
 METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
-#: With ``--transfer``.
-TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
 _BATCH = 500
 #: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
 _BAG = 5
@@ -250,9 +250,15 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
         images.pixels = images.pixels[_part(len(images.pixels), args.images)]
     tested = Images(getattr(benchmark, args.split), benchmark, teacher)
     wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
-    result = _read(args.out) or dict(
-        title=benchmark.title, split=args.split, images=len(images.pixels), rows=[]
-    )
+    made_of = dict(title=benchmark.title, split=args.split, images=len(images.pixels))
+    result = _read(args.out) or dict(made_of, rows=[])
+    if not made_of.items() <= result.items():
+        raise ConfigError(
+            f'{args.out} has results of {result["images"]:,} images ({result["title"]}, '
+            f'{result["split"]} split), which cannot be mixed with those of '
+            f'{made_of["images"]:,} ({made_of["title"]}, {args.split} split); set '
+            'another --out.'
+        )
     for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
         for method in wanted:
             title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -38,21 +37,13 @@ def main() -> None:
     benchmark = load_benchmark(args.benchmark)
     benchmark.read_data()
     clip = MODELS.build(benchmark.teacher)
-    names = MODELS.build(
-        ConfigDict(
-            type='TextualSemanticsBank',
-            categories=benchmark.names,
-            templates=['{}'],
-            embed_dims=clip.embed_dims,
-        )
-    ).category_names
     train, val = (
         Images(each, benchmark, clip) for each in (benchmark.train, benchmark.val)
     )
-    labels = train.names_of(names)
+    labels = train.names_of(benchmark.names)
     backbone = MODELS.build(BACKBONE)
     width = BACKBONE['base_channels'] * 8
-    head = nn.Linear(width, len(names))
+    head = nn.Linear(width, len(benchmark.names))
     model = nn.Sequential(
         backbone, _Last(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
     )
@@ -78,7 +69,7 @@ def main() -> None:
             schedule.step()
         used = time.process_time() - started
         model.eval()
-        hits = val.embed(val.pixels, model).argmax(1) == val.names_of(names)
+        hits = val.embed(val.pixels, model).argmax(1) == val.names_of(benchmark.names)
         model.train()
         print(
             f'pass {number}: {100 * hits.float().mean():.2f} %, {used:.0f} s',

@@ -19,7 +19,8 @@ from mmlgd.visualization import draw_costs
 NOT_RUN, NOT_APPLICABLE = 'not run', '–'
 COST = 'cost'
 _BALANCED = '_balanced'
-_TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
+#: Columns of the transfer to scenes, and their titles.
+TRANSFER = dict(box_ap='box AP', mask_ap='mask AP', mIoU='mIoU')
 
 
 def _columns(benchmark: Benchmark, split: str) -> dict[str, tuple[str, list[str]]]:
@@ -28,7 +29,7 @@ def _columns(benchmark: Benchmark, split: str) -> dict[str, tuple[str, list[str]
     for name in benchmark.reported_on(split):
         parts = {name: (dict(zero_shot='zero-shot', knn='k-NN').get(name), [name])}
         if name == 'transfer':
-            found |= {key: (text, [name, key]) for key, text in _TRANSFER.items()}
+            found |= {key: (text, [name, key]) for key, text in TRANSFER.items()}
             continue
         if name == 'probe':
             parts = {
