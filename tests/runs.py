@@ -79,7 +79,8 @@ def toy_run_cfg(root: Path, work_dir: Path, model: dict = None, **overrides) -> 
         randomness=dict(seed=0),
         log_level='WARNING',
         work_dir=str(work_dir),
-        experiment_name=work_dir.name,
+        # Runs of one name that start in the same second share a log file.
+        experiment_name=str(work_dir),
     )
     cfg = Config(cfg)
     cfg.merge_from_dict(overrides)

@@ -58,8 +58,7 @@ def test_warnings_of_libraries_are_in_the_log_file_only(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(ToyBackbone, '__init__', warn)
     _, cfg = runner_of(tmp_path, 'config.py')
-    # Runs of the same name, started in the same second, share a log file.
-    cfg.log_level, cfg.experiment_name = 'INFO', tmp_path.name
+    cfg.log_level = 'INFO'
     ToolRunner.from_cfg(cfg)
     shown = capfd.readouterr()
     assert 'of a library' not in shown.out + shown.err
