@@ -56,7 +56,7 @@ def get_model(
         nn.Module: In eval mode.
 
     Raises:
-        ConfigError: There is no such model, or it does not accept an option.
+        ConfigError: The model is unknown, or does not accept an option.
         CheckpointError: The checkpoint cannot be used.
         TeacherError: The weights of the teacher are not available.
 

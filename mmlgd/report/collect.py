@@ -83,7 +83,7 @@ def collect_run(work_dir: str | Path, title: str | None = None) -> Run:
         title (str, optional): Name of the run. Defaults to None: that of the folder.
 
     Raises:
-        ConfigError: There is no such folder, or it does not contain a log.
+        ConfigError: The folder does not exist, or does not contain a log.
     """
     folder = Path(work_dir)
     starts = log_folders(folder) if folder.is_dir() else []

@@ -30,7 +30,7 @@ class StoredTeacher(BaseTeacher):
 
     Raises:
         ConfigError: The store has fewer teachers.
-        DataError: There is no whole store in the folder.
+        DataError: The folder does not contain a whole store.
         TeacherError: ``teacher`` did not make the store.
     """
 
@@ -61,7 +61,7 @@ class StoredTeacher(BaseTeacher):
         return bool(self._text_identity)
 
     def image_features(self, inputs: Tensor) -> Tensor:
-        """Raises a TeacherError: there is no image tower."""
+        """Raises a TeacherError: a stored teacher does not have an image tower."""
         raise TeacherError(
             f'{self._name} cannot embed images; its embeddings come with the batch. Set '
             "train_dataloader.dataset=dict(type='StoredViews', store=..., dataset=...), or "

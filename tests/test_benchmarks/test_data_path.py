@@ -58,8 +58,8 @@ def test_figures_follow_from_the_times(run, load, monkeypatch):
         assert set(seconds) == set(row['over_ours']) == set(row['stages_ms']) == SIDES
         for side, values in seconds.items():
             speeds = [row['images'] / value for value in values]
-            told_speed = row['images_per_second'][side]['median']
-            assert told_speed == pytest.approx(statistics.median(speeds))
+            stated_speed = row['images_per_second'][side]['median']
+            assert stated_speed == pytest.approx(statistics.median(speeds))
             ratios = [value / ours for value, ours in zip(values, seconds['ours'])]
             told_ratio = row['over_ours'][side]['median']
             assert told_ratio == pytest.approx(statistics.median(ratios))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks import in_memory
+from mmlgd.errors import ConfigError
 from mmlgd.pixels.codec import PixelCodec
 
 
@@ -97,6 +98,10 @@ def test_methods_train_on_the_same_views_and_finished_rows_stay(
     second = json.loads(out.read_text())
     assert second['rows'][:3] == first['rows']
     assert second['rows'][3]['method'] == 'SEED'
+    monkeypatch.setattr(sys, 'argv', [*command, '--images', '8'])
+    with pytest.raises(ConfigError, match=r'cannot be mixed with those of 8 \('):
+        in_memory.main()
+    assert json.loads(out.read_text()) == second
     monkeypatch.setattr(sys, 'argv', ['in_memory', str(out)])
     in_memory.main()
     assert '| SEED | 1 | 1 |' in capsys.readouterr().out

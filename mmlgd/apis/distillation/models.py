@@ -63,7 +63,7 @@ def find_teacher(teacher: str | Path | Mapping) -> FoundTeacher:
             it; a folder with ``open_clip_config.json``; or a config.
 
     Raises:
-        ConfigError: There is no such teacher, or it has no text tower.
+        ConfigError: The teacher is unknown, or has no text tower.
         TeacherError: A weight file cannot be used.
     """
     config, temperature = _teacher_config(teacher)
@@ -165,7 +165,7 @@ def find_student(student: str | Mapping, image_size: int) -> FoundStudent:
         image_size (int): Side of its images, in pixels.
 
     Raises:
-        ConfigError: There is no such student, or it does not support this size.
+        ConfigError: The student is unknown, or does not support this size.
     """
     config = _student_config(student)
     backbone = config['backbone']

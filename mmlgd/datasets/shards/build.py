@@ -41,7 +41,7 @@ def build_index(
         workers: Shards that are read at the same time. Defaults to 4.
 
     Raises:
-        DataError: A shard is missing, truncated or damaged, or there is no image.
+        DataError: A shard is missing, truncated or damaged, or no image is found.
         ConfigError: The folder cannot be written.
     """
     path = Path(path)
