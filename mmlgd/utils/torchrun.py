@@ -81,13 +81,15 @@ def main(args: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix='mmlgd-launch-') as folder:
         files = LaunchFolder(folder)
         child: subprocess.Popen | None = None
-        is_signalled = False
+        is_terminated = False
 
         def receive(number: int, frame: FrameType | None) -> None:
-            nonlocal is_signalled
-            is_signalled = True
-            if not files.request_stop() and child is not None:
-                # Before a training listens, or in a test.
+            nonlocal is_terminated
+            if files.request_stop():
+                return
+            # Before a training listens, or in a test.
+            is_terminated = True
+            if child is not None:
                 child.terminate()
 
         for each in SIGNALS:
@@ -99,7 +101,8 @@ def main(args: list[str]) -> int:
             # ranks.
             preexec_fn=lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
         )
-        if is_signalled:
+        if is_terminated:
+            # The signal came before there was a process to end.
             child.terminate()
         while True:
             try:

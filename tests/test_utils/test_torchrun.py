@@ -1,6 +1,7 @@
 """The launcher around torchrun, with scripts in place of torchrun."""
 
 import signal
+import time
 
 import pytest
 
@@ -55,4 +56,17 @@ def test_ends_torchrun_if_no_rank_listens(launch, name):
 def test_sigusr1_to_all_processes_does_not_end_torchrun(launch):
     # Slurm signals torchrun as well, which has no handler of SIGUSR1.
     script = SAVE.format(signal='USR1', code=0).replace('kill', 'kill -USR1 $$\nkill')
+    assert launch(script)[0] == 75
+
+
+def test_does_not_end_ranks_asked_to_stop_while_torchrun_starts(launch, monkeypatch):
+    start = torchrun.subprocess.Popen
+
+    def start_slowly(*args, **kwargs):
+        child = start(*args, **kwargs)
+        time.sleep(0.5)
+        return child
+
+    monkeypatch.setattr(torchrun.subprocess, 'Popen', start_slowly)
+    script = SAVE.format(signal='TERM', code=0).replace('printf', 'sleep 1\nprintf')
     assert launch(script)[0] == 75
