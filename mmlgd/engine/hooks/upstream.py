@@ -68,7 +68,8 @@ class TrueColorVisualizationHook(VisualizationHook):
     1.2.0.
 
     Args:
-        *args, **kwargs: Arguments of mmpretrain's hook.
+        *args: Arguments of mmpretrain's hook.
+        **kwargs: Arguments of mmpretrain's hook.
     """
 
     def after_val_iter(
