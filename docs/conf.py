@@ -13,6 +13,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 
 project = 'mmlgd'
+copyright = 'the authors of mmlgd, Apache-2.0'
 release = runpy.run_path(str(ROOT / 'mmlgd/version.py'))['__version__']
 extensions = [
     'myst_parser',
@@ -26,6 +27,8 @@ html_title = f'mmlgd {release}'
 html_static_path = ['static']
 html_css_files = ['tables.css']
 html_copy_source = False
+# Of blocks without a language: commands and their output.
+highlight_language = 'text'
 
 myst_heading_anchors = 4
 
