@@ -15,7 +15,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
 .PHONY: help env test test-slow test-all lint format demo demo-probe demo-transfer \
-	gpu-check clean
+	gpu-check docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,13 @@ demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmen
 
 gpu-check: env  ## On a GPU: 20 minutes of checks and speeds (GPU_ARGS='--part 1', 2, 3)
 	$(RUN) -m benchmarks.gpu_acceptance $(GPU_ARGS)
+
+# Your own interpreter keeps its versions.
+docs: env  ## Build the documentation into build/docs; warnings and broken links are errors
+	@$(RUN) -c 'import autoapi, furo, myst_parser, sphinx, sphinx_copybutton' 2>/dev/null || \
+		$(RUN) -m pip install -q $(if $(PYTHON),,-c constraints.txt) -r requirements/docs.txt
+	$(RUN) -m sphinx -q -W --keep-going docs build/docs
+	$(RUN) docs/check_links.py build/docs
 
 clean:  ## Remove build and test files; keep the environment and work_dirs
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage

@@ -75,6 +75,13 @@ def _read_source(app, docname: str, source: list[str]) -> None:
     source[0] = _LINK.sub(link, source[0])
 
 
+def _skip_member(app, what, name, member, skip, options) -> bool | None:
+    """Leave out attributes that only the docstring of their class describes."""
+    is_value = getattr(member, 'type', '') in ('attribute', 'property', 'data')
+    return True if is_value and not member.docstring else None
+
+
 def setup(app) -> None:
-    """Connect the handler to Sphinx."""
+    """Connect the handlers to Sphinx."""
     app.connect('source-read', _read_source)
+    app.connect('autodoc-skip-member', _skip_member)
