@@ -84,8 +84,8 @@ NOT_RUN = {
 OTHER_PROGRAMS = {
     'a network': 'apt-get git mim pip pre-commit',
     'docker or a cluster': 'docker kubectl module scontrol',
-    'the curves of a training': 'tensorboard',
-    'the shell': 'OUTPUT [ cd done exit export find head mkdir shuf sleep sort split which',
+    'nothing of this repository': 'python tensorboard',
+    'the shell': '. OUTPUT [ cd done exit export find head mkdir shuf sleep sort split which',
 }
 #: Words that stand for a value which has to be one of several.
 PLACEHOLDERS = {'mmlgd export': {'NAME': 'timm'}}

@@ -97,7 +97,7 @@ def test_every_program_is_run_by_a_test_or_has_a_reason():
 
 def test_other_programs_are_known():
     known = {name for names in OTHER_PROGRAMS.values() for name in names.split()}
-    assert known == {name.rpartition('/')[2] for name in OTHERS}
+    assert {name.rpartition('/')[2] for name in OTHERS} <= known
 
 
 @pytest.mark.parametrize(
