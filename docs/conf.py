@@ -75,6 +75,11 @@ def _read_source(app, docname: str, source: list[str]) -> None:
     source[0] = _LINK.sub(link, source[0])
 
 
+def _escape_stars(app, what, name, member, options, lines: list[str]) -> None:
+    """Escape `**options` after other arguments, which napoleon leaves as bold text."""
+    lines[:] = [re.sub(r'(?<=, )\*\*(?=\w)', r'\*\*', line) for line in lines]
+
+
 def _skip_member(app, what, name, member, skip, options) -> bool | None:
     """Leave out attributes that only the docstring of their class describes."""
     is_value = getattr(member, 'type', '') in ('attribute', 'property', 'data')
@@ -85,3 +90,5 @@ def setup(app) -> None:
     """Connect the handlers to Sphinx."""
     app.connect('source-read', _read_source)
     app.connect('autodoc-skip-member', _skip_member)
+    # Before napoleon, which has the default priority of 500.
+    app.connect('autodoc-process-docstring', _escape_stars, priority=400)

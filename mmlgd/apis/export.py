@@ -118,8 +118,7 @@ def export_classifier(
             :class:`~mmlgd.apis.ZeroShotClassifier`.
         as_logits (bool): Omit the softmax; the output is then called ``logits``.
             Defaults to False.
-        image_size, fold_preprocessing: See :func:`export_backbone`.
-        **options: See :func:`export_backbone`.
+        image_size, fold_preprocessing, **options: See :func:`export_backbone`.
 
     Returns:
         Exported: See :func:`export_backbone`.

@@ -132,6 +132,8 @@ def parse(name: str, arguments: list[str], whole: bool) -> argparse.Namespace:
     """
     whole = whole and '...' not in arguments
     arguments = [word for word in arguments if word != '...']
+    if name == 'mmlgd export' and not whole and '--format' not in arguments:
+        arguments += ['--format', 'onnx']  # defines most options
     if name.endswith('.sh'):
         name, arguments = _launched(name, arguments)
     module = _module(name)

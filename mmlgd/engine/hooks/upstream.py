@@ -68,8 +68,7 @@ class TrueColorVisualizationHook(VisualizationHook):
     1.2.0.
 
     Args:
-        *args: Arguments of mmpretrain's hook.
-        **kwargs: Arguments of mmpretrain's hook.
+        *args, **kwargs: Arguments of mmpretrain's hook.
     """
 
     def after_val_iter(
