@@ -69,7 +69,10 @@ class ReportHook(Hook):
 
         model = unwrap_model(runner.model)
         if self.num_images and hasattr(model, 'teacher'):
-            write_sample(self._measure(runner, model), runner.work_dir)
+            sample = self._measure(runner, model)
+            write_sample(sample, runner.work_dir)
+            if sample.doubt:
+                runner.logger.warning(sample.doubt)
         path = Path(runner.work_dir) / 'report.html'
         write_report([collect_run(runner.work_dir)], path)
         runner.logger.info(f'Report: {path}')

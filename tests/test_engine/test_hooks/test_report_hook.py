@@ -1,5 +1,7 @@
 """The report is written at the end of a training, and cannot end it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -27,6 +29,22 @@ def test_a_run_without_validation_samples_its_training_images(root, tmp_path):
     assert (sample.epoch, sample.iter) == (2, 8)
     page = (tmp_path / 'run/report.html').read_text()
     assert '10 of the 16 images of train_dataloader, drawn at random' in page
+
+
+def test_a_student_with_one_name_for_all_images_is_a_warning(
+    root, tmp_path, monkeypatch, capsys
+):
+    def collapse(*args, **kwargs):
+        # The teacher's commonest name for all images.
+        sample = measure(*args, **kwargs)
+        counts = [3, 9, 3, 1]
+        chosen = dict(student_counts=[0, 16, 0, 0], agreed=[0, 9, 0, 0])
+        return replace(sample, teacher_counts=counts, **chosen)
+
+    measure = mmlgd.report.measure_sample
+    monkeypatch.setattr(mmlgd.report, 'measure_sample', collapse)
+    Runner.from_cfg(report_run_cfg(root, tmp_path / 'run', NAMES)).train()
+    assert 'it assigns one name to all images' in capsys.readouterr().out
 
 
 def test_a_failure_is_a_warning_and_the_run_is_complete(
