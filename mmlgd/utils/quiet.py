@@ -40,6 +40,32 @@ def import_apis() -> None:
         import mmlgd.apis  # noqa: F401
 
 
+@contextlib.contextmanager
+def without_root_messages() -> Iterator[None]:
+    """Keep functions such as ``logging.error`` from giving the root logger a handler.
+
+    With one, the messages of libraries that have a handler of their own appear twice.
+    """
+    handler = logging.NullHandler()
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def only_warnings() -> Iterator[None]:
+    """Hide what is below a warning of mmengine's current logger."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def log_prints(logger: logging.Logger) -> None:
     """Log what :func:`capture_prints` captured."""
     for line in _captured:
