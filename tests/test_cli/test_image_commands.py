@@ -205,6 +205,16 @@ def test_probe_of_classes_that_are_easy(run, colours, tmp_path, capsys):
     assert 'top1 100.0' in capsys.readouterr().out
 
 
+def test_probe_refuses_to_test_on_training_images(run, colours):
+    (colours / 'link').symlink_to(colours / 'train')
+    for test in ('train', 'link'):
+        options = ['--train', str(colours / 'train'), '--test', str(colours / test)]
+        with pytest.raises(
+            DataError, match='24 of the 24 test images .* also training'
+        ):
+            probe.main([str(run[1] / 'backbone.pth'), *options])
+
+
 def test_probe_refuses_folders_that_do_not_match(run, colours):
     (colours / 'test/green').mkdir()
     options = ['--train', str(colours / 'train'), '--test', str(colours / 'test')]
