@@ -35,9 +35,9 @@ def capture_prints() -> Iterator[None]:
 
 
 def import_apis() -> None:
-    """Import :mod:`mmlgd.apis`, without what its libraries print while they load."""
+    """Import what most of :mod:`mmlgd.apis` needs, without what libraries print."""
     with capture_prints():
-        import mmlgd.apis  # noqa: F401
+        import mmlgd.apis.inferencers  # noqa: F401
 
 
 @contextlib.contextmanager
