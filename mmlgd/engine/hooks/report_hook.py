@@ -71,6 +71,12 @@ class ReportHook(Hook):
         if self.num_images and hasattr(model, 'teacher'):
             sample = self._measure(runner, model)
             write_sample(sample, runner.work_dir)
+            if sample.agreement:
+                agreed, named = sample.agreement
+                runner.logger.info(
+                    f'Same name as the teacher: {100 * agreed / named:.1f} % of '
+                    f'{named:,} images of {sample.source}'
+                )
             if sample.doubt:
                 runner.logger.warning(sample.doubt)
         path = Path(runner.work_dir) / 'report.html'

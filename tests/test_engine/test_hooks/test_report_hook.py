@@ -19,8 +19,8 @@ def root(tmp_path):
     return write_images(tmp_path / 'data')
 
 
-def test_a_run_without_validation_samples_its_training_images(root, tmp_path):
-    none = dict(val_dataloader=None, val_evaluator=None, val_cfg=None)
+def test_a_run_without_validation_samples_its_training_images(root, tmp_path, capsys):
+    none = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, log_level='INFO')
     cfg = report_run_cfg(root, tmp_path / 'run', NAMES, dict(num_images=10), **none)
     Runner.from_cfg(cfg).train()
     sample = read_sample(tmp_path / 'run')
@@ -29,6 +29,8 @@ def test_a_run_without_validation_samples_its_training_images(root, tmp_path):
     assert (sample.epoch, sample.iter) == (2, 8)
     page = (tmp_path / 'run/report.html').read_text()
     assert '10 of the 16 images of train_dataloader, drawn at random' in page
+    share = f'{10 * sum(sample.agreed)}.0 % of 10 images of train_dataloader'
+    assert f'Same name as the teacher: {share}' in capsys.readouterr().out
 
 
 def test_a_student_with_one_name_for_all_images_is_a_warning(
