@@ -21,7 +21,7 @@ _LAZY = {
     'list_category_sets': 'catalogue',
     'list_students': 'catalogue',
     'list_teachers': 'catalogue',
-    'load_backbone': 'backbones',
+    'load_backbone': 'loading',
     'teacher_features': 'unlabeled',
     'unlabeled_loader': 'unlabeled',
 }

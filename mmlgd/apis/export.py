@@ -18,7 +18,7 @@ from mmlgd.export.registry import Exported, build_format, export_model
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
-from .backbones import load_backbone, stored_backbone
+from .loading import load_backbone, stored_backbone
 from .zero_shot import ZeroShotClassifier
 
 

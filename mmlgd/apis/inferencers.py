@@ -22,9 +22,9 @@ from mmlgd.utils.checkpoint import load_exactly, read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.checks import check_count
 
-from .backbones import build_backbone
 from .features import normalisation, pool_output
 from .images import iter_images, list_inputs
+from .loading import build_backbone
 from .stored_pipeline import StoredPipeline
 from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier, check_device

@@ -13,8 +13,8 @@ from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
 from mmlgd.utils.suggest import suggest
 
-from .backbones import load_backbone
 from .catalogue import list_students, list_teachers
+from .loading import load_backbone
 
 _KINDS = dict(student=list_students, teacher=list_teachers)
 

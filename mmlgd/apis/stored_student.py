@@ -13,8 +13,8 @@ from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.identity import explain_difference, same_identity
 from mmlgd.utils.stored_config import building, trusted_config
 
-from .backbones import stored_backbone
 from .features import normalisation
+from .loading import stored_backbone
 
 
 def projected_width(state: dict) -> int | None:
