@@ -6,6 +6,7 @@ from .export import (
     export_backbone_onnx,
     export_classifier,
     export_classifier_onnx,
+    export_embedding,
 )
 from .features import build_preprocessor, evaluation_loaders, extract_features
 from .load_backbone import load_backbone
@@ -20,6 +21,7 @@ __all__ = [
     'export_backbone_onnx',
     'export_classifier',
     'export_classifier_onnx',
+    'export_embedding',
     'extract_features',
     'list_category_sets',
     'list_students',

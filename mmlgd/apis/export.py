@@ -1,4 +1,4 @@
-"""Export of a distilled backbone or of a zero-shot classifier."""
+"""Export of a distilled backbone, its embeddings or a zero-shot classifier."""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from pathlib import Path
 from mmengine.config import ConfigDict
 from torch import nn
 
-from mmlgd.errors import ConfigError
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.export.model import (
     Classifier,
+    Embedder,
     ExportModel,
     check_image_size,
     check_input_type,
@@ -19,6 +20,7 @@ from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
 from .load_backbone import load_backbone, stored_backbone
+from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier
 
 
@@ -143,6 +145,55 @@ def export_classifier(
             temperature=str(classifier.temperature),
             output=output,
         ),
+    )
+    return export_model(model, form, out)
+
+
+def export_embedding(
+    checkpoint: str | Path,
+    format: str,
+    out: str | Path,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    **options: object,
+) -> Exported:
+    """Export backbone and projector as a graph, for names that are chosen later.
+
+    The output ``embedding`` (B, D) has unit rows. Its product with the embeddings of
+    names, divided by the ``temperature`` in the metadata, gives the logits.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint, with or without names.
+        format (str): 'onnx'.
+        out (str | Path): File to write.
+        image_size, fold_preprocessing, **options: See :func:`export_backbone`.
+
+    Returns:
+        Exported: See :func:`export_backbone`.
+
+    Raises:
+        CheckpointError, ConfigError, DependencyError: See :func:`export_backbone`.
+    """
+    form = build_format(format, out, options)
+    _check_options(None, image_size, fold_preprocessing)
+    contents = read_checkpoint(checkpoint)
+    state = contents['state_dict']
+    record = CheckpointMeta.from_meta(contents['meta'], checkpoint)
+    record.require('image_size', 'student_temperature')
+    embed_dims = projected_width(state)
+    if embed_dims is None:
+        raise CheckpointError(
+            f'{checkpoint} contains no projector, so it gives no embeddings; pass the '
+            'epoch_*.pth or iter_*.pth of the training.'
+        )
+    model = ExportModel(
+        Embedder(stored_student(record, state, embed_dims)),
+        record,
+        None,
+        image_size,
+        fold_preprocessing,
+        'embedding',
+        dict(temperature=str(record.student_temperature)),
     )
     return export_model(model, form, out)
 

@@ -3,20 +3,29 @@
 import argparse
 import sys
 from collections.abc import Callable
+from itertools import chain
 
-from mmlgd.apis.export import export_backbone, export_classifier
+from mmlgd.apis.export import export_backbone, export_classifier, export_embedding
 from mmlgd.errors import ConfigError
 from mmlgd.export.model import INPUT_TYPES
 from mmlgd.export.registry import find_format, format_names, option_names
 
-_CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits')
+_EXPORTS: dict[str, Callable] = dict(
+    backbone=export_backbone, embedding=export_embedding, classifier=export_classifier
+)
+#: Options of one part only.
+_PART_OPTIONS = dict(
+    backbone=('out_indices',),
+    embedding=(),
+    classifier=('categories', 'bank_file', 'templates', 'as_logits'),
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ``args.options`` holds the options of the format."""
     parser = argparse.ArgumentParser(
-        description='Export a backbone, or a zero-shot classifier. --format NAME --help '
-        'lists the options of a format.',
+        description='Export a backbone, with or without projector, or a zero-shot '
+        'classifier. --format NAME --help lists the options of a format.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='formats:\n'
         + '\n'.join(
@@ -45,9 +54,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--part',
-        choices=('backbone', 'classifier'),
+        choices=tuple(_EXPORTS),
         default='backbone',
-        help='the classifier needs a training checkpoint of LGD',
+        help='embedding: backbone and projector; it and the classifier need a training '
+        'checkpoint',
     )
     parser.add_argument(
         '--image-size',
@@ -80,18 +90,16 @@ def main(argv: list[str] | None = None) -> None:
     """Export from the command line."""
     args = parse_args(argv)
     part = getattr(args, 'part', 'backbone')
-    allowed = _CLASSIFIER_OPTIONS if part == 'classifier' else ('out_indices',)
     given = {
         key: getattr(args, key)
-        for key in (*_CLASSIFIER_OPTIONS, 'out_indices')
+        for key in chain(*_PART_OPTIONS.values())
         if getattr(args, key, None) is not None
     }
-    wrong = sorted(set(given) - set(allowed))
+    wrong = sorted(set(given) - set(_PART_OPTIONS[part]))
     if wrong:
         option = wrong[0].replace('_', '-')
         raise ConfigError(f'--{option} cannot be used with --part {part}; omit it.')
-    export: Callable = export_backbone if part == 'backbone' else export_classifier
-    done = export(
+    done = _EXPORTS[part](
         args.checkpoint,
         args.format,
         args.out,

@@ -124,6 +124,22 @@ class ExportModel:
         return texts
 
 
+class Embedder(nn.Module):
+    """Backbone and projector.
+
+    Args:
+        student (nn.Module): Has ``embed``.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Unit rows (B, D) of normalised images (B, 3, H, W)."""
+        return self.student.embed(images)
+
+
 class Classifier(nn.Module):
     """Backbone, projector and a linear layer without bias whose rows are the names.
 
