@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))),
     None,
 )
 #: Set in CI, where a missing browser fails the tests that need one.
 IS_REQUIRED = bool(os.environ.get('MMLGD_REQUIRE_BROWSER'))
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None and not IS_REQUIRED, reason='needs Chromium'
+)
 _FLAGS = (
     *('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic'),
     *('--no-first-run', '--disable-background-networking', '--disable-sync'),
@@ -38,6 +43,7 @@ class Browser:
     """
 
     def __init__(self, profile: Path) -> None:
+        assert CHROMIUM, 'Chromium is not installed'
         commands, self._write = os.pipe()
         self._read, events = os.pipe()
 
@@ -59,6 +65,7 @@ class Browser:
         )
         os.close(commands), os.close(events)
         self._buffer, self._number, self._session = b'', 0, None
+        self._is_loaded = False
         self.requests: list[str] = []
         self.errors: list[str] = []
         target = self.call('Target.createTarget', url='about:blank')['targetId']
@@ -90,8 +97,13 @@ class Browser:
             self._note(answer.get('method'), answer.get('params'))
 
     def open(self, url: str) -> None:
+        """Open a page and wait until it is loaded."""
         self.requests.clear(), self.errors.clear()
+        self._is_loaded = False
         self.call('Page.navigate', url=url)
+        while not self._is_loaded:
+            event = self._next()
+            self._note(event.get('method'), event.get('params'))
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; a promise is awaited."""
@@ -156,7 +168,9 @@ class Browser:
         return json.loads(message)
 
     def _note(self, event: str | None, params: dict) -> None:
-        if event == 'Network.requestWillBeSent':
+        if event == 'Page.loadEventFired':
+            self._is_loaded = True
+        elif event == 'Network.requestWillBeSent':
             self.requests.append(params['request']['url'])
         elif event == 'Runtime.exceptionThrown':
             self.errors.append(str(params['exceptionDetails']))

@@ -45,6 +45,8 @@ ABOUT = (
     '28x28 pixels on black: it guesses at other names and at other pictures.'
 )
 _CALIBRATION_IMAGES = 200
+# Options of mmcv's Resize that the page follows; the last two are its defaults.
+_RESIZE = dict(interpolation='bilinear', backend='cv2', keep_ratio=False)
 
 
 class Picture(NamedTuple):
@@ -91,7 +93,8 @@ def build_page(
         options: dict[str, Any] = dict(image_size=size, fold_preprocessing='uint8')
         export_embedding(checkpoint, 'onnx', paths['float32'], **options)
         images = [
-            classifier.pipeline(image).numpy() for image in iter_images(list(calibration))
+            classifier.pipeline(image).numpy()
+            for image in iter_images(list(calibration))
         ]
         if classifier.record.to_rgb:
             images = [np.ascontiguousarray(image[::-1]) for image in images]
@@ -142,16 +145,18 @@ def page_input(record: CheckpointMeta) -> dict[str, int | bool]:
         for step in record.test_pipeline or ()
     ]
     resizes = [step for step in steps if step['type'] == 'Resize']
-    known = {'LoadImageFromFile', 'GrayToBGR', 'Resize', 'PackInputs'}
-    defaults = dict(
-        type='Resize', interpolation='bilinear', backend='cv2', keep_ratio=False
+    options = {
+        key: value
+        for step in resizes
+        for key, value in step.items()
+        if key not in ('type', 'scale')
+    }
+    is_known = (
+        {step['type'] for step in steps} <= {'GrayToBGR', 'Resize', 'PackInputs'}
+        and len(resizes) == 1
+        and options.items() <= _RESIZE.items()
     )
-    if (
-        {step['type'] for step in steps} - known
-        or len(resizes) != 1
-        or {**defaults, 'scale': resizes[0].get('scale'), **resizes[0]}
-        != {**defaults, 'scale': resizes[0].get('scale')}
-    ):
+    if not is_known:
         raise ConfigError(
             f'The page can only resize pictures bilinearly to one size, but the test '
             f'pipeline of {record.path} is {list(record.test_pipeline or ())}; train with '

@@ -53,8 +53,14 @@ function softmax(logits) {
   return powers.map((power) => power / sum);
 }
 
-const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function bar(value) {
+  const fill = make('div');
+  fill.style.width = `${100 * value}%`;
+  return make('div', {className: 'bar', ariaHidden: 'true'}, fill);
+}
 
 class Page {
   constructor(manifest, ort, pixels) {
@@ -84,20 +90,22 @@ class Page {
     for (const name of [...this.rows.keys()].sort((a, b) => a.localeCompare(b))) {
       const box = make('input', {type: 'checkbox', value: name});
       box.addEventListener('change', () => this.choose(name, box.checked));
-      find('boxes').append(make('label', {}, box, name));
+      find('boxes').append(make('label', {className: 'box'}, box, name));
     }
     await this.addExamples();
     this.listen();
     this.chooseSet(0);
-    await this.classify(this.manifest.examples[0]?.blob, this.manifest.examples[0]?.title);
+    find('status').textContent = 'Choose a picture.';
+    find('examples').firstChild?.click();
   }
 
   async addExamples() {
     for (const example of this.manifest.examples) {
       example.blob = new Blob([await bytesOf(example.file)], {type: 'image/png'});
       const image = make('img', {src: URL.createObjectURL(example.blob), alt: example.title});
+      const title = `test image “${example.title}”`;
       const button = make('button', {type: 'button', title: example.title}, image);
-      button.addEventListener('click', () => this.classify(example.blob, example.title));
+      button.addEventListener('click', () => this.classify(example.blob, title));
       find('examples').append(button);
     }
   }
@@ -163,14 +171,13 @@ class Page {
 
   /** Classify an image file. */
   async classify(blob, title) {
-    if (!blob) return;
     const turn = ++this.turn;
     try {
       const pixels = await decode(blob);
       if (turn !== this.turn) return; // another one was chosen meanwhile
       this.picture = {pixels, title};
     } catch {
-      return this.say(`${title} cannot be read: it is not an image that this browser knows.`, true);
+      return this.say(`${title} is not an image that this browser can read.`, true);
     }
     const {pixels} = this.picture, canvas = find('shown');
     Object.assign(canvas, {width: pixels.width, height: pixels.height});
@@ -208,14 +215,14 @@ class Page {
       softmax(names.map((name) => dot(embedding, this.rows.get(name)) / temperature)));
     const order = [...names.keys()].sort((a, b) => scores[0][b] - scores[0][a]);
     for (const i of order) {
-      const cells = scores.map((row, m) => make('td', {}, make('div', {className: 'bar'},
-        make('meter', {value: row[i], ariaLabel: `${names[i]}, ${models[m].title}`}),
-        make('span', {}, percent(row[i])))));
+      const cells = scores.map((row) => make('td', {}, make('div', {className: 'score'},
+        make('data', {value: row[i]}, percent(row[i])), bar(row[i]))));
       body.append(make('tr', {}, make('th', {scope: 'row'}, names[i]), ...cells));
     }
     this.showFacts();
     const best = names[order[0]];
-    this.say(`${this.picture.title}: ${best}, ${percent(scores[0][order[0]])}`);
+    const score = percent(scores[0][order[0]]);
+    this.say(`Most likely: ${best} (${score}), for ${this.picture.title}`);
   }
 
   showFacts() {
@@ -225,11 +232,13 @@ class Page {
     head.replaceChildren(row('th', 'Model', models.map((model) => model.title)));
     body.replaceChildren(
       row('td', 'Size', models.map((model) => megabytes(model.bytes))),
-      row('td', 'Time per picture', this.found.map(({ms}) => `${ms.toFixed(1)} ms`)));
+      row('td', 'Median time', this.found.map(({ms}) => `${ms.toFixed(1)} ms`)));
     const [first, ...others] = this.found;
-    find('agreement').textContent = others.map(({embedding}, i) =>
+    const cosines = others.map(({embedding}, i) =>
       `Cosine of the embeddings of ${models[0].title} and ${models[i + 1].title}: `
-      + dot(first.embedding, embedding).toFixed(4)).join('. ');
+      + `${dot(first.embedding, embedding).toFixed(4)}.`);
+    find('agreement').textContent =
+      [...cosines, 'Times are medians of ten runs in one thread.'].join(' ');
   }
 
   say(text, failed = false) {

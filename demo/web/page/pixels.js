@@ -75,8 +75,9 @@ export function resize({data, width, height, channels}, newWidth, newHeight) {
 
 /** The student's input: (3, height, width) planes of 8-bit values. */
 export function toInput(pixels, {width, height, gray, bgr}) {
-  const source = gray ? toGray(pixels) : {...pixels, channels: 4};
-  const {data, channels} = resize(source, width, height);
+  const {data: rgba, width: oldWidth, height: oldHeight} = pixels; // getters of ImageData
+  const colours = {data: rgba, width: oldWidth, height: oldHeight, channels: 4};
+  const {data, channels} = resize(gray ? toGray(pixels) : colours, width, height);
   const size = width * height, planes = new Uint8Array(3 * size);
   for (let plane = 0; plane < 3; plane++) {
     const channel = gray ? 0 : bgr ? 2 - plane : plane;
