@@ -21,10 +21,8 @@ from torch import nn
 
 from demo import ROOT
 from demo.fashion_mnist import prepare_demo_data, read_split
-from demo.web.int8 import quantise
 from demo.web.runtime import VERSION, fetch_runtime
 from mmlgd.apis import ZeroShotClassifier, export_embedding
-from mmlgd.apis.images import iter_images
 from mmlgd.datasets.category_names import load_category_names
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.atomic import check_output_folder, replace_folder
@@ -92,13 +90,8 @@ def build_page(
         paths = {title: part / f'{title}.onnx' for title in ('float32', 'int8')}
         options: dict[str, Any] = dict(image_size=size, fold_preprocessing='uint8')
         export_embedding(checkpoint, 'onnx', paths['float32'], **options)
-        images = [
-            classifier.pipeline(image).numpy()
-            for image in iter_images(list(calibration))
-        ]
-        if classifier.record.to_rgb:
-            images = [np.ascontiguousarray(image[::-1]) for image in images]
-        quantise(paths['float32'], paths['int8'], images)
+        options.update(dtype='int8', calibration=list(calibration))
+        export_embedding(checkpoint, 'onnx', paths['int8'], **options)
         files = {f'names_{i}.f32': each for i, each in enumerate(names.values())}
         for file, chosen in files.items():
             (part / file).write_bytes(np.stack([rows[n] for n in chosen]).tobytes())

@@ -148,12 +148,7 @@ def write_pictures(folder):
 
 def scores_of(onnx_file, classifier, names, path):
     """Scores of onnxruntime, for the pixels that the test pipeline gives."""
-    options = onnxruntime.SessionOptions()
-    if onnx_file.stem == 'int8':
-        # The kernels for x86 without VNNI saturate sums, those of WebAssembly do not.
-        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.graph_optimization_level = level
-    session = onnxruntime.InferenceSession(str(onnx_file), options)
+    session = onnxruntime.InferenceSession(str(onnx_file))
     pixels = classifier.pipeline(cv2.imread(str(path))).numpy()
     pixels = pixels[::-1] if classifier.record.to_rgb else pixels
     (embedding,) = session.run(None, {'images': pixels[None]})
