@@ -205,6 +205,13 @@ def test_embedding_gives_the_scores_of_names_chosen_later(tmp_path, distilled):
     assert_close(torch.as_tensor(logits).softmax(dim=1), expected)
 
 
+def test_embeddings_have_no_best_name_to_agree_on(tmp_path, distilled):
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    done = export_embedding(distilled, 'onnx', tmp_path / 'x.onnx', check=images)
+    assert done.check.agreement is None
+    assert done.check.mean_cosine == pytest.approx(1, abs=1e-5)
+
+
 def test_embedding_needs_a_projector_and_has_no_names(tmp_path, checkpoint):
     out = tmp_path / 'x.onnx'
     bare = tmp_path / 'bare.pth'
