@@ -7,6 +7,7 @@
 #   JOBS         number of processes of `make test` and `make test-all`; default 2
 #   DEMO_ARGS    passed to demo/run.py, e.g. DEMO_ARGS=--short
 #   PROBE_ARGS   passed to demo/probe.py, e.g. PROBE_ARGS=--short
+#   WEB_ARGS     passed to demo/web/build.py, e.g. WEB_ARGS='--out site'
 #   GPU_ARGS     passed to benchmarks.gpu_acceptance, e.g. GPU_ARGS='--part 1'
 #   TRANSFER_ARGS  passed to demo/transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
 
@@ -15,7 +16,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
 .PHONY: help env test test-slow test-all lint format demo demo-probe demo-transfer \
-	gpu-check docs clean
+	demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +57,12 @@ demo-probe: env work_dirs/demo/summary.json  ## Linear probes and k-NN on the di
 
 demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmentor from it and from scratch
 	$(RUN) -m demo.transfer $(TRANSFER_ARGS)
+
+demo-web: env work_dirs/demo/summary.json  ## Build a page that runs the student in a browser
+	$(RUN) -m demo.web.build $(WEB_ARGS)
+
+web-runtime: env  ## Fetch onnxruntime-web from the npm registry, for demo-web and its tests
+	$(RUN) -m demo.web.runtime
 
 gpu-check: env  ## On a GPU: 20 minutes of checks and speeds (GPU_ARGS='--part 1', 2, 3)
 	$(RUN) -m benchmarks.gpu_acceptance $(GPU_ARGS)

@@ -1,4 +1,4 @@
-"""Export of a distilled backbone or of a zero-shot classifier."""
+"""Export of a distilled backbone, its embeddings or a zero-shot classifier."""
 
 import json
 from collections.abc import Sequence
@@ -7,18 +7,27 @@ from pathlib import Path
 from mmengine.config import ConfigDict
 from torch import nn
 
-from mmlgd.errors import ConfigError
+from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.export.check import check_file
 from mmlgd.export.model import (
     Classifier,
+    Embedder,
     ExportModel,
     check_image_size,
     check_input_type,
 )
-from mmlgd.export.registry import Exported, build_format, export_model
+from mmlgd.export.registry import Exported, ExportFormat, build_format, export_model
 from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
-from .load_backbone import load_backbone, stored_backbone
+from .export_images import (
+    check_calibration,
+    read_calibration,
+    read_images,
+    read_labelled,
+)
+from .loading import load_backbone, stored_backbone
+from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier
 
 
@@ -30,6 +39,8 @@ def export_backbone(
     out_indices: Sequence[int] | None = None,
     image_size: int | Sequence[int] | None = None,
     fold_preprocessing: str | None = None,
+    calibration: object = None,
+    check: object = None,
     **options: object,
 ) -> Exported:
     """Export a backbone to another format, and compare its features with the original.
@@ -55,7 +66,13 @@ def export_backbone(
         fold_preprocessing (str, optional): 'uint8' or 'float32': the graph accepts
             images from 0 to 255 of this dtype and normalises them. Defaults to None: it
             accepts normalised float32 images.
-        **options: Options of the format: ``fuse`` for libraries, ``opset`` for ONNX.
+        calibration (object, optional): For ``dtype='int8'``: a few hundred images like
+            those of the application, a folder or a list as for
+            :func:`~mmlgd.apis.images.iter_images`. Labels are not used. Defaults to None.
+        check (object, optional): Images on which the file is compared with the student,
+            in the same forms. Defaults to None: no check.
+        **options: Options of the format: ``fuse`` for libraries, ``dtype`` for runtimes,
+            ``opset`` for ONNX.
 
     Returns:
         Exported: The file, the largest difference found, and code that loads the file.
@@ -68,6 +85,7 @@ def export_backbone(
     """
     form = build_format(format, out, options)
     _check_options(out_indices, image_size, fold_preprocessing)
+    check_calibration(form, calibration)
     record = _record_of(checkpoint)
     config = ConfigDict(backbone or stored_backbone(record)).to_dict()
     overrides = {} if out_indices is None else dict(out_indices=tuple(out_indices))
@@ -89,7 +107,7 @@ def export_backbone(
             f'out_indices is {tuple(out_indices)}, but {config["type"]} returns {found} '
             'feature maps for them; use stages that it has.'
         )
-    return export_model(model, form, out)
+    return _export(model, form, format, out, calibration, check)
 
 
 def export_classifier(
@@ -102,6 +120,9 @@ def export_classifier(
     as_logits: bool = False,
     image_size: int | Sequence[int] | None = None,
     fold_preprocessing: str | None = None,
+    calibration: object = None,
+    check: object = None,
+    labels: bool = False,
     **options: object,
 ) -> Exported:
     """Export a zero-shot classifier as a graph, and compare its outputs.
@@ -112,13 +133,16 @@ def export_classifier(
 
     Args:
         checkpoint (str | Path): A training checkpoint of LGD.
-        format (str): 'onnx'.
+        format (str): 'onnx', or another runtime.
         out (str | Path): File to write.
         categories, bank_file, templates: Other names, see
             :class:`~mmlgd.apis.ZeroShotClassifier`.
         as_logits (bool): Omit the softmax; the output is then called ``logits``.
             Defaults to False.
-        image_size, fold_preprocessing, **options: See :func:`export_backbone`.
+        image_size, fold_preprocessing, calibration, check, **options: See
+            :func:`export_backbone`.
+        labels (bool): ``check`` is a folder with a subfolder per class, named like the
+            categories; accuracies are part of the check. Defaults to False.
 
     Returns:
         Exported: See :func:`export_backbone`.
@@ -129,6 +153,7 @@ def export_classifier(
     """
     form = build_format(format, out, options)
     _check_options(None, image_size, fold_preprocessing)
+    check_calibration(form, calibration)
     classifier = ZeroShotClassifier(checkpoint, categories, bank_file, templates)
     output = 'logits' if as_logits else 'scores'
     model = ExportModel(
@@ -144,7 +169,61 @@ def export_classifier(
             output=output,
         ),
     )
-    return export_model(model, form, out)
+    names = classifier.category_names if labels else None
+    return _export(model, form, format, out, calibration, check, names)
+
+
+def export_embedding(
+    checkpoint: str | Path,
+    format: str,
+    out: str | Path,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    calibration: object = None,
+    check: object = None,
+    **options: object,
+) -> Exported:
+    """Export backbone and projector as a graph, for names that are chosen later.
+
+    The output ``embedding`` (B, D) has unit rows. Its product with the embeddings of
+    names, divided by the ``temperature`` in the metadata, gives the logits.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint, with or without names.
+        format (str): 'onnx', or another runtime.
+        out (str | Path): File to write.
+        image_size, fold_preprocessing, calibration, check, **options: See
+            :func:`export_backbone`.
+
+    Returns:
+        Exported: See :func:`export_backbone`.
+
+    Raises:
+        CheckpointError, ConfigError, DependencyError: See :func:`export_backbone`.
+    """
+    form = build_format(format, out, options)
+    _check_options(None, image_size, fold_preprocessing)
+    check_calibration(form, calibration)
+    contents = read_checkpoint(checkpoint)
+    state = contents['state_dict']
+    record = CheckpointMeta.from_meta(contents['meta'], checkpoint)
+    record.require('image_size', 'student_temperature')
+    embed_dims = projected_width(state)
+    if embed_dims is None:
+        raise CheckpointError(
+            f'{checkpoint} contains no projector, so it gives no embeddings; pass the '
+            'epoch_*.pth or iter_*.pth of the training.'
+        )
+    model = ExportModel(
+        Embedder(stored_student(record, state, embed_dims)),
+        record,
+        None,
+        image_size,
+        fold_preprocessing,
+        'embedding',
+        dict(temperature=str(record.student_temperature)),
+    )
+    return _export(model, form, format, out, calibration, check)
 
 
 def export_backbone_onnx(
@@ -173,6 +252,29 @@ def export_classifier_onnx(
 ) -> float | None:
     """:func:`export_classifier` to ONNX; returns the largest difference."""
     return export_classifier(checkpoint, 'onnx', out, *args, **kwargs).difference
+
+
+def _export(
+    model: ExportModel,
+    form: ExportFormat,
+    name: str,
+    out: str | Path,
+    calibration: object,
+    check: object,
+    names: Sequence[str] | None = None,
+) -> Exported:
+    """Export and check, with images read before anything is written."""
+    if form.is_quantised:
+        model.calibration = read_calibration(model, calibration)
+    images = labels = None
+    if check is not None and names is not None:
+        images, labels = read_labelled(model, check, names)
+    elif check is not None:
+        images = read_images(model, check)
+    done = export_model(model, form, out)
+    if images is None:
+        return done
+    return done._replace(check=check_file(form, name, done.path, model, images, labels))
 
 
 def _record_of(checkpoint: str | Path) -> CheckpointMeta:

@@ -1,6 +1,5 @@
 """Inferencers in the form of mmpretrain's, for students."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
@@ -24,8 +23,8 @@ from mmlgd.utils.checks import check_count
 
 from .features import normalisation, pool_output
 from .images import iter_images, list_inputs
-from .load_backbone import build_backbone
-from .stored_pipeline import StoredPipeline
+from .loading import build_backbone
+from .stored_pipeline import StoredPipeline, with_pipeline
 from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier, check_device
 
@@ -307,7 +306,7 @@ class EmbeddingInferencer(_Inferencer):
             self.model = stored_student(record, state, width)
             self.preprocessor = self.model.data_preprocessor
         self.model.to(self.device)
-        self.pipeline = StoredPipeline(_with_pipeline(record))
+        self.pipeline = StoredPipeline(with_pipeline(record))
 
     @torch.no_grad()
     def forward(self, inputs: tuple[list, torch.Tensor], **kwargs: Any) -> np.ndarray:
@@ -328,27 +327,6 @@ class EmbeddingInferencer(_Inferencer):
     ) -> np.ndarray:
         """All rows (N, D)."""
         return np.stack(preds) if preds else np.zeros((0, 0), np.float32)
-
-
-def _with_pipeline(record: CheckpointMeta) -> CheckpointMeta:
-    """``backbone.pth`` has no test pipeline: resize the short edge, crop the centre."""
-    if record.test_pipeline is not None:
-        return record
-    record.require('image_size')
-    size: Any = record.image_size
-    side = size if isinstance(size, int) else size[0]
-    steps = [
-        dict(
-            type='mmpretrain.ResizeEdge',
-            scale=round(side * 256 / 224),
-            edge='short',
-            interpolation='bilinear',
-            backend='pillow',
-        ),
-        dict(type='mmpretrain.CenterCrop', crop_size=side),
-        dict(type='mmpretrain.PackInputs'),
-    ]
-    return dataclasses.replace(record, test_pipeline=steps)
 
 
 def picture_names(paths: Iterable[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The test pipeline in a checkpoint, for images of any size."""
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -84,3 +85,24 @@ class StoredPipeline:
         if not isinstance(inputs, torch.Tensor) or inputs.dim() != 3:
             raise CheckpointError('The test pipeline must end with PackInputs.')
         return inputs
+
+
+def with_pipeline(record: CheckpointMeta) -> CheckpointMeta:
+    """``backbone.pth`` has no test pipeline: resize the short edge, crop the centre."""
+    if record.test_pipeline is not None:
+        return record
+    record.require('image_size')
+    size: Any = record.image_size
+    side = size if isinstance(size, int) else size[0]
+    steps = [
+        dict(
+            type='mmpretrain.ResizeEdge',
+            scale=round(side * 256 / 224),
+            edge='short',
+            interpolation='bilinear',
+            backend='pillow',
+        ),
+        dict(type='mmpretrain.CenterCrop', crop_size=side),
+        dict(type='mmpretrain.PackInputs'),
+    ]
+    return dataclasses.replace(record, test_pipeline=steps)

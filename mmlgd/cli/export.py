@@ -1,22 +1,34 @@
 """``mmlgd export``: export a student to another library or runtime."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from itertools import chain
 
-from mmlgd.apis.export import export_backbone, export_classifier
+from mmlgd.apis.export import export_backbone, export_classifier, export_embedding
 from mmlgd.errors import ConfigError
 from mmlgd.export.model import INPUT_TYPES
 from mmlgd.export.registry import find_format, format_names, option_names
+from mmlgd.utils.atomic import check_output_file, write_atomically
+from mmlgd.utils.checks import check_in_range
 
-_CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits')
+_EXPORTS: dict[str, Callable] = dict(
+    backbone=export_backbone, embedding=export_embedding, classifier=export_classifier
+)
+#: Options of one part only.
+_PART_OPTIONS = dict(
+    backbone=('out_indices',),
+    embedding=(),
+    classifier=('categories', 'bank_file', 'templates', 'as_logits', 'labels'),
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ``args.options`` holds the options of the format."""
     parser = argparse.ArgumentParser(
-        description='Export a backbone, or a zero-shot classifier. --format NAME --help '
-        'lists the options of a format.',
+        description='Export a backbone, with or without projector, or a zero-shot '
+        'classifier. --format NAME --help lists the options of a format.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='formats:\n'
         + '\n'.join(
@@ -45,9 +57,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--part',
-        choices=('backbone', 'classifier'),
+        choices=tuple(_EXPORTS),
         default='backbone',
-        help='the classifier needs a training checkpoint of LGD',
+        help='embedding: backbone and projector; it and the classifier need a training '
+        'checkpoint',
     )
     parser.add_argument(
         '--image-size',
@@ -62,6 +75,32 @@ def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
         choices=INPUT_TYPES,
         help='accept images from 0 to 255 in this dtype, and normalise them in the graph',
     )
+    parser.add_argument(
+        '--calibration',
+        nargs='+',
+        help='for int8: folder or files, a few hundred images of the application',
+    )
+    check = parser.add_argument_group('check')
+    check.add_argument(
+        '--check',
+        nargs='+',
+        metavar='IMAGES',
+        help='compare with the student on images',
+    )
+    check.add_argument(
+        '--labels',
+        action='store_true',
+        default=None,
+        help='IMAGES is a folder with a subfolder per class: also compare accuracies',
+    )
+    check.add_argument(
+        '--min-agreement',
+        type=float,
+        default=0.99,
+        help='fail below this share of equal best names, or below this mean cosine for a '
+        'backbone; default %(default)s',
+    )
+    check.add_argument('--check-out', help='JSON file of the check')
     backbone = parser.add_argument_group('backbone')
     backbone.add_argument('--out-indices', type=int, nargs='+', help='feature maps')
     names = parser.add_argument_group('classifier')
@@ -80,27 +119,33 @@ def main(argv: list[str] | None = None) -> None:
     """Export from the command line."""
     args = parse_args(argv)
     part = getattr(args, 'part', 'backbone')
-    allowed = _CLASSIFIER_OPTIONS if part == 'classifier' else ('out_indices',)
     given = {
         key: getattr(args, key)
-        for key in (*_CLASSIFIER_OPTIONS, 'out_indices')
+        for key in chain(*_PART_OPTIONS.values())
         if getattr(args, key, None) is not None
     }
-    wrong = sorted(set(given) - set(allowed))
+    wrong = sorted(set(given) - set(_PART_OPTIONS[part]))
     if wrong:
         option = wrong[0].replace('_', '-')
         raise ConfigError(f'--{option} cannot be used with --part {part}; omit it.')
-    export: Callable = export_backbone if part == 'backbone' else export_classifier
-    done = export(
+    _check_options(args)
+    done = _EXPORTS[part](
         args.checkpoint,
         args.format,
         args.out,
         image_size=getattr(args, 'image_size', None),
         fold_preprocessing=getattr(args, 'fold_preprocessing', None),
+        calibration=getattr(args, 'calibration', None),
+        check=getattr(args, 'check', None),
         **given,
         **args.options,
     )
-    if done.difference is None:
+    if done.cosine is not None:
+        checked = (
+            'The mean cosine of its outputs with those of the student is '
+            f'{done.cosine:.4f} on calibration images.'
+        )
+    elif done.difference is None:
         checked = (
             f'Its outputs were not checked: the library that runs {args.format} is not '
             'installed.'
@@ -111,3 +156,22 @@ def main(argv: list[str] | None = None) -> None:
             f'{done.difference:.1e} at most.'
         )
     print(f'Wrote {done.path} for {args.format}. {checked} Usage:\n{done.usage}')
+    if done.check is not None:
+        print(f'Check:\n{done.check.table()}')
+        if args.check_out:
+            text = json.dumps(done.check.to_dict(), indent=2) + '\n'
+            write_atomically(args.check_out, text)
+        done.check.require(args.min_agreement)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse options of the check without the check, before anything is read."""
+    if getattr(args, 'check', None) is None:
+        for option in ('labels', 'check_out'):
+            if getattr(args, option, None) is not None:
+                name = option.replace('_', '-')
+                raise ConfigError(f'--{name} needs --check IMAGES; add it.')
+        return
+    check_in_range('--min-agreement', args.min_agreement, 0, 1)
+    if args.check_out:
+        check_output_file(args.check_out, '--check-out')

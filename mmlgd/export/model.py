@@ -39,6 +39,8 @@ class ExportModel:
         module (nn.Module): In eval mode, including the normalisation if it is folded in.
         output_names (list[str]): Names of the outputs.
         metadata (dict[str, str]): Metadata for users of the file.
+        calibration (torch.Tensor | None): Images (N, 3, H, W) in the form of the input,
+            for quantisation.
 
     Raises:
         CheckpointError: The checkpoint has no mean and std to fold in.
@@ -73,8 +75,10 @@ class ExportModel:
         self.module = module
         number = self._try_one_image()
         self.output_names = [output or f'feature_map_{i}' for i in range(number)]
+        self.is_classifier = output in ('scores', 'logits')
         self.is_probability = output == 'scores'
         self.metadata = {**(metadata or {}), **self._texts()}
+        self.calibration: torch.Tensor | None = None
 
     @torch.no_grad()
     def outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -89,6 +93,21 @@ class ExportModel:
             return torch.randn(shape, generator=generator)
         images = torch.randint(0, 256, shape, generator=generator)
         return images.to(getattr(torch, self.input_type))
+
+    def split_calibration(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Calibration images that set the ranges, and every fifth for comparisons.
+
+        Raises:
+            ConfigError: There are fewer than two images.
+        """
+        images = self.calibration
+        if images is None or len(images) < 2:
+            raise ConfigError(
+                'int8 needs calibration images: pass calibration, a folder or list of a '
+                'few hundred images like those of the application (labels are not used).'
+            )
+        held_out = torch.arange(len(images)) % 5 == 1
+        return images[~held_out], images[held_out]
 
     def _try_one_image(self) -> int:
         """Run the model on one image and return the number of outputs."""
@@ -122,6 +141,22 @@ class ExportModel:
             texts['image_std'] = json.dumps(preprocessing.std)
             texts['channel_order'] = 'RGB' if preprocessing.to_rgb else 'BGR'
         return texts
+
+
+class Embedder(nn.Module):
+    """Backbone and projector.
+
+    Args:
+        student (nn.Module): Has ``embed``.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Unit rows (B, D) of normalised images (B, 3, H, W)."""
+        return self.student.embed(images)
 
 
 class Classifier(nn.Module):

@@ -4,11 +4,9 @@ import math
 from collections.abc import Callable, Iterable
 
 import torch
+from torch.nn.functional import cosine_similarity
 
 from mmlgd.errors import CheckpointError
-
-#: Largest accepted difference.
-TOLERANCE = 1e-4
 
 #: Maps images (B, 3, H, W) to arrays or tensors.
 Run = Callable[[torch.Tensor], Iterable]
@@ -52,3 +50,26 @@ def compare(
             difference = (one - other).abs().max().item() / scale
             worst = max(worst, difference if math.isfinite(difference) else math.inf)
     return worst
+
+
+def run_all(run: Run, images: torch.Tensor, batch: int = 16) -> list[torch.Tensor]:
+    """Outputs for many images, each (N, ...) float32."""
+    rows = [
+        [torch.as_tensor(each).float() for each in run(part)]
+        for part in images.split(batch)
+    ]
+    return [torch.cat(parts) for parts in zip(*rows)]
+
+
+def cosines(one: list[torch.Tensor], other: list[torch.Tensor]) -> torch.Tensor:
+    """Cosine of each image's outputs, the smallest of several: (N,).
+
+    Args:
+        one (list[torch.Tensor]): Outputs (N, ...) of :func:`run_all`.
+        other (list[torch.Tensor]): The same of another model.
+    """
+    rows = [
+        cosine_similarity(first.flatten(1).double(), second.flatten(1).double())
+        for first, second in zip(one, other)
+    ]
+    return torch.stack(rows).amin(0)

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
@@ -11,12 +12,13 @@ from typing import NamedTuple
 import torch
 
 from mmlgd.errors import CheckpointError, ConfigError
-from mmlgd.utils.atomic import check_output_file, replace_file
+from mmlgd.utils.atomic import check_output_file, replace_group
 from mmlgd.utils.suggest import suggest
 
 from . import formats
+from .check import CheckResult
 from .model import ExportModel
-from .parity import TOLERANCE, Run, compare
+from .parity import Run, compare, cosines, run_all
 
 
 class ExportFormat:
@@ -29,11 +31,17 @@ class ExportFormat:
         is_graph (bool): Whether the file contains the computation, so that any model can
             be exported; otherwise it contains the weights of a backbone.
         batches (tuple[int, ...]): Batch sizes of the comparison with the student.
+        suffixes (tuple[str, ...]): Accepted suffixes of the file; empty for any.
+        tolerance (float): Largest accepted difference.
+        is_quantised (bool): Whether calibration images are needed.
     """
 
     description = ''
     is_graph = False
     batches: tuple[int, ...] = (2,)
+    suffixes: tuple[str, ...] = ()
+    tolerance = 1e-4
+    is_quantised = False
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -54,8 +62,19 @@ class ExportFormat:
                 'fold_preprocessing, or export to onnx.'
             )
 
+    def can_export(self, model: ExportModel) -> bool:
+        """Whether the format supports a model; :meth:`check` says why not."""
+        try:
+            self.check(model)
+        except ConfigError:
+            return False
+        return True
+
     def export(self, model: ExportModel, path: Path) -> None:
-        """Write a model that passed :meth:`check`."""
+        """Write a model that passed :meth:`check`.
+
+        The folder of ``path`` is empty; all that is written there belongs to the file.
+        """
         raise NotImplementedError
 
     def load(self, path: Path, model: ExportModel) -> Run | None:
@@ -65,6 +84,16 @@ class ExportFormat:
     def reference(self, model: ExportModel) -> Run:
         """Expected outputs of :meth:`load`."""
         return model.outputs
+
+    def files(self, path: Path) -> list[Path]:
+        """The file, and those beside it that are needed to run it."""
+        return [path]
+
+    def layer_cosines(
+        self, path: Path, model: ExportModel, images: torch.Tensor
+    ) -> dict[str, float]:
+        """Cosine of each layer's output with float32; empty if it cannot be computed."""
+        return {}
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
         """Code that loads the file."""
@@ -78,13 +107,18 @@ class Exported(NamedTuple):
         path (Path): The file.
         difference (float | None): Largest difference between the outputs of the student
             and of the file; None if they were not compared, since the library that runs
-            the file is not installed.
+            the file is not installed, or since the file is quantised.
         usage (str): Code that loads the file.
+        cosine (float | None): Mean cosine between the outputs of the student and of a
+            quantised file, on calibration images that did not set its ranges.
+        check (CheckResult | None): The check on images, if there was one.
     """
 
     path: Path
     difference: float | None
     usage: str
+    cosine: float | None = None
+    check: CheckResult | None = None
 
 
 def format_names() -> list[str]:
@@ -122,7 +156,7 @@ def build_format(name: str, out: str | Path, options: dict) -> ExportFormat:
                 f'The format {name} has no option {option!r}; its options: '
                 f'{", ".join(known) or "none"}.{suggest(option, known)}'
             )
-    check_output_file(out, 'out')
+    check_output_file(out, 'out', cls.suffixes)
     return cls(**options)
 
 
@@ -145,19 +179,23 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
         CheckpointError: The outputs of the file differ; the file is not kept.
     """
     form.check(model)
-    with replace_file(out) as part:
+    difference = cosine = None
+    with replace_group(out) as part:
         form.export(model, part)
         found = form.load(part, model)
-        difference = None
         if found is not None:
             batches = [model.images(batch) for batch in form.batches]
             expected = form.reference(model)
             difference = compare(expected, found, batches, model.is_probability)
-            if difference > TOLERANCE:
+            if difference > form.tolerance or math.isinf(difference):
                 raise CheckpointError(
                     f'{out} was not written: the outputs of {model.name} as '
                     f'{type(form).__name__} differ from those of the student by '
-                    f'{difference:.2g}, more than {TOLERANCE}; try other options or other '
-                    'releases of the library.'
+                    f'{difference:.2g}, more than {form.tolerance}; try other options or '
+                    'other releases of the library.'
                 )
-    return Exported(Path(out), difference, form.usage(model, out))
+            if form.is_quantised:
+                _, images = model.split_calibration()
+                rows = cosines(run_all(expected, images), run_all(found, images))
+                difference, cosine = None, rows.mean().item()
+    return Exported(Path(out), difference, form.usage(model, out), cosine)

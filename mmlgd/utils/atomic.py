@@ -140,6 +140,40 @@ def replace_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+@contextmanager
+def replace_group(path: str | Path) -> Iterator[Path]:
+    """Write a file and the files or folders beside it that belong to it, then move them.
+
+    If the body raises, existing files are kept. Each file is replaced as a whole, the
+    named one last; a crash in between may leave new files beside the old one.
+
+    Args:
+        path: The file or folder to create or replace.
+
+    Yields:
+        Path: What to write: of the same name, in an empty temporary folder.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = _temporary_path(path)
+    folder.mkdir()
+    try:
+        yield folder / path.name
+        found = sorted(folder.iterdir(), key=lambda each: each.name == path.name)
+        for each in found:
+            target = path.parent / each.name
+            if each.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                _flush_to_disk(each)
+            os.replace(each, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Write a complete file or nothing.
 

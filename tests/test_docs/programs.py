@@ -70,6 +70,7 @@ RUN_BY = {
     'demo.probe': 'test_demo/test_probe.py',
     'demo.scenes': 'test_demo/test_scripts.py',
     'demo.transfer': 'test_demo/test_transfer.py',
+    'demo.web.build': 'test_demo/test_web.py',
     'demo/evaluate_teacher.py': 'test_demo/test_scripts.py',
     'demo/image_demo.py': 'test_tools/test_analysis.py',
     'demo/train_teacher.py': 'test_demo/test_scripts.py',

@@ -3,33 +3,31 @@
 import argparse
 import inspect
 import io
-import logging
+import tempfile
 import warnings
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import torch
-from mmengine.logging import print_log
 from torch import nn
 
-from mmlgd.errors import ConfigError, DependencyError
-from mmlgd.export.branches import merge_branches
+from mmlgd.errors import ConfigError
+from mmlgd.export.graph import GraphFormat
 from mmlgd.export.model import ExportModel
 from mmlgd.export.parity import Run
-from mmlgd.export.registry import ExportFormat
 
 # onnxruntime does not guarantee support for older files.
 _FIRST_OPSET = 7
 
 
-class OnnxFormat(ExportFormat):
+class OnnxFormat(GraphFormat):
     """A model with the input ``images``, of variable batch size.
 
     Branches that only training needs (MobileOne, RepViT, ...) are merged.
 
     Args:
         opset (int): ONNX operator set. Defaults to 17.
+        dtype (str): 'float32'; 'float16', whose input and outputs stay float32; or
+            'int8', which needs calibration images. Defaults to 'float32'.
 
     Raises:
         ConfigError: torch or onnxruntime does not support the operator set.
@@ -37,13 +35,17 @@ class OnnxFormat(ExportFormat):
     """
 
     description = 'an ONNX file of a backbone or of a zero-shot classifier'
-    is_graph = True
+    dtypes = ('float32', 'float16', 'int8')
+    packages = {'onnx': 'onnx', 'onnxruntime': 'onnxruntime'}
+    extra = 'export'
+    runtime = 'ONNX'
     # The graph is traced with 2 images; other sizes reveal a constant batch size.
     batches = (1, 3)
 
-    def __init__(self, opset: int = 17) -> None:
-        self._onnx, self._runtime = _require('onnx'), _require('onnxruntime')
-        self.opset = opset
+    def __init__(self, opset: int = 17, dtype: str = 'float32') -> None:
+        super().__init__(dtype)
+        self._onnx, self._runtime = self.require('onnx'), self.require('onnxruntime')
+        self.opset, self.runtime = opset, f'ONNX with opset {opset}'
         if not self._is_supported(opset):
             newest = self._onnx.defs.onnx_opset_version()
             known = [n for n in range(1, newest + 1) if self._is_supported(n)]
@@ -54,47 +56,54 @@ class OnnxFormat(ExportFormat):
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument('--opset', type=int, default=17, help='ONNX operator set')
 
-    def export(self, model: ExportModel, path: Path) -> None:
-        try:
-            module = merge_branches(model.module)
-        except ConfigError as error:
-            print_log(
-                f'{error} They are exported unmerged.',
-                'current',
-                level=logging.WARNING,
+    def write(self, module: nn.Module, model: ExportModel, path: Path) -> None:
+        write_onnx(module, model, path, self.opset)
+        contents = self._onnx.load(str(path))
+        metadata = self.metadata(model)
+        if self.dtype == 'float16':
+            from onnxruntime.transformers.onnx_model import OnnxModel
+
+            # Its converter inserts casts at the end; onnx needs them in order.
+            converted = OnnxModel(contents)
+            converted.convert_float_to_float16(
+                use_symbolic_shape_infer=False, keep_io_types=True
             )
-            module = model.module
-        names = ['images', *model.output_names]
-        try:
-            _write(module, model.images(2), str(path), names, self.opset)
+            converted.topological_sort()
+            contents = converted.model
+        elif self.is_quantised:
+            from mmlgd.export.onnx_int8 import quantise
+
+            metadata['calibration'] = quantise(path, path, *model.split_calibration())
             contents = self._onnx.load(str(path))
-            self._onnx.helper.set_model_props(contents, model.metadata)
-            self._onnx.checker.check_model(contents)
-        except Exception as error:  # torch has no common base class of export errors
-            reason = ' '.join(str(error).split())[:400]
-            raise ConfigError(
-                f'{model.name} cannot be exported to ONNX with opset {self.opset} '
-                f'({type(error).__name__}: {reason}); try a higher opset.'
-            ) from error
+        self._onnx.helper.set_model_props(contents, metadata)
+        self._onnx.checker.check_model(contents)
         self._onnx.save(contents, str(path))
 
     def load(self, path: Path, model: ExportModel) -> Run:
-        session = self._session(str(path))
-        return lambda images: session.run(None, {'images': images.numpy()})
+        from mmlgd.export.onnx_int8 import open_session, runner
+
+        return runner(open_session(str(path)))
+
+    def layer_cosines(
+        self, path: Path, model: ExportModel, images: torch.Tensor
+    ) -> dict[str, float]:
+        from mmlgd.export.onnx_int8 import layer_cosines
+
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, 'float.onnx')
+            type(self)(self.opset).export(model, source)
+            return layer_cosines(source, path, images)
+
+    def advice(self) -> str:
+        return 'try a higher opset'
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
         return (
             f'session = onnxruntime.InferenceSession({str(path)!r})\n'
             f'{", ".join(model.output_names)}, = session.run(None, dict(images=images))'
-        )
-
-    def _session(self, source: str | bytes):
-        options = self._runtime.SessionOptions()
-        options.log_severity_level = 3  # no hints on old operator sets
-        return self._runtime.InferenceSession(
-            source, options, providers=['CPUExecutionProvider']
         )
 
     def _is_supported(self, opset: int) -> bool:
@@ -103,14 +112,24 @@ class OnnxFormat(ExportFormat):
             return False
         file = io.BytesIO()
         try:
-            _write(nn.Identity(), torch.zeros(1), file, ['x', 'y'], opset)
-            self._session(file.getvalue())
+            _trace(nn.Identity(), torch.zeros(1), file, ['x', 'y'], opset)
+            self._runtime.InferenceSession(
+                file.getvalue(), providers=['CPUExecutionProvider']
+            )
         except Exception:  # RuntimeError, ValueError, or one of onnxruntime
             return False
         return True
 
 
-def _write(
+def write_onnx(
+    module: nn.Module, model: ExportModel, path: Path, opset: int = 17
+) -> None:
+    """Write a float32 file with the input ``images``."""
+    names = ['images', *model.output_names]
+    _trace(module, model.images(2), str(path), names, opset)
+
+
+def _trace(
     module: nn.Module,
     example: torch.Tensor,
     file: str | io.BytesIO,
@@ -134,16 +153,6 @@ def _write(
             opset_version=opset,
             **tracing,
         )
-
-
-def _require(name: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise DependencyError(
-            f'The ONNX export needs {name}, which is not installed; run `pip install '
-            'onnx onnxruntime`.'
-        ) from error
 
 
 FORMAT = OnnxFormat

@@ -1,0 +1,144 @@
+"""Images of the user as inputs of an exported model."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+
+from mmlgd.datasets.image_folder import is_hidden, list_images
+from mmlgd.errors import ConfigError, DataError
+from mmlgd.evaluation.name_matching import match_classes
+from mmlgd.export.model import ExportModel
+from mmlgd.export.registry import ExportFormat
+from mmlgd.utils.progress import track
+
+from .images import iter_images, list_inputs
+from .stored_pipeline import StoredPipeline, with_pipeline
+
+#: Of more calibration images, so many are drawn at equal distances.
+MAX_CALIBRATION = 300
+_FEW = 50
+
+
+def check_calibration(form: ExportFormat, calibration: object) -> None:
+    """Check that calibration images are given where they are needed, and only there.
+
+    Raises:
+        ConfigError: They are missing or superfluous.
+    """
+    if form.is_quantised and calibration is None:
+        raise ConfigError(
+            'int8 needs calibration images: pass --calibration (in Python, calibration), '
+            'a folder or list of a few hundred images like those of the application. '
+            'Labels are not used.'
+        )
+    if not form.is_quantised and calibration is not None:
+        raise ConfigError(
+            "Calibration images are used by int8 only; add --dtype int8 (dtype='int8') "
+            'or omit them.'
+        )
+
+
+def read_images(model: ExportModel, images: object) -> torch.Tensor:
+    """Read images as the test pipeline of the checkpoint does.
+
+    Args:
+        model (ExportModel): Its input determines size, dtype and normalisation.
+        images (object): See :func:`~mmlgd.apis.images.iter_images`.
+
+    Returns:
+        torch.Tensor: (N, 3, H, W), N > 0.
+
+    Raises:
+        DataError: There is no image, or one cannot be read.
+        CheckpointError: The checkpoint does not contain its preprocessing.
+    """
+    inputs = list_inputs(images)
+    record = model.record
+    record.require('image_mean', 'image_std', 'to_rgb')
+    preprocessing = record.preprocessing
+    assert preprocessing is not None  # required above
+    pipeline = StoredPipeline(with_pipeline(record))
+    mean, std = (
+        torch.tensor(each).view(3, 1, 1)
+        for each in (preprocessing.mean, preprocessing.std)
+    )
+    rows = []
+    for each in track(inputs, 'Reading images'):
+        for array in iter_images(each):
+            image = pipeline(array)
+            image = (image.flip(0) if preprocessing.to_rgb else image).float()
+            if image.shape[1:] != model.image_size:
+                (image,) = F.interpolate(
+                    image[None], model.image_size, mode='bilinear', antialias=True
+                )
+            if model.input_type == 'uint8':
+                image = image.round().clamp(0, 255).byte()
+            rows.append((image - mean) / std if model.input_type is None else image)
+    if not rows:
+        raise DataError('There is no image to calibrate or check with; give a folder.')
+    return torch.stack(rows)
+
+
+def read_calibration(model: ExportModel, images: object) -> torch.Tensor:
+    """Read calibration images, at most :data:`MAX_CALIBRATION`; warn about few ones.
+
+    Raises:
+        DataError, CheckpointError: See :func:`read_images`.
+    """
+    inputs = list_inputs(images)
+    if len(inputs) < _FEW:
+        print_log(
+            f'There are only {len(inputs)} calibration images; with a few hundred, the '
+            'ranges of int8 fit better.',
+            'current',
+            level=logging.WARNING,
+        )
+    step = max(1.0, len(inputs) / MAX_CALIBRATION)
+    count = min(len(inputs), MAX_CALIBRATION)
+    return read_images(model, [inputs[int(step * index)] for index in range(count)])
+
+
+def read_labelled(
+    model: ExportModel, folder: object, names: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read a folder with a subfolder per class.
+
+    Args:
+        model (ExportModel): See :func:`read_images`.
+        folder (object): The folder.
+        names (Sequence[str]): The C names; subfolders are named like them.
+
+    Returns:
+        tuple[torch.Tensor, torch.Tensor]: Images (N, 3, H, W), and indices of their
+        names (N,) int64.
+
+    Raises:
+        ConfigError: ``folder`` is not one folder, or a subfolder matches no name.
+        DataError, CheckpointError: See :func:`read_images`.
+    """
+    if isinstance(folder, (list, tuple)) and len(folder) == 1:
+        (folder,) = folder
+    if not isinstance(folder, (str, Path)) or not Path(folder).is_dir():
+        raise ConfigError(
+            'Labels are read from the subfolders of one folder; give one folder to '
+            '--check, with a subfolder per class.'
+        )
+    root = Path(cast(str, folder))
+    classes = sorted(
+        each.name
+        for each in root.iterdir()
+        if each.is_dir() and not is_hidden(each.name)
+    )
+    indices = match_classes(classes, names, str(root))
+    paths: list[str] = []
+    labels: list[int] = []
+    for name, index in zip(classes, indices):
+        found = list_images(str(root / name))
+        paths += found
+        labels += [index] * len(found)
+    return read_images(model, paths), torch.tensor(labels)
