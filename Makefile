@@ -15,14 +15,19 @@ BOOTSTRAP ?= $(or $(PYTHON),python3)
 RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env test test-slow test-all lint format demo demo-probe demo-transfer \
-	demo-web web-runtime gpu-check docs clean
+# Two set-ups would install into the same environment.
+.NOTPARALLEL:
+.PHONY: help env env-lite test test-slow test-all lint format demo demo-probe \
+	demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 env:  ## Set up the environment (.venv, or PYTHON=...); a second call takes seconds
 	@$(BOOTSTRAP) tools/setup_env.py $(if $(PYTHON),--python '$(PYTHON)')
+
+env-lite:  ## The same without mmcv's operators, in minutes: no detection, segmentation, tests
+	@$(BOOTSTRAP) tools/setup_env.py --lite $(if $(PYTHON),--python '$(PYTHON)')
 
 JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS)
@@ -45,14 +50,14 @@ format: env  ## Fix lint errors where that is safe
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-demo: env  ## Distil a small CLIP into MobileNetV3 on embedded images
+demo: env-lite  ## Distil a small CLIP into MobileNetV3 on embedded images
 	$(RUN) -m demo.run $(DEMO_ARGS)
 
 # The last file written by the demo.
-work_dirs/demo/summary.json: | env
+work_dirs/demo/summary.json: | env-lite
 	$(RUN) -m demo.run
 
-demo-probe: env work_dirs/demo/summary.json  ## Linear probes and k-NN on the distilled backbone
+demo-probe: env-lite work_dirs/demo/summary.json  ## Linear probes and k-NN on the distilled backbone
 	$(RUN) -m demo.probe $(PROBE_ARGS)
 
 demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmentor from it and from scratch

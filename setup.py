@@ -62,7 +62,7 @@ class BuildWithMim(build_py):
 
 EXTRAS = {
     name: requirements(name)
-    for name in ('mminstall', 'tests', 'export', 'optional', 'remote', 'docs')
+    for name in ('tests', 'export', 'optional', 'remote', 'docs')
 }
 # The tests compare exported files with the model.
 EXTRAS['tests'] += EXTRAS['export']
@@ -83,7 +83,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmlgd', 'mmlgd.*']),
     package_data={'mmlgd': ['**/*.txt', '**/*.json', 'py.typed', 'report/templates/*']},
-    install_requires=requirements('runtime'),
+    # For a fresh environment. Set-ups with forks or operators use --no-deps.
+    install_requires=requirements('runtime') + requirements('lite'),
     extras_require=EXTRAS,
     entry_points={'console_scripts': ['mmlgd = mmlgd.cli.main:main']},
     cmdclass={'build_py': BuildWithMim},

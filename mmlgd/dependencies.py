@@ -2,14 +2,15 @@
 
 Only the metadata of installed packages is read, so a check takes milliseconds and
 imports nothing. The OpenMMLab libraries exist under two distribution names, the
-original one and that of the maintained fork (``onedl-*``); either is accepted.
+original one and that of the maintained fork (``onedl-*``); either is accepted. For
+distillation and classification, mmcv may also be mmcv-lite, which has no operators.
 """
 
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from mmengine.config.utils import MODULE2PACKAGE
 from packaging.version import InvalidVersion, Version
 
 from .errors import DependencyError
@@ -42,7 +43,7 @@ class Requirement(NamedTuple):
 REQUIREMENTS = (
     Requirement('torch', ('torch',), '2.1', '3'),
     Requirement('mmengine', ('onedl-mmengine', 'mmengine'), '0.10', '1'),
-    Requirement('mmcv', ('onedl-mmcv', 'mmcv'), '2.0', '2.4'),
+    Requirement('mmcv', ('onedl-mmcv', 'mmcv', 'mmcv-lite'), '2.0', '2.4'),
     Requirement('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), '1.0', '2'),
     Requirement('mmdet', ('onedl-mmdetection', 'mmdet'), '3.0', '4', required=False),
     Requirement(
@@ -83,6 +84,8 @@ def in_range(found: str, requirement: Requirement) -> bool:
 def check_requirement(requirement: Requirement) -> None:
     """Check one library.
 
+    Warns if it is installed twice: the distributions overwrite each other's files.
+
     Args:
         requirement (Requirement): The library and its supported releases.
 
@@ -98,6 +101,14 @@ def check_requirement(requirement: Requirement) -> None:
                 f'mmlgd works with {name} {wanted}, but {name} {number} is installed. '
                 f"Install a supported version: pip install '{name}{wanted}'."
             )
+    if len(found) > 1:
+        both = ' and '.join(f'{name} {number}' for name, number in found.items())
+        warnings.warn(
+            f'{both} are installed, but both are the module {requirement.module}: one has '
+            f"overwritten the other's files. Remove them and install one: pip uninstall "
+            f'{" ".join(found)}, then pip install --no-deps {next(iter(found))}.',
+            stacklevel=2,
+        )
     # A source tree on PYTHONPATH has no metadata, so its version is unknown.
     module = requirement.module
     if requirement.required and not found and find_spec(module) is None:
@@ -128,6 +139,9 @@ def register_config_packages() -> None:
     name, mmengine uses the module's folder. For a distribution in editable mode, the
     original mmengine would search site-packages, which does not contain its files.
     """
+    # After the checks, which may find that mmengine is missing.
+    from mmengine.config.utils import MODULE2PACKAGE
+
     fork, original = 'onedl-mmsegmentation', 'mmsegmentation'
     if installed_version(fork) and not installed_version(original):
         MODULE2PACKAGE['mmseg'] = fork

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,23 @@ def test_optional_library_out_of_range_is_refused(installed):
         check_requirement(REQUIREMENT._replace(required=False))
 
 
+def test_a_library_that_is_installed_twice_is_warned_of(installed):
+    installed.update({'fork-somelib': '0.10.3', 'somelib': '0.10.7'})
+    with pytest.warns(UserWarning, match='pip uninstall fork-somelib somelib,'):
+        check_requirement(REQUIREMENT)
+
+
+def test_mmcv_lite_is_an_mmcv(installed):
+    (mmcv,) = (each for each in dependencies.REQUIREMENTS if each.module == 'mmcv')
+    installed['mmcv-lite'] = '2.2.0'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        check_requirement(mmcv)
+    installed['mmcv-lite'] = '1.7.2'
+    with pytest.raises(DependencyError, match='mmcv-lite 1.7.2 is installed'):
+        check_requirement(mmcv)
+
+
 def test_source_tree_without_metadata_passes(installed):
     check_requirement(REQUIREMENT._replace(module='json'))
 
@@ -104,7 +122,7 @@ def test_import_is_light():
 )
 def test_mmseg_is_mapped_to_what_is_installed(installed, monkeypatch, names, expected):
     packages = {'mmseg': 'mmsegmentation'}
-    monkeypatch.setattr(dependencies, 'MODULE2PACKAGE', packages)
+    monkeypatch.setattr('mmengine.config.utils.MODULE2PACKAGE', packages)
     installed.update(dict.fromkeys(names, '1.2.0'))
     dependencies.register_config_packages()
     assert packages['mmseg'] == expected

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Set up an environment for mmlgd: what `make env` runs.
+"""Set up an environment for mmlgd: what `make env` and `make env-lite` run.
 
     python3 tools/setup_env.py                  # creates or repairs .venv
     python3 tools/setup_env.py --python PATH    # installs into that interpreter
+    python3 tools/setup_env.py --lite           # without what needs a compiler
 
 pip installs everything except mmcv, whose operators are compiled for the installed
-torch. The compiled wheel is cached in ``~/.cache/mmlgd/wheels``. In the user's own
+torch. The compiled wheel is cached in ``~/.cache/mmlgd/wheels``. Only detection and
+segmentation need the operators: ``--lite`` installs mmcv-lite in their place, leaves out
+mmdet, mmseg and the tools of the tests, and keeps a full set-up as it is. In the user's own
 interpreter, installed packages keep their versions. A second call needs no network: a
 stamp records that the last one finished. Only the standard library is used.
 """
@@ -25,6 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / '.cache/env'
 MMCV = 'onedl-mmcv'
 GROUPS = ('mminstall', 'runtime', 'export', 'tests')
+#: mmcv without operators.
+LITE = 'mmcv-lite'
+LITE_GROUPS = ('mminstall', 'runtime')
+#: What needs the operators.
+LEFT_OUT = {MMCV, 'onedl-mmdetection', 'onedl-mmsegmentation'}
 #: The forks install the same modules as the originals: never install both.
 ORIGINALS = {
     'onedl-mmengine': 'mmengine',
@@ -33,7 +41,8 @@ ORIGINALS = {
     'onedl-mmdetection': 'mmdet',
     'onedl-mmsegmentation': 'mmsegmentation',
 }
-LIBS = 'torchvision, mmcv.ops, mmpretrain.models, mmdet.models, mmseg.models, open_clip'
+LITE_LIBS = 'torchvision, mmcv, mmpretrain.models, open_clip'
+LIBS = f'{LITE_LIBS}, mmcv.ops, mmdet.models, mmseg.models'
 
 _LIST = """
 from importlib.metadata import distributions
@@ -87,16 +96,23 @@ def make_venv(folder: Path) -> Path:
 
 
 class Target:
-    """The interpreter to set up; ``foreign`` if it is the user's own."""
+    """The interpreter to set up.
 
-    def __init__(self, python: str | Path, foreign: bool) -> None:
+    Args:
+        python (str | Path): Its path.
+        foreign (bool): It is the user's own.
+        lite (bool): It gets mmcv-lite, and nothing that needs mmcv's operators.
+    """
+
+    def __init__(self, python: str | Path, foreign: bool, lite: bool = False) -> None:
         if shutil.which(python) is None:
             raise SetupFailed(f'PYTHON={python} is not an executable file.')
         # Links are not resolved: a virtual environment's python is a link.
         self.python = os.path.abspath(shutil.which(python))
         self.foreign = foreign
+        self.lite = lite
         digest = hashlib.sha256(self.python.encode()).hexdigest()[:12]
-        self.stamp = CACHE / f'stamp-{digest}.txt'
+        self.stamp = CACHE / f'stamp-{digest}{"-lite" if lite else ""}.txt'
         self.constraints = CACHE / f'constraints-{digest}.txt'
 
     def ask(self, code: str) -> str | None:
@@ -123,9 +139,15 @@ class Target:
             )
 
 
-def wanted_requirements(installed: dict[str, str]) -> list[str]:
+def wanted_requirements(installed: dict[str, str], lite: bool = False) -> list[str]:
     """All requirement lines, except forks whose original is installed."""
-    lines = requirement_lines(*(f'requirements/{name}.txt' for name in GROUPS))
+    groups = LITE_GROUPS if lite else GROUPS
+    lines = requirement_lines(*(f'requirements/{name}.txt' for name in groups))
+    if lite:
+        lines = [line for line in lines if normalise(line) not in LEFT_OUT]
+        # The full set gets it through mmdetection.
+        if 'opencv-python-headless' not in installed:
+            lines.append('opencv-python')
     return [line for line in lines if ORIGINALS.get(normalise(line)) not in installed]
 
 
@@ -141,7 +163,7 @@ def current_stamp(target: Target) -> str:
     files += (ROOT / 'requirements').glob('*.txt')
     digest = hashlib.sha256(b''.join(file.read_bytes() for file in sorted(files)))
     installed = target.installed()
-    names = {*map(normalise, wanted_requirements(installed)), 'mmlgd'}
+    names = {*map(normalise, wanted_requirements(installed, target.lite)), 'mmlgd'}
     versions = [f'{name}=={installed.get(name)}' for name in sorted(names)]
     return '\n'.join([digest.hexdigest(), *versions])
 
@@ -150,6 +172,31 @@ def operators_fit(target: Target) -> bool:
     """Whether mmcv's operators load, for CUDA if ``FORCE_CUDA=1`` is set."""
     state = target.ask(_OPERATORS)
     return state == 'cuda' if os.environ.get('FORCE_CUDA') == '1' else state is not None
+
+
+def is_ready(target: Target) -> bool:
+    """Whether the last set-up of this kind finished and nothing has changed since."""
+    if not target.stamp.exists() or target.stamp.read_text() != current_stamp(target):
+        return False
+    return has_mmcv(target) if target.lite else operators_fit(target)
+
+
+def has_mmcv(target: Target) -> bool:
+    """Whether an mmcv is installed, with operators or without."""
+    return not {MMCV, ORIGINALS[MMCV], LITE}.isdisjoint(target.installed())
+
+
+def provide_mmcv_lite(target: Target) -> None:
+    """Provide mmcv-lite, unless there is an mmcv.
+
+    Without its requirements: it names the original mmengine, which is the same module
+    as its fork.
+    """
+    if has_mmcv(target):
+        say('      The installed mmcv is kept')
+        return
+    pin = next(x for x in requirement_lines('constraints.txt') if normalise(x) == LITE)
+    target.pip('install', '-q', '--no-deps', pin)
 
 
 def provide_mmcv(target: Target) -> None:
@@ -161,7 +208,8 @@ def provide_mmcv(target: Target) -> None:
     if operators_fit(target):
         say('      The installed mmcv works and is kept')
         return
-    if 'mmcv' in target.installed():
+    installed = target.installed()
+    if 'mmcv' in installed:
         where = f'The mmcv in {target.python} does not load with its torch'
         raise SetupFailed(f'{where}: install one that does, or uninstall it.')
     pin = next(x for x in requirement_lines('constraints.txt') if normalise(x) == MMCV)
@@ -173,6 +221,8 @@ def provide_mmcv(target: Target) -> None:
         compile_mmcv(target, pin, folder)
     (wheel,) = folder.glob(name)
     say(f'      {wheel}')
+    if LITE in installed:  # the same module
+        target.pip('uninstall', '-q', '-y', LITE)
     target.pip('install', '-q', '--force-reinstall', '--no-deps', str(wheel))
     if not operators_fit(target):
         wheel.unlink()
@@ -202,7 +252,7 @@ def compile_mmcv(target: Target, pin: str, folder: Path) -> None:
 def install(target: Target) -> None:
     """Install everything into the interpreter; pip skips installed packages."""
     installed = target.installed()
-    lines = wanted_requirements(installed)
+    lines = wanted_requirements(installed, target.lite)
     constraints = constraint_lines(installed if target.foreign else {})
     target.constraints.write_text('\n'.join(constraints) + '\n')
 
@@ -214,13 +264,14 @@ def install(target: Target) -> None:
     constrained('setuptools', 'wheel', 'ninja', 'packaging', *torch)
     say('[2/4] OpenMMLab libraries, open_clip and the rest')
     constrained(*[line for line in lines if normalise(line) != MMCV])
-    say('[3/4] mmcv')
-    provide_mmcv(target)
+    say(f'[3/4] {LITE if target.lite else "mmcv"}')
+    (provide_mmcv_lite if target.lite else provide_mmcv)(target)
     say('[4/4] mmlgd, in editable form')
     target.pip('install', '-q', '--no-deps', '--no-build-isolation', '-e', str(ROOT))
-    if target.ask(f'import {LIBS}') is None:
+    modules = LITE_LIBS if target.lite else LIBS
+    if target.ask(f'import {modules}') is None:
         libraries = 'for libGL.so.1: apt-get install libgl1 libglib2.0-0'
-        raise SetupFailed(f'{target.python} cannot import {LIBS} ({libraries}).')
+        raise SetupFailed(f'{target.python} cannot import {modules} ({libraries}).')
     subprocess.run([target.python, str(ROOT / 'tools/collect_env.py')])
     target.stamp.write_text(current_stamp(target))
 
@@ -229,17 +280,25 @@ def main() -> None:
     """Set up from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--python', help='install into this interpreter, not .venv')
+    parser.add_argument(
+        '--lite',
+        action='store_true',
+        help='for distillation and classification only, in minutes and without compiling',
+    )
     args = parser.parse_args()
     started = time.monotonic()
     CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        target = Target(args.python or make_venv(ROOT / '.venv'), bool(args.python))
-        stamp = target.stamp.read_text() if target.stamp.exists() else ''
-        if stamp != current_stamp(target) or not operators_fit(target):
+        python, foreign = args.python or make_venv(ROOT / '.venv'), bool(args.python)
+        target = full = Target(python, foreign)
+        if args.lite:
+            target = Target(python, foreign, lite=True)
+        # The full set-up serves both.
+        if not is_ready(full) and (target is full or not is_ready(target)):
             say(f'Setting up {target.python}')
             install(target)
     except SetupFailed as error:
-        sys.exit(f'make env: {error}')
+        sys.exit(f'make env{"-lite" if args.lite else ""}: {error}')
     say(f'Environment is ready: {target.python} ({time.monotonic() - started:.0f} s)')
 
 

@@ -17,6 +17,8 @@ def mmcv_operators() -> str:
         import mmcv._ext  # noqa: F401 - a wheel of another torch fails here
         from mmcv.ops import get_compiler_version, get_compiling_cuda_version
     except ImportError as error:
+        if installed_version('mmcv-lite'):
+            return 'none (mmcv-lite); detection and segmentation need mmcv (`make env`)'
         return (
             f'do not load ({error}). mmcv was built for another torch, or without '
             f'operators: reinstall it for this one (docs/install.md)'

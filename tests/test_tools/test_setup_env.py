@@ -45,7 +45,8 @@ def pretend(target, monkeypatch):
 def test_every_requirement_is_met_by_its_pin(tool):
     pins = [Requirement(line) for line in tool.requirement_lines('constraints.txt')]
     pins = {canonicalize_name(pin.name): pin for pin in pins}
-    for file in ('mminstall', 'runtime', 'tests', 'export', 'optional', 'docs'):
+    files = 'mminstall lite runtime tests export optional docs'.split()
+    for file in files:
         for line in tool.requirement_lines(f'requirements/{file}.txt'):
             wanted = Requirement(line)
             assert tool.normalise(line) == canonicalize_name(wanted.name)
@@ -144,6 +145,8 @@ def build(tool, target, pretend, monkeypatch):
             folder.mkdir(parents=True)
             (folder / name).write_text('good')
             did.append('compiled')
+        elif verb == 'uninstall':
+            did.append(f'removed {args[-1]}')
         else:
             did.append(f'installed {Path(args[-1]).read_text()}')
 
@@ -188,3 +191,76 @@ def test_original_mmcv_that_does_not_load_is_not_overwritten(
     with pytest.raises(tool.SetupFailed, match='uninstall it'):
         tool.provide_mmcv(target)
     assert build == []
+
+
+def test_lite_asks_for_nothing_that_needs_a_compiler(tool):
+    lines = tool.wanted_requirements({}, lite=True)
+    names = {tool.normalise(line) for line in lines}
+    assert not {'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'} & names
+    assert not {'pytest', 'mypy', 'onnx'} & names
+    wanted = {'torch', 'onedl-mmengine', 'onedl-mmpretrain', 'open-clip-torch', 'rich'}
+    assert wanted | {'opencv-python'} <= names
+    kept = tool.wanted_requirements({'opencv-python-headless': '4.12'}, lite=True)
+    assert 'opencv-python' not in kept
+
+
+@pytest.fixture
+def lite(tool):
+    return tool.Target(sys.executable, foreign=False, lite=True)
+
+
+@pytest.mark.parametrize('mmcv', [None, 'mmcv', 'onedl-mmcv', 'mmcv-lite'])
+def test_lite_installs_mmcv_lite_alone_where_there_is_no_mmcv(
+    tool, lite, monkeypatch, mmcv
+):
+    monkeypatch.setattr(lite, 'installed', lambda: {mmcv: '2.2.0'} if mmcv else {})
+    calls = []
+    monkeypatch.setattr(lite, 'pip', lambda *args: calls.append(args))
+    tool.provide_mmcv_lite(lite)
+    # Its requirement, mmengine, would overwrite the fork's files.
+    assert calls == (
+        [] if mmcv else [('install', '-q', '--no-deps', 'mmcv-lite==2.2.0')]
+    )
+
+
+def test_the_full_set_up_replaces_mmcv_lite(tool, target, build, pretend):
+    pretend(torch='2.11.0', mmcv_lite='2.2.0')
+    tool.provide_mmcv(target)
+    # Removed afterwards, the operators' files would be lost.
+    assert build == ['compiled', 'removed mmcv-lite', 'installed good']
+
+
+@pytest.mark.parametrize(
+    ('finished', 'asked', 'installs'),
+    [
+        ('', '--lite', True),
+        ('', '', True),
+        ('lite', '--lite', False),
+        ('lite', '', True),
+        ('full', '--lite', False),
+        ('full', '', False),
+    ],
+)
+def test_a_full_set_up_serves_both_and_a_lite_one_itself(
+    tool, monkeypatch, finished, asked, installs
+):
+    options = ['--python', sys.executable, *asked.split()]
+    monkeypatch.setattr(sys, 'argv', ['setup_env.py', *options])
+    monkeypatch.setattr(tool, 'operators_fit', lambda target: finished == 'full')
+    if finished:
+        done = tool.Target(sys.executable, foreign=True, lite=finished == 'lite')
+        done.stamp.write_text(tool.current_stamp(done))
+    calls = []
+    monkeypatch.setattr(tool, 'install', calls.append)
+    tool.main()
+    assert [call.lite for call in calls] == ([asked == '--lite'] if installs else [])
+
+
+def test_the_wheel_asks_for_no_package_that_compiles(tool):
+    """Nor for both packages of one module."""
+    files = ('requirements/lite.txt', 'requirements/runtime.txt')
+    names = {tool.normalise(line) for line in tool.requirement_lines(*files)}
+    assert not tool.LEFT_OUT & names
+    # mmcv-lite requires the original mmengine.
+    assert not {'mmcv', 'onedl-mmengine', 'mmdet', 'mmsegmentation'} & names
+    assert {'torch', 'mmcv-lite', 'onedl-mmpretrain', 'open-clip-torch'} <= names
