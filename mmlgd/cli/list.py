@@ -25,6 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     """Print the lists."""
     args = parse_args(argv)
     # Imported here, since --help need not wait for mmengine.
+    from mmlgd.utils.quiet import import_apis
+
+    import_apis()
     from mmlgd.apis.catalogue import list_category_sets, list_students, list_teachers
 
     lists = dict(
