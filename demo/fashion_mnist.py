@@ -9,9 +9,11 @@ import gzip
 import hashlib
 import json
 import math
+import tempfile
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mmlgd.errors import DataError
@@ -182,6 +184,26 @@ def read_split(data_dir: str | Path, split: str) -> tuple[np.ndarray, np.ndarray
             f'labels in split {split!r}; unpack the dataset again'
         )
     return images, labels
+
+
+def write_pictures(folder: str | Path, split: str, count: int) -> Path:
+    """Write the first embedded images as PNG files, as a user's folder has them.
+
+    Args:
+        folder: Output folder, created if missing. A file is named ``00000.png``.
+        split: 'train' or 'test'.
+        count: Number of images.
+
+    Returns:
+        ``folder``.
+    """
+    with tempfile.TemporaryDirectory() as unpacked:
+        images, _ = read_split(prepare_demo_data(unpacked), split)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images[:count]):
+        cv2.imwrite(str(folder / f'{number:05d}.png'), image)
+    return folder
 
 
 def _sha256(content: bytes) -> str:

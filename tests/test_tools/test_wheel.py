@@ -1,7 +1,6 @@
 """The wheel in an environment of its own, where mmcv has no operators."""
 
 import csv
-import email
 import os
 import shutil
 import subprocess
@@ -11,10 +10,9 @@ import venv
 import zipfile
 from pathlib import Path
 
-import cv2
 import pytest
 
-from demo.fashion_mnist import prepare_demo_data, read_split
+from demo.fashion_mnist import write_pictures
 from tests.toy_tool_run import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,12 +87,7 @@ def run(programs, tmp_path):
 @pytest.fixture
 def images(tmp_path):
     """Eight of the demo's images as files."""
-    pixels, _ = read_split(prepare_demo_data(tmp_path / 'data'), 'test')
-    folder = tmp_path / 'images'
-    folder.mkdir()
-    for number, image in enumerate(pixels[:8]):
-        cv2.imwrite(str(folder / f'{number}.png'), image)
-    return folder
+    return write_pictures(tmp_path / 'images', 'test', 8)
 
 
 def test_the_environment_has_the_wheel_and_no_operators(run):
@@ -122,7 +115,7 @@ def test_distil_and_classify(run, images, tmp_path):
     with open(tmp_path / 'found.csv', newline='') as file:
         rows = list(csv.reader(file))
     assert len(rows) == 9  # a header
-    assert {Path(row[0]).name for row in rows[1:]} == {f'{i}.png' for i in range(8)}
+    assert {Path(row[0]).name for row in rows[1:]} == {f'{i:05d}.png' for i in range(8)}
     assert {row[1] for row in rows[1:]} <= set(names)
 
 
