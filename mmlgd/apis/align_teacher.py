@@ -14,6 +14,7 @@ from mmlgd.models.teachers.alignment import LinearMap, RidgeAlignment, check_str
 from mmlgd.models.teachers.cosine_meter import CosineMeter
 from mmlgd.models.teachers.projection import normalisation_of
 from mmlgd.utils.atomic import replace_file
+from mmlgd.utils.progress import shows_progress, track
 from mmlgd.version import __version__
 
 from .alignment_data import split_loaders, stacked, view_of
@@ -128,11 +129,11 @@ def _feed(
     what: str,
 ) -> None:
     """Add all images of a loader, then sum over all ranks."""
-    for number, batch in enumerate(loader):
+    for number, batch in enumerate(track(loader, f'{what} the projection')):
         images = stacked(batch['inputs'], teacher.device)
         features = teacher.encode_features(view_of(images, teacher))
         sums.update(features, target.encode_image(view_of(images, target)))
-        if number % 50 == 0:
+        if number % 50 == 0 and not shows_progress():
             print_log(f'{what}: {sums.num_images} images on this rank', 'current')
     sums.reduce()
 

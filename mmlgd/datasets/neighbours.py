@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.progress import track
 
 # Rows that the float32 product may rank wrongly are ranked again in float64: this many
 # more than requested, or all rows within the band if more are that close.
@@ -49,7 +50,7 @@ def nearest_neighbours(
     rows = max(1, chunk_bytes // row_bytes)
     chunks = [
         _neighbours_of(features, start, min(start + rows, size), k)
-        for start in range(0, size, rows)
+        for start in track(range(0, size, rows), 'Finding neighbours')
     ]
     return torch.cat(chunks)
 

@@ -11,6 +11,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmlgd.errors import ConfigError, DataError
+from mmlgd.utils.progress import track
 
 from .classes import check_label_range
 
@@ -66,7 +67,7 @@ def fit_linear_probes(
     velocity = torch.zeros_like(weights)
     peak_lr = features.new_tensor(lrs).repeat_interleave(num_classes)[:, None]
     peak_lr *= batch_size / 256
-    for epoch in range(epochs):
+    for epoch in track(range(epochs), 'Fitting linear probes'):
         lr = peak_lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
         order = torch.randperm(len(features), generator=generator)
         for batch in order.to(features.device).split(batch_size):

@@ -1,6 +1,7 @@
 """Starting, resuming, distributing and extending a store."""
 
 from collections.abc import Sequence, Sized
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmlgd.pixels.files import write_encoded
 from mmlgd.utils.atomic import remove_leftovers
 from mmlgd.utils.cosine import cosine_loss
 from mmlgd.utils.identity import same_identity
+from mmlgd.utils.progress import shows_progress, track
 
 from .images import ImageTable
 from .manifest import FILE_NAME, Manifest
@@ -150,16 +152,19 @@ def write_shards(
         for view, first, rows, _ in shards
         for start in range(first, first + rows, size)
     )
-    stream = source.embed(plan.indices, batches)
-    for number, shard in enumerate(shards, 1):
-        *parts, encoded = zip(*islice(stream, -(-shard.size // size)))
-        pixels, embeddings, hashes = map(np.concatenate, parts)
-        # The table first: a view is never there without its images.
-        plan.check_images(shard, hashes)
-        columns = pixels, embeddings, [*chain(*encoded)]
-        losses.append(write_view(plan.manifest, shard, plan.store, *columns))
-        done = f'{shard.path(plan.store)}: {number} of {len(shards)} shards'
-        print_log(done, logger='current')
+    lengths = [-(-shard.size // size) for shard in shards]
+    embedded = source.embed(plan.indices, batches)
+    with closing(track(embedded, 'Storing views', sum(lengths))) as stream:
+        for number, shard in enumerate(shards, 1):
+            *parts, encoded = zip(*islice(stream, lengths[number - 1]))
+            pixels, embeddings, hashes = map(np.concatenate, parts)
+            # The table first: a view is never there without its images.
+            plan.check_images(shard, hashes)
+            columns = pixels, embeddings, [*chain(*encoded)]
+            losses.append(write_view(plan.manifest, shard, plan.store, *columns))
+            if not shows_progress():
+                done = f'{shard.path(plan.store)}: {number} of {len(shards)} shards'
+                print_log(done, logger='current')
     return np.concatenate(losses)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from mmlgd.datasets.image_folder import is_hidden
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.utils.atomic import replace_folder
+from mmlgd.utils.progress import track
 
 from .index import COMMAND, ENTRY, FORMAT, Entry, Shard, ShardIndex
 from .storage import Range, Stat, Storage
@@ -54,7 +55,9 @@ def build_index(
             open(part / 'names.bin', 'wb') as texts,
             closing(_scan_all(storage, names, stats, extensions, workers)) as scans,
         ):
-            for name, stat, (table, text) in zip(names, stats, scans):
+            for name, stat, (table, text) in zip(
+                track(names, 'Indexing shards'), stats, scans
+            ):
                 table['name_end'] += name_bytes
                 name_bytes += len(text)
                 entries.write(table.tobytes())

@@ -15,6 +15,7 @@ from mmlgd.errors import BankError, ConfigError
 from mmlgd.registry import MODELS
 from mmlgd.utils.identity import identity_key
 from mmlgd.utils.paths import expand_user
+from mmlgd.utils.progress import shows_progress, track
 
 from .bank_file import BankFile, check_same_names, check_same_templates
 from .name_collisions import check_rows, check_tokens
@@ -155,12 +156,12 @@ class TextualSemanticsBank(nn.Module):
         """Rows (C, D) of all names, computed in chunks of prompts."""
         names, rows = self.category_names, []
         step = max(1, _PROMPTS_AT_ONCE // len(self.templates))
-        for start in range(0, len(names), step):
+        for start in track(range(0, len(names), step), 'Encoding names'):
             part = names[start : start + step]
             prompts = [each.format(name) for name in part for each in self.templates]
             texts = teacher.encode_text(prompts).float()
             rows.append(texts.unflatten(0, (len(part), -1)).mean(dim=1))
-            if len(names) > step:
+            if len(names) > step and not shows_progress():
                 print_log(
                     f'Textual semantics bank: {start + len(part)} of {len(names)} names '
                     f'encoded with {len(self.templates)} templates.',
