@@ -10,9 +10,12 @@ import os
 import time
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import nn
 
+from benchmarks.small_depthwise import use_small_depthwise
 from demo import ROOT
 from demo.fashion_mnist import prepare_demo_data
 from mmlgd.utils.atomic import write_atomically
@@ -44,9 +47,27 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def speed_up(model: nn.Module) -> int:
+    """Replace convolutions that oneDNN computes slowly without AVX-512.
+
+    On an AMD EPYC (AVX2), a step takes 0.74 instead of 1.03 s of CPU time. The values are
+    the same up to rounding, so the accuracy differs as with another CPU.
+
+    Args:
+        model (nn.Module): Changed in place.
+
+    Returns:
+        int: Number of replaced convolutions; 0 on a GPU and on other CPUs.
+    """
+    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != 'AVX2':
+        return 0
+    return use_small_depthwise(model)
+
+
 def distil(cfg: Config) -> tuple[Runner, dict]:
     """Validate, train, and return the runner with the summary of the run."""
     runner = Runner.from_cfg(cfg)
+    speed_up(runner.model)
     before = runner.val()
     start = time.monotonic()
     runner.train()
