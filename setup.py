@@ -6,6 +6,7 @@ tools: copied into a wheel, linked in an editable installation.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def requirements(name: str) -> list[str]:
     lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()
     stripped = (line.partition('#')[0].strip() for line in lines)
     return [line for line in stripped if line]
+
+
+def long_description() -> str:
+    """The README as an index of packages shows it.
+
+    Without pictures, their captions and links to files, which are not there.
+    """
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    relative = r'\((?!https?://)[^)]*\)'
+    text = re.sub(rf'!\[[^]]*\]{relative}\n+(\*[^*]+\*\n+)?', '', text)
+    return re.sub(rf'\[([^]]*)\]{relative}', r'\1', text)
 
 
 def place(source: Path, target: Path, link: bool) -> None:
@@ -72,14 +84,28 @@ setup(
     name='mmlgd',
     version=version(),
     description='Language-guided distillation of CLIP-like teachers, for OpenMMLab',
-    long_description=(
-        'Pre-training of small vision models by distilling an image-text teacher '
-        'under the guidance of category names, built on mmengine and mmpretrain.'
-    ),
+    long_description=long_description(),
+    long_description_content_type='text/markdown',
     author='mmlgd authors',
     license='Apache-2.0',
     license_files=['LICENSE'],
     keywords=['computer vision', 'knowledge distillation', 'CLIP', 'pre-training'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Environment :: GPU :: NVIDIA CUDA',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/2406.11689',
+        'Publication': 'https://doi.org/10.1109/TMM.2024.3410532',
+    },
     python_requires='>=3.10',
     packages=find_packages(include=['mmlgd', 'mmlgd.*']),
     package_data={'mmlgd': ['**/*.txt', '**/*.json', 'py.typed', 'report/templates/*']},

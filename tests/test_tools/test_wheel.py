@@ -1,13 +1,16 @@
 """The wheel in an environment of its own, where mmcv has no operators."""
 
 import csv
+import email
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from email import policy
 from pathlib import Path
 
 import pytest
@@ -136,3 +139,31 @@ def test_mim_finds_the_configs_and_the_models(wheel):
         'mmlgd',
         wheel.name.replace('-py3-none-any.whl', '.dist-info'),
     }
+
+
+@pytest.fixture(scope='module')
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith('/METADATA'))
+        return email.message_from_bytes(archive.read(name), policy=policy.default)
+
+
+def test_the_page_of_the_wheel(metadata):
+    assert metadata['Description-Content-Type'] == 'text/markdown'
+    text = metadata.get_payload()
+    assert text.startswith('# mmlgd: language-guided distillation')
+    targets = re.findall(r'\]\(([^)]*)\)', text)
+    assert targets and all(target.startswith('https://') for target in targets)
+    assert 'Zero-shot predictions of teacher and student' not in text
+    # The text of a link stays.
+    assert 'Other ways to install: docs/install.md.' in text
+    assert 'Paper, https://arxiv.org/abs/2406.11689' in metadata.get_all('Project-URL')
+    assert 'Typing :: Typed' in metadata.get_all('Classifier')
+
+
+def test_extras_are_those_of_the_documentation(metadata):
+    found = {*metadata.get_all('Provides-Extra')}
+    assert found == {'tests', 'export', 'optional', 'remote', 'docs', 'all'}
+    needs = metadata.get_all('Requires-Dist')
+    # With mmcv-lite, it would be a second mmcv.
+    assert not [need for need in needs if 'onedl-mmcv' in need]
