@@ -24,7 +24,7 @@ SITE = Path(sysconfig.get_path('purelib'))
 #: Installed from the wheel, replaced, or absent without operators.
 NOT_SHARED = ('mmlgd', '__editable__', 'mmcv', 'onedl_mmcv', 'mmdet', 'mmseg')
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope='module')
