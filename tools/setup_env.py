@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / '.cache/env'
 MMCV = 'onedl-mmcv'
-GROUPS = ('mminstall', 'runtime', 'export', 'tests')
+GROUPS = ('mminstall', 'runtime', 'export', 'export_openvino', 'tests')
 #: The forks install the same modules as the originals: never install both.
 ORIGINALS = {
     'onedl-mmengine': 'mmengine',
