@@ -20,7 +20,7 @@ from benchmarks import ROOT
 from benchmarks.provenance import dump_rows, provenance
 from demo.fashion_mnist import read_split
 from mmlgd.apis import export_backbone, export_classifier
-from mmlgd.errors import DependencyError
+from mmlgd.errors import MMLGDError
 from mmlgd.export.check import CheckResult
 from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import write_atomically
@@ -45,8 +45,6 @@ def write_student(name: str, side: int, path: Path) -> None:
     backbone = dict(config.student.to_dict()['backbone'], init_cfg=None)
     torch.manual_seed(0)
     module = MODELS.build(backbone)
-    if hasattr(module, 'init_weights'):
-        module.init_weights()
     state = {f'backbone.{key}': value for key, value in module.state_dict().items()}
     meta = dict(
         mmlgd_version=__version__,
@@ -94,7 +92,7 @@ def measure(side: int, number: int, demo: Path) -> Iterator[tuple[str, CheckResu
                         calibration=calibration if dtype == 'int8' else None,
                         check=images,
                     )
-                except DependencyError as error:
+                except MMLGDError as error:  # a package or an operator is missing
                     print(error, flush=True)
                     continue
                 print(name, done.check, flush=True)

@@ -74,19 +74,30 @@ def quantise(
             if method != 'MinMax':
                 count = max(16, _HISTOGRAM_PIXELS // calibration[0, 0].numel())
                 images = calibration[:count]
-            # The calibrators print each step.
-            with contextlib.redirect_stdout(io.StringIO()):
-                quantize_static(
-                    prepared,
-                    candidate,
-                    _Reader(images),
-                    per_channel=per_channel,
-                    reduce_range=True,
-                    activation_type=QuantType.QUInt8,
-                    weight_type=QuantType.QInt8,
-                    calibrate_method=CalibrationMethod[method],
+            try:
+                # The calibrators print each step.
+                with contextlib.redirect_stdout(io.StringIO()):
+                    quantize_static(
+                        prepared,
+                        candidate,
+                        _Reader(images),
+                        per_channel=per_channel,
+                        reduce_range=True,
+                        activation_type=QuantType.QUInt8,
+                        weight_type=QuantType.QInt8,
+                        calibrate_method=CalibrationMethod[method],
+                    )
+                found = run_all(runner(open_session(str(candidate))), held_out)
+            except Exception as error:
+                # Histograms of a nearly constant activation cannot be made.
+                if method == 'MinMax':
+                    raise
+                print_log(
+                    f'Calibration by {method} failed: {error}',
+                    'current',
+                    level=logging.WARNING,
                 )
-            found = run_all(runner(open_session(str(candidate))), held_out)
+                continue
             cosine = cosines(expected, found).mean().item()
             print_log(
                 f'Calibration by {method}: mean cosine {cosine:.4f} on {len(held_out)} '
