@@ -42,7 +42,8 @@ def run_ncnn(path, images):
     net.load_model(str(path.with_suffix('.bin')))
     extractor = net.create_extractor()
     extractor.input('in0', ncnn.Mat(images[0].numpy()).clone())
-    return [torch.tensor(extractor.extract('out0')[1].numpy())[None]]
+    names = net.output_names()
+    return [torch.tensor(extractor.extract(name)[1].numpy())[None] for name in names]
 
 
 CASES = [
