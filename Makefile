@@ -7,6 +7,7 @@
 #   JOBS         number of processes of `make test` and `make test-all`; default 2
 #   DEMO_ARGS    passed to demo/run.py, e.g. DEMO_ARGS=--short
 #   PROBE_ARGS   passed to demo/probe.py, e.g. PROBE_ARGS=--short
+#   WEB_ARGS     passed to demo/web/build.py, e.g. WEB_ARGS='--out site'
 #   GPU_ARGS     passed to benchmarks.gpu_acceptance, e.g. GPU_ARGS='--part 1'
 #   TRANSFER_ARGS  passed to demo/transfer.py, e.g. TRANSFER_ARGS='--seeds 3'
 
@@ -15,7 +16,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 
 .DEFAULT_GOAL := help
 .PHONY: help env test test-slow test-all test-formats lint format demo demo-probe \
-	demo-transfer gpu-check clean
+	demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,7 +46,7 @@ FORMATS := .venv-formats/bin/python
 	$(FORMATS) -m pip install -q -c constraints.txt $(addprefix -r ,$^)
 	touch $@
 
-test-formats: env .venv-formats/ready  ## Install all converters beside .venv, test them, write their table
+test-formats: env .venv-formats/ready  ## Install converters beside .venv, test them, write their table
 	OMP_NUM_THREADS=1 $(FORMATS) -m pytest -q tests/test_export -m 'slow or formats' \
 		$(PYTEST_ARGS)
 	OMP_NUM_THREADS=1 $(FORMATS) -m benchmarks.export_formats
@@ -72,8 +73,21 @@ demo-probe: env work_dirs/demo/summary.json  ## Linear probes and k-NN on the di
 demo-transfer: env work_dirs/demo/summary.json  ## Train a detector and a segmentor from it and from scratch
 	$(RUN) -m demo.transfer $(TRANSFER_ARGS)
 
+demo-web: env work_dirs/demo/summary.json  ## Build a page that runs the student in a browser
+	$(RUN) -m demo.web.build $(WEB_ARGS)
+
+web-runtime: env  ## Fetch onnxruntime-web from the npm registry, for demo-web and its tests
+	$(RUN) -m demo.web.runtime
+
 gpu-check: env  ## On a GPU: 20 minutes of checks and speeds (GPU_ARGS='--part 1', 2, 3)
 	$(RUN) -m benchmarks.gpu_acceptance $(GPU_ARGS)
+
+# Your own interpreter keeps its versions.
+docs: env  ## Build the documentation into build/docs; warnings and broken links are errors
+	@$(RUN) -c 'import autoapi, furo, myst_parser, sphinx, sphinx_copybutton' 2>/dev/null || \
+		$(RUN) -m pip install -q $(if $(PYTHON),,-c constraints.txt) -r requirements/docs.txt
+	$(RUN) -m sphinx -q -W --keep-going docs build/docs
+	$(RUN) docs/check_links.py build/docs
 
 clean:  ## Remove build and test files; keep the environment and work_dirs
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage

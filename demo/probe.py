@@ -20,7 +20,7 @@ from mmengine.runner import Runner, set_random_seed
 from demo import ROOT
 from demo.fashion_mnist import prepare_demo_data
 from mmlgd.apis import build_preprocessor, evaluation_loaders, extract_features
-from mmlgd.apis.load_backbone import build_backbone, load_backbone
+from mmlgd.apis.loading import build_backbone, load_backbone
 from mmlgd.datasets.splits import draw_labelled
 from mmlgd.errors import CheckpointError
 from mmlgd.evaluation import (

@@ -1,16 +1,31 @@
-"""The Python interface: classification, features, export and preparation of teachers."""
+"""The Python interface: classification, features, export and preparation of teachers.
 
-from .catalogue import list_category_sets, list_students, list_teachers
-from .export import (
-    export_backbone,
-    export_backbone_onnx,
-    export_classifier,
-    export_classifier_onnx,
-)
-from .features import build_preprocessor, evaluation_loaders, extract_features
-from .load_backbone import load_backbone
-from .teacher_features import teacher_features, unlabeled_loader
-from .zero_shot import ZeroShotClassifier
+Its functions are imported at their first use, so that a module of this package which needs
+no network library can be imported alone. No module has the name of a function, since an
+import of the module would hide it.
+"""
+
+from importlib import import_module
+from typing import Any
+
+#: Name to the module that has it.
+_LAZY = {
+    'ZeroShotClassifier': 'zero_shot',
+    'build_preprocessor': 'features',
+    'evaluation_loaders': 'features',
+    'export_backbone': 'export',
+    'export_backbone_onnx': 'export',
+    'export_classifier': 'export',
+    'export_classifier_onnx': 'export',
+    'export_embedding': 'export',
+    'extract_features': 'features',
+    'list_category_sets': 'catalogue',
+    'list_students': 'catalogue',
+    'list_teachers': 'catalogue',
+    'load_backbone': 'loading',
+    'teacher_features': 'unlabeled',
+    'unlabeled_loader': 'unlabeled',
+}
 
 __all__ = [
     'ZeroShotClassifier',
@@ -20,6 +35,7 @@ __all__ = [
     'export_backbone_onnx',
     'export_classifier',
     'export_classifier_onnx',
+    'export_embedding',
     'extract_features',
     'list_category_sets',
     'list_students',
@@ -28,3 +44,13 @@ __all__ = [
     'teacher_features',
     'unlabeled_loader',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'.{_LAZY[name]}', __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,4 +1,4 @@
-"""Export of a distilled backbone or of a zero-shot classifier."""
+"""Export of a distilled backbone, its embeddings or a zero-shot classifier."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from pathlib import Path
 from mmengine.config import ConfigDict
 from torch import nn
 
-from mmlgd.errors import ConfigError
+from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.export.check import check_file
 from mmlgd.export.model import (
     Classifier,
+    Embedder,
     ExportModel,
     check_image_size,
     check_input_type,
@@ -25,7 +26,8 @@ from .export_images import (
     read_images,
     read_labelled,
 )
-from .load_backbone import load_backbone, stored_backbone
+from .loading import load_backbone, stored_backbone
+from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier
 
 
@@ -169,6 +171,59 @@ def export_classifier(
     )
     names = classifier.category_names if labels else None
     return _export(model, form, format, out, calibration, check, names)
+
+
+def export_embedding(
+    checkpoint: str | Path,
+    format: str,
+    out: str | Path,
+    image_size: int | Sequence[int] | None = None,
+    fold_preprocessing: str | None = None,
+    calibration: object = None,
+    check: object = None,
+    **options: object,
+) -> Exported:
+    """Export backbone and projector as a graph, for names that are chosen later.
+
+    The output ``embedding`` (B, D) has unit rows. Its product with the embeddings of
+    names, divided by the ``temperature`` in the metadata, gives the logits.
+
+    Args:
+        checkpoint (str | Path): A training checkpoint, with or without names.
+        format (str): 'onnx', or another runtime.
+        out (str | Path): File to write.
+        image_size, fold_preprocessing, calibration, check, **options: See
+            :func:`export_backbone`.
+
+    Returns:
+        Exported: See :func:`export_backbone`.
+
+    Raises:
+        CheckpointError, ConfigError, DependencyError: See :func:`export_backbone`.
+    """
+    form = build_format(format, out, options)
+    _check_options(None, image_size, fold_preprocessing)
+    check_calibration(form, calibration)
+    contents = read_checkpoint(checkpoint)
+    state = contents['state_dict']
+    record = CheckpointMeta.from_meta(contents['meta'], checkpoint)
+    record.require('image_size', 'student_temperature')
+    embed_dims = projected_width(state)
+    if embed_dims is None:
+        raise CheckpointError(
+            f'{checkpoint} contains no projector, so it gives no embeddings; pass the '
+            'epoch_*.pth or iter_*.pth of the training.'
+        )
+    model = ExportModel(
+        Embedder(stored_student(record, state, embed_dims)),
+        record,
+        None,
+        image_size,
+        fold_preprocessing,
+        'embedding',
+        dict(temperature=str(record.student_temperature)),
+    )
+    return _export(model, form, format, out, calibration, check)
 
 
 def export_backbone_onnx(

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 
 from mmlgd.datasets.image_folder import list_images
-from mmlgd.datasets.transforms.decoding import decode, read_file
+from mmlgd.datasets.transforms.decoding import decode, over_white, read_file
 from mmlgd.errors import ConfigError, DataError, MMLGDError
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
@@ -28,8 +28,8 @@ def iter_images(images: object, channel_order: str = 'bgr') -> Iterator[np.ndarr
     - a uint8 tensor (3, H, W) or (1, H, W), RGB as in torchvision, or a batch
       (B, 3, H, W).
 
-    Gray images are repeated over three channels. An alpha channel is dropped, as for
-    files.
+    Gray images are repeated over three channels. Transparent parts are shown over
+    white, see :func:`~mmlgd.datasets.transforms.decoding.over_white`.
 
     Args:
         images (object): One of these, or an iterable of them.
@@ -172,7 +172,7 @@ def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
                 f'values of mode {image.mode!r} have no fixed range; scale them to 0 to '
                 "255 and convert the image to mode 'L'"
             )
-        rgb = np.asarray(upright.convert('RGB'))
+        rgb = np.asarray(over_white(upright))
     except Exception as error:  # read lazily: truncated, closed or damaged
         name = getattr(image, 'filename', '') or name
         raise DataError(f'The PIL image {name} cannot be used: {error}') from error
@@ -209,5 +209,6 @@ def _from_array(array: np.ndarray, order: str, name: str) -> np.ndarray:
         )
     if planes.shape[2] == 1:
         planes = planes.repeat(3, axis=2)
-    planes = planes[..., :3]
+    if planes.shape[2] == 4:  # the order of the colours does not matter
+        planes = np.asarray(over_white(Image.fromarray(planes)))
     return np.ascontiguousarray(planes[..., ::-1] if order == 'rgb' else planes)

@@ -23,7 +23,7 @@ from mmlgd.utils.checks import check_count
 
 from .features import normalisation, pool_output
 from .images import iter_images, list_inputs
-from .load_backbone import build_backbone
+from .loading import build_backbone
 from .stored_pipeline import StoredPipeline, with_pipeline
 from .stored_student import projected_width, stored_student
 from .zero_shot import ZeroShotClassifier, check_device

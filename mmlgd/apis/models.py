@@ -14,7 +14,7 @@ from mmlgd.registry import MODELS
 from mmlgd.utils.suggest import suggest
 
 from .catalogue import list_students, list_teachers
-from .load_backbone import load_backbone
+from .loading import load_backbone
 
 _KINDS = dict(student=list_students, teacher=list_teachers)
 

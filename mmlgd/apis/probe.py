@@ -49,8 +49,8 @@ def probe_folders(
         numbers of images and classes.
 
     Raises:
-        DataError: A folder has no classes, the test folder has other ones, or an image
-            cannot be read.
+        DataError: A folder has no classes, the test folder has other ones, both have a
+            file in common, or an image cannot be read.
         CheckpointError: The checkpoint cannot be used.
         ConfigError: ``share`` is out of range.
     """
@@ -64,6 +64,7 @@ def probe_folders(
         )
     drawn, labels = _images(train, classes, share, seed)
     queries, targets = _images(test, classes, 1.0, seed)
+    _check_apart(drawn, queries, train, test)
     inferencer = EmbeddingInferencer(checkpoint, device, part='features')
     features, tests = (
         torch.from_numpy(
@@ -105,6 +106,19 @@ def _classes(folder: str | Path) -> list[str]:
             f'{folder} has no subfolders; put the images of a class in one.'
         )
     return found
+
+
+def _check_apart(
+    drawn: Sequence[str], queries: Sequence[str], train: str | Path, test: str | Path
+) -> None:
+    files = {os.path.realpath(path) for path in drawn}
+    common = [path for path in queries if os.path.realpath(path) in files]
+    if common:
+        raise DataError(
+            f'{len(common)} of the {len(queries)} test images in {test} are also '
+            f'training images in {train}, such as {common[0]}, so the accuracy would be '
+            'too high; put each image into one of the two folders.'
+        )
 
 
 def _images(

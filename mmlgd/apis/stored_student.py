@@ -14,7 +14,7 @@ from mmlgd.utils.identity import explain_difference, same_identity
 from mmlgd.utils.stored_config import building, trusted_config
 
 from .features import normalisation
-from .load_backbone import stored_backbone
+from .loading import stored_backbone
 
 
 def projected_width(state: dict) -> int | None:

@@ -1,4 +1,4 @@
-"""Label an unlabeled folder with the names of a student or of its teacher.
+r"""Label an unlabeled folder with the names of a student or of its teacher.
 
     mmlgd autolabel work_dirs/photos/epoch_20.pth photos/ --out labels/
     mmlgd autolabel work_dirs/photos/epoch_20.pth photos/ --out labels/ \
@@ -16,7 +16,13 @@ not calibrated.
 import argparse
 from pathlib import Path
 
-from mmlgd.utils.tool import add_image_arguments, one_or_list, report_broken
+from mmlgd.utils.tool import (
+    add_image_arguments,
+    check_inputs,
+    one_or_list,
+    report_broken,
+    report_one_name,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -56,6 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Label from the command line."""
     args = parse_args(argv)
+    check_inputs(args.checkpoint, args.images)
     # Imported here, since --help need not wait for torch.
     from mmlgd.utils.quiet import import_apis
 
@@ -89,4 +96,13 @@ def main(argv: list[str] | None = None) -> None:
     report_broken(found.broken)
     total = len(found.kept) + len(found.unsure)
     print(f'{len(found.kept)} of {total} images reach {args.threshold:g}')
+    labels = [*found.kept, *found.unsure]
+    scores = sorted(label.score for label in labels)
+    print(
+        f'Scores are {scores[0]:.3f} to {scores[-1]:.3f}, with a median of '
+        f'{scores[total // 2]:.3f}'
+    )
+    if not found.kept:
+        print('There are no labels; set a lower --threshold.')
+    report_one_name([label.name for label in labels])
     print(f'Written: {", ".join(map(str, found.files))}')

@@ -1,4 +1,4 @@
-"""Write the bags that BINGO trains on: each image's nearest neighbours.
+r"""Write the bags that BINGO trains on: each image's nearest neighbours.
 
     mmlgd build-bags configs/baselines/bingo_r50_r18.py \
         --out data/imagenet/bags_rn50.pth

@@ -1,4 +1,4 @@
-"""Store augmented views of the training images with the teacher's embeddings.
+r"""Store augmented views of the training images with the teacher's embeddings.
 
     mmlgd build-stored-views configs/lgd/r50_mbv3.py --views 10 \
         --out data/imagenet/views_rn50

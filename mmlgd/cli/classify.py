@@ -13,7 +13,13 @@ import argparse
 from pathlib import Path
 
 from mmlgd.utils.printable import printable
-from mmlgd.utils.tool import add_image_arguments, one_or_list, report_broken
+from mmlgd.utils.tool import (
+    add_image_arguments,
+    check_inputs,
+    one_or_list,
+    report_broken,
+    report_one_name,
+)
 
 #: Up to so many images are printed if no CSV file is written.
 _PRINTED = 100
@@ -43,6 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Classify from the command line."""
     args = parse_args(argv)
+    check_inputs(args.checkpoint, args.images)
     # Imported here, since --help need not wait for torch.
     from mmlgd.utils.quiet import import_apis
 
@@ -78,6 +85,7 @@ def main(argv: list[str] | None = None) -> None:
                 file = Path(args.draw) / pictures[path]
                 inferencer.draw(image, sample, file, resize=None)
     report_broken(broken)
+    report_one_name([best[0][0] for _, best in rows])
     if not rows:
         raise DataError('No image could be read; check the paths.')
     if args.out:

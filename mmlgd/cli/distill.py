@@ -1,4 +1,4 @@
-"""Distil a CLIP into a small network, on your images and for your names.
+r"""Distil a CLIP into a small network, on your images and for your names.
 
     mmlgd distill --images photos/ --names names.txt --out work_dirs/photos
     mmlgd distill --images photos/ --names names.txt --plan

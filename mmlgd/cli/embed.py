@@ -10,7 +10,7 @@ beside a .npy file, otherwise as the first column.
 
 import argparse
 
-from mmlgd.utils.tool import add_image_arguments, report_broken
+from mmlgd.utils.tool import add_image_arguments, check_inputs, report_broken
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Embed from the command line."""
     args = parse_args(argv)
+    check_inputs(args.checkpoint, args.images)
     # Imported here, since --help need not wait for torch.
     from mmlgd.utils.quiet import import_apis
 

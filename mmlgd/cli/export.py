@@ -4,22 +4,31 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from itertools import chain
 
-from mmlgd.apis.export import export_backbone, export_classifier
+from mmlgd.apis.export import export_backbone, export_classifier, export_embedding
 from mmlgd.errors import ConfigError
 from mmlgd.export.model import INPUT_TYPES
 from mmlgd.export.registry import find_format, format_names, option_names
 from mmlgd.utils.atomic import check_output_file, write_atomically
 from mmlgd.utils.checks import check_in_range
 
-_CLASSIFIER_OPTIONS = ('categories', 'bank_file', 'templates', 'as_logits', 'labels')
+_EXPORTS: dict[str, Callable] = dict(
+    backbone=export_backbone, embedding=export_embedding, classifier=export_classifier
+)
+#: Options of one part only.
+_PART_OPTIONS = dict(
+    backbone=('out_indices',),
+    embedding=(),
+    classifier=('categories', 'bank_file', 'templates', 'as_logits', 'labels'),
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ``args.options`` holds the options of the format."""
     parser = argparse.ArgumentParser(
-        description='Export a backbone, or a zero-shot classifier. --format NAME --help '
-        'lists the options of a format.',
+        description='Export a backbone, with or without projector, or a zero-shot '
+        'classifier. --format NAME --help lists the options of a format.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='formats:\n'
         + '\n'.join(
@@ -48,9 +57,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _add_graph_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--part',
-        choices=('backbone', 'classifier'),
+        choices=tuple(_EXPORTS),
         default='backbone',
-        help='the classifier needs a training checkpoint of LGD',
+        help='embedding: backbone and projector; it and the classifier need a training '
+        'checkpoint',
     )
     parser.add_argument(
         '--image-size',
@@ -109,19 +119,17 @@ def main(argv: list[str] | None = None) -> None:
     """Export from the command line."""
     args = parse_args(argv)
     part = getattr(args, 'part', 'backbone')
-    allowed = _CLASSIFIER_OPTIONS if part == 'classifier' else ('out_indices',)
     given = {
         key: getattr(args, key)
-        for key in (*_CLASSIFIER_OPTIONS, 'out_indices')
+        for key in chain(*_PART_OPTIONS.values())
         if getattr(args, key, None) is not None
     }
-    wrong = sorted(set(given) - set(allowed))
+    wrong = sorted(set(given) - set(_PART_OPTIONS[part]))
     if wrong:
         option = wrong[0].replace('_', '-')
         raise ConfigError(f'--{option} cannot be used with --part {part}; omit it.')
     _check_options(args)
-    export: Callable = export_backbone if part == 'backbone' else export_classifier
-    done = export(
+    done = _EXPORTS[part](
         args.checkpoint,
         args.format,
         args.out,

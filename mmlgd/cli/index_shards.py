@@ -1,4 +1,4 @@
-"""Write the index of tar shards that UnlabeledShards reads.
+r"""Write the index of tar shards that UnlabeledShards reads.
 
     mmlgd index-shards data/cc12m
     mmlgd index-shards s3://bucket/cc12m --index data/cc12m_index \

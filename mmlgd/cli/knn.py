@@ -1,4 +1,4 @@
-"""Classify images by the nearest neighbours of their frozen features.
+r"""Classify images by the nearest neighbours of their frozen features.
 
     mmlgd knn \
         configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth

@@ -1,4 +1,4 @@
-"""Classify images by a linear probe on the frozen features of a backbone.
+r"""Classify images by a linear probe on the frozen features of a backbone.
 
     mmlgd probe work_dirs/photos/backbone.pth --train data/train --test data/test
     mmlgd probe work_dirs/photos/backbone.pth --train data/train --test data/test \

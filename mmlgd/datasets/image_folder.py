@@ -120,9 +120,9 @@ def find_images(
     if not backend.isdir(folder):
         raise DataError(
             f'The image folder {folder!r} '
-            f'{"is a file" if backend.exists(folder) else "does not exist"}. Correct '
-            'data_root and data_prefix of the dataset in the config (relative paths '
-            f'start from the current folder, {osp.abspath(".")!r}).'
+            f'{"is a file" if backend.exists(folder) else "does not exist"}. Give '
+            'another one (in a config, data_root and data_prefix of the dataset). '
+            f'Relative paths start from the current folder, {osp.abspath(".")!r}.'
         )
     listing, begun = _Listing(tuple(extensions)), time.time_ns()
     if isinstance(backend, LocalBackend):
@@ -136,8 +136,8 @@ def find_images(
             f'The image folder {folder!r} has no image. Searched it and its '
             f'subfolders for {", ".join(extensions)}; {listing.summarise_endings()}'
             f'{"".join(f"; {line}" for line in listing.summarise_skipped())}. '
-            'Correct data_root and data_prefix of the dataset in the config, or set '
-            'its extensions.'
+            'Give another folder (in a config, data_root and data_prefix of the '
+            'dataset, or other extensions).'
         )
     return FoundImages(
         folder,

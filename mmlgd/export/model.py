@@ -75,7 +75,7 @@ class ExportModel:
         self.module = module
         number = self._try_one_image()
         self.output_names = [output or f'feature_map_{i}' for i in range(number)]
-        self.is_classifier = output is not None
+        self.is_classifier = output in ('scores', 'logits')
         self.is_probability = output == 'scores'
         self.metadata = {**(metadata or {}), **self._texts()}
         self.calibration: torch.Tensor | None = None
@@ -141,6 +141,22 @@ class ExportModel:
             texts['image_std'] = json.dumps(preprocessing.std)
             texts['channel_order'] = 'RGB' if preprocessing.to_rgb else 'BGR'
         return texts
+
+
+class Embedder(nn.Module):
+    """Backbone and projector.
+
+    Args:
+        student (nn.Module): Has ``embed``.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Unit rows (B, D) of normalised images (B, 3, H, W)."""
+        return self.student.embed(images)
 
 
 class Classifier(nn.Module):

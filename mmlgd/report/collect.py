@@ -105,6 +105,8 @@ def collect_run(work_dir: str | Path, title: str | None = None) -> Run:
     except (OSError, DataError) as error:
         run.notes.append(str(error))
     run.notes += run.log.notes
+    if run.sample and run.sample.doubt:
+        run.notes.append(run.sample.doubt)
     return run
 
 

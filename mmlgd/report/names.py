@@ -108,11 +108,17 @@ def _columns(run: Run, index: int | None) -> list[Column]:
         ((row['name'], _minus(row['student'], row['teacher'])) for row in classes),
     )
     assigned = column(
-        'assigned',
+        'by teacher',
         'images of the sample to which the teacher assigns the name',
         zip(sample.names, sample.teacher_counts) if sample else (),
     )
-    return [images, *accuracy, gap, agreement, assigned, *_bank_columns(run, column)]
+    chosen = column(
+        'by student',
+        'images of the sample to which the student assigns the name',
+        zip(sample.names, sample.student_counts) if sample else (),
+    )
+    counts = [agreement, assigned, chosen]
+    return [images, *accuracy, gap, *counts, *_bank_columns(run, column)]
 
 
 def _bank_columns(run: Run, column: Callable[..., Column]) -> list[Column]:

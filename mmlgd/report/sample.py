@@ -107,6 +107,35 @@ class Sample:
     host_memory: Annotated[int | None, _count] = None
     wall_seconds: Annotated[float | int | None, is_number] = None
 
+    @property
+    def agreement(self) -> tuple[int, int] | None:
+        """Images with the same name by both, and images named; None if not measured."""
+        named = sum(self.teacher_counts)
+        return (sum(self.agreed), named) if self.agreed and named else None
+
+    @property
+    def commonest(self) -> tuple[str, int]:
+        """The name that the teacher assigns most often, and to how many images."""
+        count = max(self.teacher_counts)
+        return self.names[self.teacher_counts.index(count)], count
+
+    @property
+    def doubt(self) -> str:
+        """Why the student may be useless; '' if there is no sign of it."""
+        if self.agreement is None:
+            return ''
+        agreed, named = self.agreement
+        name, count = self.commonest
+        if count == named or agreed > count:
+            return ''
+        only = sum(map(bool, self.student_counts)) == 1
+        return (
+            f'The student agrees with the teacher on {agreed:,} of {named:,} images, but '
+            f'{name!r} for every image would agree on {count:,}: '
+            + ('it assigns one name to all images. ' if only else 'it is no better. ')
+            + 'Train for more epochs, or use names that suit the images.'
+        )
+
 
 def write_sample(sample: Sample, work_dir: str | Path) -> Path:
     """Write a sample into a work directory; returns the path.

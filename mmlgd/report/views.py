@@ -42,10 +42,12 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         points = log.evaluation.get(f'zero_shot/{who}_top1')
         if points:
             yield f'zero-shot top-1, {who}', f'{points[-1][1]:.2f} %'
-    if sample and sample.agreed:
-        share = sum(sample.agreed) / max(sum(sample.teacher_counts), 1)
-        percent = f'{100 * share:.1f} %'
+    if sample and sample.agreement:
+        agreed, named = sample.agreement
+        name, count = sample.commonest
+        percent = f'{100 * agreed / named:.1f} %'
         yield 'same name as the teacher', f'{percent} of {sample.images:,} images'
+        yield 'if all had one name', f'{100 * count / named:.1f} % ({name})'
     if sample and sample.cosine is not None:
         yield 'mean cosine to the teacher', f'{sample.cosine:.3f}'
     if run.banks and run.banks.seen is not None:
@@ -73,7 +75,7 @@ def _costs(run: Run) -> Iterator[tuple[str, str]]:
     log, sample = run.log, run.sample
     yield 'time of the steps', duration(log.seconds) if log.seconds else ''
     if sample and sample.wall_seconds:
-        yield 'time with validation', duration(sample.wall_seconds)
+        yield 'time of the training', duration(sample.wall_seconds)
     if log.iterations and log.seconds:
         yield 'time of a step', f'{log.seconds / log.iterations:.3f} s'
         size, ranks = _batch(run)

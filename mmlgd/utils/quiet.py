@@ -35,9 +35,35 @@ def capture_prints() -> Iterator[None]:
 
 
 def import_apis() -> None:
-    """Import :mod:`mmlgd.apis`, without what its libraries print while they load."""
+    """Import what most of :mod:`mmlgd.apis` needs, without what libraries print."""
     with capture_prints():
-        import mmlgd.apis  # noqa: F401
+        import mmlgd.apis.inferencers  # noqa: F401
+
+
+@contextlib.contextmanager
+def without_root_messages() -> Iterator[None]:
+    """Keep functions such as ``logging.error`` from giving the root logger a handler.
+
+    With one, the messages of libraries that have a handler of their own appear twice.
+    """
+    handler = logging.NullHandler()
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def only_warnings() -> Iterator[None]:
+    """Hide what is below a warning of mmengine's current logger."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def log_prints(logger: logging.Logger) -> None:

@@ -92,7 +92,7 @@ def is_finished(cfg: Config, meta: dict) -> bool:
     return False
 
 
-def check_work_dir(cfg: Config, overwrite: bool) -> None:
+def check_work_dir(cfg: Config, overwrite: bool, option: str = '--work-dir') -> None:
     """Refuse to start a new run in the folder of an earlier one.
 
     Every rank checks this before the group starts, and no rank writes before that.
@@ -100,6 +100,8 @@ def check_work_dir(cfg: Config, overwrite: bool) -> None:
     Args:
         cfg (Config): Config with ``work_dir``.
         overwrite (bool): Whether to start there nevertheless.
+        option (str): The option that sets another folder, for the message. Defaults to
+            '--work-dir'.
 
     Raises:
         ConfigError: The folder contains checkpoints.
@@ -115,7 +117,7 @@ def check_work_dir(cfg: Config, overwrite: bool) -> None:
         raise ConfigError(
             f'The work dir {folder} contains checkpoints of an earlier run '
             f'({", ".join(found[:3])}{", ..." if found[3:] else ""}). Resume it with '
-            '--resume [FILE], set another folder with --work-dir, or replace it with '
+            f'--resume [FILE], set another folder with {option}, or replace it with '
             '--overwrite.'
         )
     # Otherwise a later --resume could resume the earlier run.

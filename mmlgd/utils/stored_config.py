@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope, Registry
 from mmlgd.errors import CheckpointError, MMLGDError
 
 from .plain_config import name_of
+from .quiet import only_warnings
 from .tensor_budget import TensorBudget
 
 #: Libraries that a stored config may make mmengine import.
@@ -113,7 +114,9 @@ def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
     """
     try:
         limit = TensorBudget(_MAX_TEACHER if what == 'teacher' else _MAX_ELEMENTS)
-        with DefaultScope.overwrite_default_scope(scope or 'mmlgd'), limit:
+        used_scope = DefaultScope.overwrite_default_scope(scope or 'mmlgd')
+        # Networks of timm log their channels and strides.
+        with used_scope, limit, only_warnings():
             yield
     except MMLGDError as error:
         if path in str(error):

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from mmlgd.errors import MMLGDError
+from mmlgd.errors import CheckpointError, DataError, MMLGDError
 
 from .config_options import ConfigOptions
 
 #: Broken images that are printed.
 _SHOWN = 20
+#: So many images with one name are doubtful.
+_MANY = 20
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -55,6 +57,34 @@ def one_or_list(values: list[str] | None) -> str | list[str] | None:
     return values[0] if values and len(values) == 1 else values
 
 
+def check_inputs(checkpoint: str, images: Sequence[str]) -> None:
+    """Refuse files and folders that do not exist, before torch is imported.
+
+    Raises:
+        CheckpointError: The checkpoint does not exist.
+        DataError: An image or folder does not exist.
+    """
+    local = [path for path in (checkpoint, *images) if '://' not in path]
+    missing = [path for path in local if not os.path.exists(os.path.expanduser(path))]
+    if not missing:
+        return
+    text = f'{missing[0]!r} does not exist; correct the path.'
+    if missing[0] == checkpoint:
+        raise CheckpointError(f'The checkpoint {text}')
+    more = f' Nor do {len(missing) - 1} others.' if missing[1:] else ''
+    raise DataError(f'The image or folder {text}{more}')
+
+
+def report_one_name(names: Sequence[str]) -> None:
+    """Warn on the standard error if many images have one name only."""
+    if len(names) >= _MANY and len({*names}) == 1:
+        print(
+            f'All {len(names)} images got the name {names[0]!r}. If that cannot be '
+            'right, train for more epochs or use other names.',
+            file=sys.stderr,
+        )
+
+
 def report_broken(broken: Sequence[tuple[str, str]]) -> None:
     """Print which images were left out, on the standard error."""
     if not broken:
@@ -79,7 +109,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
             raise
         rank = os.environ.get('RANK', '0')
         where = '' if rank == '0' else f' (rank {rank})'
-        print(f'{type(error).__name__}{where}: {error}', file=sys.stderr)
+        message = _without_traceback(str(error), type(error).__name__)
+        print(f'{type(error).__name__}{where}: {message}', file=sys.stderr)
         sys.exit(2)
     # A tool that has not imported torch has no process group.
     distributed = sys.modules.get('torch.distributed')
@@ -87,6 +118,13 @@ def run_tool(main: Callable[[], int | None]) -> None:
         _leave_group(code)
     if code:
         sys.exit(code)
+
+
+def _without_traceback(message: str, kind: str) -> str:
+    """The error of a data loader's worker, to which torch adds the worker's traceback."""
+    is_worker = message.startswith(f'Caught {kind} in DataLoader worker')
+    marker = f'\nmmlgd.errors.{kind}: '
+    return message.rpartition(marker)[2].rstrip() if is_worker else message
 
 
 def _leave_group(code: int) -> None:

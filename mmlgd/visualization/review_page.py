@@ -62,17 +62,18 @@ def review_page(
         groups[label.name].append(label)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     parts = chain.from_iterable(_section(name, labels) for name, labels in ordered)
-    below = _section(f'below {threshold:g}: not labelled', unsure) if unsure else []
+    title = f'below {threshold:g}: not labelled'
+    below = _section(title, unsure, certain_first=True) if unsure else []
     return ''.join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             f'<title>Review of {len(kept)} labels</title><style>{_STYLE}</style>',
             f'<h1>{len(kept)} images named by the {who}</h1>',
-            f'<p>{len(unsure)} more have a score below {threshold:g}. Mark wrong ones, '
+            f'<p>{len(unsure)} others have a score below {threshold:g}. Mark wrong ones, '
             'save the list, and run <code>mmlgd autolabel</code> again with '
             '<code>--exclude rejected.txt</code>. Of each name, the least certain images '
-            'come first.</p>',
+            'come first; of those below the threshold, the most certain.</p>',
             '<p class="bar"><input type="search" id="find" placeholder="find a name"> ',
             '<button id="save">Save rejected.txt</button> ',
             '<span id="count">0</span> marked</p>',
@@ -83,9 +84,12 @@ def review_page(
     )
 
 
-def _section(name: str, labels: Sequence[Any]) -> Iterator[str]:
+def _section(
+    name: str, labels: Sequence[Any], certain_first: bool = False
+) -> Iterator[str]:
     title = html.escape(name, quote=True)
-    shown = sorted(labels, key=lambda label: label.score)[:MAX_SHOWN]
+    ordered = sorted(labels, key=lambda label: label.score, reverse=certain_first)
+    shown = ordered[:MAX_SHOWN]
     more = f', {len(shown)} shown' if len(shown) < len(labels) else ''
     yield f'<section data-name="{title}"><h2>{title} ({len(labels)}{more})</h2>'
     yield '<div class="row">'

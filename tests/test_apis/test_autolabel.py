@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 
 import pytest
 import torch
@@ -10,7 +11,12 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from mmlgd.apis import ZeroShotClassifier
-from mmlgd.apis.autolabel import TeacherInferencer, autolabel, folder_name
+from mmlgd.apis.autolabel import (
+    Label,
+    TeacherInferencer,
+    autolabel,
+    folder_name,
+)
 from mmlgd.errors import ConfigError, DataError
 from mmlgd.visualization.review_page import review_page
 from tests.runs import trained_toy
@@ -191,3 +197,14 @@ def test_file_names_that_are_not_utf8(run, tmp_path):
     )
     assert b'/in/\xff.png,' in (tmp_path / 'out/labels.csv').read_bytes()
     assert [path.name for path in (tmp_path / 'out/images').rglob('*.png')] == [name]
+
+
+def test_the_review_page_starts_with_the_images_nearest_to_the_threshold(tmp_path):
+    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+    labels = [
+        Label(str(tmp_path / 'a.png'), 'fox', score) for score in (0.7, 0.1, 0.4, 0.6)
+    ]
+    kept, unsure = [labels[0], labels[3]], labels[1:3]
+    page = review_page(kept, unsure, 0.5, 'student')
+    assert re.findall(r'fox (0\.\d+)', page) == ['0.60', '0.70', '0.40', '0.10']
+    assert '2 others have a score below 0.5' in page

@@ -69,6 +69,16 @@ def test_gray_images_have_three_equal_channels(tmp_path):
         assert np.array_equal(only(image), wanted), type(image)
 
 
+def test_transparent_parts_are_white_in_files_pictures_and_arrays(tmp_path):
+    rgba = np.array([[[1, 2, 3, 255], [4, 5, 6, 0]]], np.uint8)
+    Image.fromarray(rgba).save(tmp_path / 'half.png')
+    bgra = rgba[..., [2, 1, 0, 3]]
+    wanted = [[[3, 2, 1], [255, 255, 255]]]
+    for image in (tmp_path / 'half.png', Image.fromarray(rgba), bgra):
+        assert only(image).tolist() == wanted, type(image)
+    assert only(rgba, channel_order='rgb').tolist() == wanted
+
+
 def test_sixteen_bits_are_read_from_pillow_as_from_the_file(tmp_path):
     deep = Image.fromarray(RGB[..., 0].astype(np.uint16) * 256 + 255)
     deep.save(tmp_path / 'deep.png')

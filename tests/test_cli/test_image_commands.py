@@ -11,7 +11,7 @@ from mmlgd.apis import ZeroShotClassifier
 from mmlgd.apis.inferencers import EmbeddingInferencer
 from mmlgd.cli import autolabel, classify, embed, info, probe
 from mmlgd.cli import list as list_command
-from mmlgd.errors import ConfigError, DataError, DependencyError
+from mmlgd.errors import CheckpointError, ConfigError, DataError, DependencyError
 from tests.runs import trained_toy
 from tests.toys import NAMES
 
@@ -50,7 +50,7 @@ def test_embeddings_as_csv(args, tmp_path):
 def test_parquet_needs_pyarrow_and_says_so_first(args, tmp_path, monkeypatch):
     monkeypatch.setattr('mmlgd.apis.embedding_files.find_spec', lambda _: None)
     with pytest.raises(DependencyError, match='pip install pyarrow'):
-        embed.main(['absent.pth', args[1], '--out', str(tmp_path / 'x.parquet')])
+        embed.main([*args, '--out', str(tmp_path / 'x.parquet')])
     with pytest.raises(ConfigError, match='must end with'):
         embed.main([*args, '--out', str(tmp_path / 'x.xlsx')])
 
@@ -105,6 +105,46 @@ def test_labels_and_a_list_of_rejected_ones(args, run, tmp_path, capsys):
     assert 'named by the teacher' in (tmp_path / 'out/review.html').read_text()
     with pytest.raises(ConfigError, match='--exclude absent.txt cannot be read'):
         autolabel.main([*args, *options, '--exclude', 'absent.txt'])
+
+
+@pytest.mark.parametrize('command', [embed, classify, autolabel])
+def test_missing_files_are_named_before_anything_is_imported(
+    command, args, monkeypatch
+):
+    monkeypatch.setattr(
+        'mmlgd.utils.quiet.import_apis', lambda: pytest.fail('imported')
+    )
+    with pytest.raises(CheckpointError, match="checkpoint 'absent.pth' does not exist"):
+        command.main(['absent.pth', args[1], '--out', 'x'])
+    with pytest.raises(DataError, match="folder 'absent' .* Nor do 1 others"):
+        command.main([args[0], args[1], 'absent', 'gone.png', '--out', 'x'])
+
+
+def test_labels_that_nothing_reaches_show_the_scores(args, tmp_path, capsys):
+    out = ['--out', str(tmp_path / 'out')]
+    autolabel.main([*args, *out, '--threshold', '1'])
+    shown = capsys.readouterr().out
+    scores = sorted(best[0][1] for best in ZeroShotClassifier(args[0])(args[1]))
+    assert '0 of 16 images reach 1' in shown
+    assert (
+        f'Scores are {scores[0]:.3f} to {scores[-1]:.3f}, with a median of '
+        f'{scores[8]:.3f}'
+    ) in shown
+    assert 'set a lower --threshold' in shown
+    autolabel.main([*args, *out, '--threshold', '0'])
+    assert 'set a lower' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('command', [classify, autolabel])
+def test_one_name_for_all_of_many_images_is_doubted(
+    command, run, args, tmp_path, capsys
+):
+    one = [str(run[0] / '000.png')]
+    rest = ['--out', str(tmp_path / 'x.csv'), *args[2:]]
+    command.main([args[0], *one * 20, *rest])
+    assert 'All 20 images got the name' in capsys.readouterr().err
+    command.main([args[0], *one * 19, *rest])
+    assert 'got the name' not in capsys.readouterr().err
 
 
 def test_info_of_a_checkpoint_and_of_a_backbone(run, capsys):
@@ -163,6 +203,16 @@ def test_probe_of_classes_that_are_easy(run, colours, tmp_path, capsys):
     assert (found['top1'], found['balanced']) == (100.0, 100.0)
     assert (found['num_train_images'], found['num_test_images']) == (12, 12)
     assert 'top1 100.0' in capsys.readouterr().out
+
+
+def test_probe_refuses_to_test_on_training_images(run, colours):
+    (colours / 'link').symlink_to(colours / 'train')
+    for test in ('train', 'link'):
+        options = ['--train', str(colours / 'train'), '--test', str(colours / test)]
+        with pytest.raises(
+            DataError, match='24 of the 24 test images .* also training'
+        ):
+            probe.main([str(run[1] / 'backbone.pth'), *options])
 
 
 def test_probe_refuses_folders_that_do_not_match(run, colours):

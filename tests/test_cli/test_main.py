@@ -1,5 +1,6 @@
 """The `mmlgd` command finds its subcommands and only imports the one it runs."""
 
+import re
 import subprocess
 import sys
 import types
@@ -62,7 +63,11 @@ def test_every_command_has_its_help(name, capsys, monkeypatch):
     with pytest.raises(SystemExit) as end:
         command.main([name, '--help'])
     assert not end.value.code
-    assert f'usage: mmlgd {name} ' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f'usage: mmlgd {name} ' in shown
+    # Continued lines of the examples are still lines that a shell continues.
+    examples = re.findall(rf'^ +mmlgd {name}.*', shown, re.MULTILINE)
+    assert not [line for line in examples if re.search(r'\S {3,}[^\s#]', line)]
 
 
 def test_an_exit_code_of_a_command_is_that_of_the_process(said):

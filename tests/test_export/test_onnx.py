@@ -15,8 +15,10 @@ from mmlgd.apis import (
     ZeroShotClassifier,
     export_backbone_onnx,
     export_classifier_onnx,
+    export_embedding,
     load_backbone,
 )
+from mmlgd.cli import export as cli
 from mmlgd.errors import CheckpointError, ConfigError, DependencyError
 from mmlgd.export.parity import compare
 from tests.backbone_files import (
@@ -185,6 +187,45 @@ def test_classifier_of_other_names_takes_images_of_a_phone(tmp_path, distilled):
     expected = (embeddings @ text.T / 0.2).softmax(dim=1)
     (found,) = run(out, images)
     assert_close(found, expected)
+
+
+def test_embedding_gives_the_scores_of_names_chosen_later(tmp_path, distilled):
+    out = tmp_path / 'out.onnx'
+    options = f'{distilled} --format onnx --part embedding --out {out}'
+    cli.main([*options.split(), '--fold-preprocessing', 'uint8'])
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    (found,) = run(out, images.transpose(0, 3, 1, 2))
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    classifier = ZeroShotClassifier(distilled, ['zebra', 'lamp', 'tree'])
+    logits = found @ classifier.text_embeddings.numpy().T
+    logits /= float(metadata(out)['temperature'])
+    expected = classifier.scores(images, channel_order='rgb')
+    assert expected.std() > 1e-3
+    assert_close(torch.as_tensor(logits).softmax(dim=1), expected)
+
+
+def test_embeddings_have_no_best_name_to_agree_on(tmp_path, distilled):
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    done = export_embedding(distilled, 'onnx', tmp_path / 'x.onnx', check=images)
+    assert done.check.agreement is None
+    assert done.check.mean_cosine == pytest.approx(1, abs=1e-5)
+
+
+def test_embedding_needs_a_projector_and_has_no_names(tmp_path, checkpoint):
+    out = tmp_path / 'x.onnx'
+    bare = tmp_path / 'bare.pth'
+    contents = torch.load(checkpoint, weights_only=True)
+    state = contents['state_dict']
+    contents['state_dict'] = {k: v for k, v in state.items() if 'projector' not in k}
+    contents['meta'].update(student_temperature=0.2)
+    torch.save(contents, bare)
+    with pytest.raises(CheckpointError, match='contains no projector'):
+        export_embedding(bare, 'onnx', out)
+    options = f'{bare} --format onnx --part embedding --out {out} --categories coco'
+    with pytest.raises(ConfigError, match='--categories cannot be used with --part e'):
+        cli.main(options.split())
+    assert not out.exists()
 
 
 def test_a_difference_is_relative_to_the_largest_value_and_nan_is_infinite():

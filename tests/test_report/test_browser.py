@@ -3,23 +3,16 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import cv2
 import pytest
 
 from mmlgd.report import collect_run, write_report
+from tests.browser import CHROMIUM, needs_browser
 from tests.test_report.conftest import HTML_NAMES
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))),
-    None,
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason='needs Chromium'),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 #: Opens the report in a frame of the width of a phone and uses it.
 DRIVER = """<iframe id="frame" src="report.html" width="390" height="800"></iframe>
 <pre id="out"></pre><script>
@@ -47,6 +40,7 @@ frame.onload = () => {
 
 
 def run_browser(tmp_path, url, *options):
+    assert CHROMIUM, 'Chromium is not installed'
     command = [
         CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars',
         '--allow-file-access-from-files', '--virtual-time-budget=20000',

@@ -225,3 +225,35 @@ def test_a_second_measurement_needs_the_config(copy, tmp_path, capsys):
     sample = read_sample(copy)
     assert (sample.images, sample.available, sample.iter) == (5, 16, 8)
     assert '5 of the 16 images' in (copy / 'report.html').read_text()
+
+
+@pytest.mark.parametrize(
+    ('student', 'agreed', 'doubt'),
+    [
+        ([0, 16, 0, 0], [0, 9, 0, 0], 'it assigns one name to all images'),
+        ([4, 4, 4, 4], [3, 3, 3, 0], 'it is no better'),
+        ([1, 15, 0, 0], [1, 9, 0, 0], None),
+    ],
+)
+def test_a_student_that_is_no_better_than_one_name_for_all_is_doubted(
+    copy, student, agreed, doubt
+):
+    path = copy / 'report.json'
+    found = json.loads(path.read_text())
+    counts = dict(teacher_counts=[3, 9, 3, 1], student_counts=student, agreed=agreed)
+    path.write_text(json.dumps({**found, **counts}))
+
+    page = Page(render([collect_run(copy)]))
+
+    common = found['names'][1]
+    assert page.row('if all had one name') == [f'56.2 % ({common})']
+    notes = [text for text in page.texts if 'for every image would agree' in text]
+    assert bool(notes) == bool(doubt)
+    if doubt:
+        assert 'agrees with the teacher on 9 of 16 images' in notes[0]
+        assert repr(common) in notes[0] and 'would agree on 9' in notes[0]
+        assert doubt in notes[0] and 'more epochs' in notes[0]
+    heads = next(cells for cells in page.rows if cells and cells[0] == 'name')
+    column = heads.index('by student') - 1
+    shown = [page.row(name)[column] for name in found['names']]
+    assert shown == [str(count) for count in student]

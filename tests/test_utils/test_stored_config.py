@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from mmengine.logging import MMLogger
 
 from mmlgd.errors import CheckpointError
 from mmlgd.registry import MODELS, TRANSFORMS
@@ -222,3 +223,21 @@ def test_a_student_of_usual_size_may_be_built():
 def test_a_stored_pipeline_makes_no_huge_images(option):
     with pytest.raises(CheckpointError, match='f.pth.*is more than'):
         trusted_config(dict(type='Resize', **option), 'f.pth', 'TRANSFORMS')
+
+
+def test_building_from_a_checkpoint_shows_warnings_only(capfd):
+    logger = MMLogger.get_instance('building', log_level='INFO')
+    with building('x.pth', 'backbone'):
+        # It logs its channels and strides.
+        MODELS.build(
+            dict(
+                type='mmpretrain.TIMMBackbone',
+                model_name='resnet10t',
+                features_only=True,
+            )
+        )
+        logger.warning('something is wrong')
+    logger.info('later')
+    shown = ''.join(capfd.readouterr())
+    assert 'out_strides' not in shown
+    assert 'something is wrong' in shown and 'later' in shown

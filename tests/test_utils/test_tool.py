@@ -5,8 +5,9 @@ import argparse
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from mmlgd.errors import BankError, ConfigError
+from mmlgd.errors import BankError, ConfigError, DataError
 from mmlgd.utils import run_config, tool
 
 
@@ -123,3 +124,25 @@ def test_the_launcher_given_wins_over_the_one_found(config, monkeypatch):
         run_config.load_config(parse(config, '--launcher', 'none'), ()).launcher
         == 'none'
     )
+
+
+class _Broken:
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> None:
+        raise DataError('2 images do not load:\n  a.png\nRepair them.')
+
+
+def test_errors_of_loading_processes_have_no_traceback(capsys, monkeypatch):
+    def load() -> None:
+        [*DataLoader(_Broken(), num_workers=1)]
+
+    with pytest.raises(SystemExit):
+        tool.run_tool(load)
+    shown = capsys.readouterr().err
+    assert shown == 'DataError: 2 images do not load:\n  a.png\nRepair them.\n'
+    # For developers.
+    monkeypatch.setenv('MMLGD_DEBUG', '1')
+    with pytest.raises(DataError, match='Original Traceback'):
+        tool.run_tool(load)

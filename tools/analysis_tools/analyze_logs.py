@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Summarise the logs of training runs, and draw their curves.
+r"""Summarise the logs of training runs, and draw their curves.
 
     python tools/analysis_tools/analyze_logs.py work_dirs/r50_mbv3 work_dirs/r50_r18 \
         --keys loss zero_shot/student_top1 --out curves.png

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Count which names a student gives to the images of each class.
+r"""Count which names a student gives to the images of each class.
 
     python tools/analysis_tools/confusion_matrix.py configs/lgd/r50_mbv3.py \
         work_dirs/r50_mbv3/epoch_200.pth

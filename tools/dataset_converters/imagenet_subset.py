@@ -1,4 +1,4 @@
-"""List a subset of ImageNet's training split as an ann_file of mmpretrain.
+r"""List a subset of ImageNet's training split as an ann_file of mmpretrain.
 
 SimCLR's 1 % or 10 %, from its published list, checked by count and against the images
 on disk (the lists are in the folder imagenet_subsets of

@@ -1,4 +1,4 @@
-"""Write mmlgd's category names and prompt templates from their official sources.
+r"""Write mmlgd's category names and prompt templates from their official sources.
 
 ImageNet's names and the templates come from open_clip (for one name of each colliding
 pair, mmpretrain's WordNet name is used), Fashion-MNIST's and CIFAR-10's from

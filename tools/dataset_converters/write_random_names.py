@@ -1,4 +1,4 @@
-"""Write random category names, one per line.
+r"""Write random category names, one per line.
 
 For an ablation of language guidance: as many names as the task has categories, made of
 pronounceable syllables without meaning.

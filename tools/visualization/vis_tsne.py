@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw the frozen features of a config's test images in two dimensions.
+r"""Draw the frozen features of a config's test images in two dimensions.
 
     python tools/visualization/vis_tsne.py \
         configs/classification/mbv3_linear_8xb32-100e_in1k.py work_dirs/r50_mbv3/backbone.pth

@@ -1,5 +1,6 @@
 """The config of a distillation, complete and without bases."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ _ARGUMENTS = {
     'optim_wrapper.optimizer.lr': 'learning_rate',
     'work_dir': 'out',
 }
+
+# Broken images that any folder may have, and the share that datasets allow by default.
+_FEW_BROKEN, _DEFAULT_SHARE = 3, 0.01
 
 
 def build_config(
@@ -57,7 +61,7 @@ def build_config(
         dict(
             model=_model(names, teacher, student, choices),
             test_pipeline=_test_pipeline(teacher.image_size),
-            train_dataloader=_loader(images.dataset, teacher.image_size, choices),
+            train_dataloader=_loader(images, teacher.image_size, choices),
             **_schedule(choices),
             **runtime,
             work_dir=CONFIG_FOLDER,
@@ -132,7 +136,7 @@ def _model(
     return model
 
 
-def _loader(images: dict, size: int, choices: Choices) -> dict:
+def _loader(images: FoundImages, size: int, choices: Choices) -> dict:
     pipeline = _train_pipeline(size, choices.augmentation.value == 'device')
     workers = choices.workers.value
     return dict(
@@ -143,8 +147,21 @@ def _loader(images: dict, size: int, choices: Choices) -> dict:
         drop_last=True,
         collate_fn=dict(type='default_collate'),
         sampler=dict(type='ViewSampler', shuffle=True),
-        dataset=dict(type='SeededViews', dataset=dict(images, pipeline=pipeline)),
+        dataset=dict(
+            type='SeededViews',
+            dataset=dict(
+                images.dataset, **_broken_share(images.count), pipeline=pipeline
+            ),
+        ),
     )
+
+
+def _broken_share(images: int) -> dict:
+    """Options that allow a few broken images where the default share allows none."""
+    if images >= _FEW_BROKEN / _DEFAULT_SHARE:
+        return {}
+    share = math.ceil(_FEW_BROKEN / images * 1e4) / 1e4
+    return dict(max_broken=min(share, 0.5))
 
 
 def _train_pipeline(size: int, on_device: bool) -> list[dict]:

@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmlgd.apis.catalogue import list_students, list_teachers
-from mmlgd.errors import ConfigError
+from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models import Student
 from mmlgd.models.student import GLOBAL_AVERAGE_POOLING
-from mmlgd.models.teachers.open_clip_source import OpenCLIPSource
+from mmlgd.models.teachers.open_clip_source import WEIGHT_SUFFIXES, OpenCLIPSource
 from mmlgd.registry import MODELS
 from mmlgd.utils.paths import expand_user
 from mmlgd.utils.suggest import suggest
@@ -107,7 +107,17 @@ def _teacher_config(teacher: Any) -> tuple[dict, float | str]:
         model_name, _, pretrained = text.partition('/')
         if os.path.isfile(pretrained):
             pretrained = os.path.abspath(pretrained)
+        elif path.suffix in WEIGHT_SUFFIXES:
+            raise TeacherError(
+                f'There is no weight file {text!r}, and no {pretrained!r} for the model '
+                f'{model_name!r}. Relative paths start from {os.getcwd()!r}.'
+            )
         found = dict(model_name=model_name, pretrained=pretrained)
+    elif path.suffix in WEIGHT_SUFFIXES or len(path.parts) > 1:
+        raise TeacherError(
+            f'The weight file {text!r} does not exist; correct the path, or give '
+            'another teacher of `mmlgd list teachers`.'
+        )
     else:
         raise ConfigError(
             f'There is no teacher {text!r}.{suggest(text, known)} Give one of '

@@ -129,7 +129,7 @@ def distill(
     if not plan:
         check_output_folder(out, 'out')
         if not resume:
-            check_work_dir(Config(dict(work_dir=str(out))), overwrite)
+            check_work_dir(Config(dict(work_dir=str(out))), overwrite, '--out')
     options = dict(
         epochs=epochs,
         batch_size=batch_size,

@@ -45,7 +45,7 @@ class UnlabeledShards(ReplacingDataset):
     Args:
         data_root: Folder, or http, https or S3 URL, of the shards.
         shards: Names relative to ``data_root``, or a list: with wildcards (not over
-            http), or ranges like ``'{00000..01234}.tar'``. Defaults to '*.tar'.
+            http), or ranges like ``'{00000..01234}.tar'``. Defaults to ``'*.tar'``.
         index: Folder of the index. Defaults to None: ``mmlgd_index`` in ``data_root``,
             which must then be local.
         extensions: Endings of the images, case-insensitive; must be those of the index.

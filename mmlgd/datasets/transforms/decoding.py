@@ -50,6 +50,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _TRANSPOSED = (5, 6, 7, 8)
 # Pillow's modes with 8 bits per channel, which it converts to RGB correctly.
 _EIGHT_BITS = {'1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr'}
+_WITH_ALPHA = ('LA', 'PA', 'RGBA')
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _BLACK_IS_ZERO = 258, 262, 1
 
 
@@ -127,8 +128,8 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
     """Decode an image to 8 bits per channel.
 
-    The EXIF orientation is applied. Transparency is ignored, as in Pillow's
-    ``convert('RGB')``. The upper 8 of 16 bits are kept. Of several frames or pages, the
+    The EXIF orientation is applied. Transparent parts are shown over white, see
+    :func:`over_white`. The upper 8 of 16 bits are kept. Of several frames or pages, the
     first is decoded. ICC profiles are ignored.
 
     Args:
@@ -164,6 +165,26 @@ def decode(data: bytes, path: str, reduction: int = 1) -> np.ndarray:
     if image is None:
         raise _broken(path, 'the JPEG is damaged')
     return image
+
+
+def over_white(image: Image.Image) -> Image.Image:
+    """Convert an image with 8 bits per channel to RGB, as it looks on a white page.
+
+    The colour of a transparent pixel is arbitrary, and black in most files. Without its
+    transparency, a black drawing on a transparent ground would be a black square.
+
+    Args:
+        image: Of any mode that Pillow converts to RGB. If it is transparent everywhere,
+            its transparency is ignored, since nothing would be left.
+    """
+    has_alpha = image.mode in _WITH_ALPHA or 'transparency' in image.info
+    if not has_alpha:
+        return image.convert('RGB')
+    colours = image.convert('RGBA')
+    if colours.getchannel('A').getextrema()[1] == 0:
+        return colours.convert('RGB')
+    white = Image.new('RGBA', image.size, 'white')
+    return Image.alpha_composite(white, colours).convert('RGB')
 
 
 def _jpeg_frame(data: bytes) -> _Frame | None:
@@ -203,14 +224,12 @@ def _decode_by_pillow(data: bytes, path: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
             sixteen_bits = _check_values(image)
-            # With this entry, Pillow warns about palettes.
-            image.info.pop('transparency', None)
             upright = ImageOps.exif_transpose(image)
             if sixteen_bits:
                 # Pillow's conversion clips at 255.
                 upper = (np.asarray(upright) >> 8).astype(np.uint8)
                 return cv2.cvtColor(upper, cv2.COLOR_GRAY2BGR)
-            return cv2.cvtColor(np.asarray(upright.convert('RGB')), cv2.COLOR_RGB2BGR)
+            return cv2.cvtColor(np.asarray(over_white(upright)), cv2.COLOR_RGB2BGR)
     except MemoryError:
         raise
     except Image.UnidentifiedImageError as error:

@@ -69,7 +69,16 @@ class ReportHook(Hook):
 
         model = unwrap_model(runner.model)
         if self.num_images and hasattr(model, 'teacher'):
-            write_sample(self._measure(runner, model), runner.work_dir)
+            sample = self._measure(runner, model)
+            write_sample(sample, runner.work_dir)
+            if sample.agreement:
+                agreed, named = sample.agreement
+                runner.logger.info(
+                    f'Same name as the teacher: {100 * agreed / named:.1f} % of '
+                    f'{named:,} images of {sample.source}'
+                )
+            if sample.doubt:
+                runner.logger.warning(sample.doubt)
         path = Path(runner.work_dir) / 'report.html'
         write_report([collect_run(runner.work_dir)], path)
         runner.logger.info(f'Report: {path}')

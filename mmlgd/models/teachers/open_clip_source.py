@@ -12,11 +12,13 @@ from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.utils.paths import expand_user
+from mmlgd.utils.quiet import without_root_messages
 
 from .model_config import needs_quick_gelu, read_model_config
 from .weight_files import check_weight_file, first_lines, is_torchscript
 
-_WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.safetensors', '.npz', '.ckpt')
+#: Endings of weight files.
+WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.safetensors', '.npz', '.ckpt')
 
 
 class OpenCLIPSource:
@@ -126,7 +128,7 @@ class OpenCLIPSource:
             self.label, self._tag_cfg = tag, self._tags[tag]
             return
         path = Path(expand_user(pretrained, 'the weights'))
-        is_path = len(path.parts) > 1 or path.suffix in _WEIGHT_SUFFIXES
+        is_path = len(path.parts) > 1 or path.suffix in WEIGHT_SUFFIXES
         if not is_path and not path.is_file():
             raise ConfigError(
                 f'{pretrained!r} is neither a tag of {self.model_name} (its tags: '
@@ -154,7 +156,7 @@ class OpenCLIPSource:
                 level=logging.WARNING,
             )
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), without_root_messages():
                 warnings.filterwarnings('ignore', message='.*TorchScript archive')
                 return open_clip.create_model(
                     self.model_name,
@@ -185,7 +187,8 @@ class OpenCLIPSource:
             advice = (
                 'Without network, export HF_HUB_OFFLINE=1 to use the hub cache '
                 'immediately, or copy the files here: set pretrained to the path of a '
-                "weight file, or model_name='local-dir:path' to a folder."
+                f'weight file (mmlgd distill --teacher {self.model_name}/FILE), or '
+                "model_name='local-dir:path' to a folder."
             )
         elif self._file is not None:
             advice = (

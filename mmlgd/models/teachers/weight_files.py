@@ -67,9 +67,10 @@ def is_torchscript(file: Path) -> bool:
     return len(roots) == 1 and f'{roots.pop()}/constants.pkl' in names
 
 
-def first_lines(error: Exception, count: int = 6, width: int = 300) -> str:
+def first_lines(error: Exception, count: int = 6, width: int = 500) -> str:
     """The first lines of an error, which may list thousands of keys."""
-    lines = [line.strip()[:width] for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line if len(line) <= width else f'{line[:width]}...' for line in lines]
     return '\n'.join(lines[:count]) or type(error).__name__
 
 

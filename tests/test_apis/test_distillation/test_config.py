@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -14,11 +15,11 @@ from mmlgd.utils.config_check import check_config
 CONFIGS = Path(__file__).parents[3] / 'configs'
 
 
-def written(tmp_path, teacher, student, **options):
+def written(tmp_path, teacher, student, count=1_281_167, **options):
     init_default_scope('mmlgd')
     found = find_teacher(teacher)
     net = find_student(student, min(224, found.image_size))
-    images = FoundImages(dict(type='UnlabeledImages', data_root='data'), 1_281_167, '')
+    images = FoundImages(dict(type='UnlabeledImages', data_root='data'), count, '')
     chosen = choose(images.count, found.image_size, False, **options)
     cfg = build_config(images, 'imagenet', found, net, chosen)
     (tmp_path / 'config.py').write_text(config_text(cfg, chosen))
@@ -40,6 +41,19 @@ def test_imagenet_on_eight_gpus_is_the_published_run(gpu, tmp_path):
     kinds = [[hook.type for hook in each.custom_hooks] for each in (cfg, expected)]
     assert kinds[0] == kinds[1]
     check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('count', 'allowed'),
+    [(4, 2), (7, 3), (11, 3), (21, 3), (299, 3), (300, 3), (796, 7)],
+)
+def test_a_small_folder_may_have_broken_images(tmp_path, count, allowed):
+    cfg = written(tmp_path, 'clip_rn50', 'mbv3', count, epochs=1)
+    check_config(cfg)
+    options = cfg.train_dataloader.dataset.dataset
+    # By default, the dataset allows one of a hundred.
+    assert int(options.get('max_broken', 0.01) * count) == allowed
+    assert ('max_broken' in options) == (count < 300)
 
 
 def test_a_larger_teacher_and_one_epoch(gpu, tmp_path):

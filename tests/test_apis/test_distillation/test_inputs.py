@@ -34,6 +34,16 @@ def test_a_folder(folder, tmp_path, monkeypatch):
     assert found.dataset == dict(type='UnlabeledImages', data_root=str(folder))
 
 
+def test_a_wrong_folder_is_not_blamed_on_a_config_alone(tmp_path):
+    (tmp_path / 'notes.txt').write_text('x')
+    for folder, what in (
+        (tmp_path / 'absent', 'does not exist'),
+        (tmp_path, 'no image'),
+    ):
+        with pytest.raises(DataError, match=f'{what}.*Give another'):
+            find_images(folder, None)
+
+
 def test_a_list_of_files_keeps_its_order_and_nothing_else_of_the_folder(
     folder, tmp_path
 ):

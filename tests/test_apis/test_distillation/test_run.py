@@ -11,7 +11,7 @@ from mmengine.config import Config
 import mmlgd
 from mmlgd.apis import ZeroShotClassifier
 from mmlgd.cli import train
-from mmlgd.errors import ConfigError, DataError
+from mmlgd.errors import ConfigError, DataError, TeacherError
 from tests.runs import write_images
 from tests.toys import NAMES
 
@@ -69,7 +69,9 @@ def test_a_run_is_resumed_and_a_used_folder_refused(images, tmp_path):
     out = tmp_path / 'run'
     mmlgd.distill(images, NAMES, out=out, epochs=1, **TOYS)
     before = (out / 'config.py').read_text()
-    with pytest.raises(ConfigError, match='contains checkpoints of an earlier run'):
+    with pytest.raises(
+        ConfigError, match='of an earlier run.*another folder with --out'
+    ):
         mmlgd.distill(images, NAMES, out=out, epochs=2, **TOYS)
     assert (out / 'config.py').read_text() == before
     run = mmlgd.distill(images, NAMES, out=out, epochs=2, resume=True, **TOYS)
@@ -149,6 +151,8 @@ def test_overrides_reach_the_config_and_unknown_ones_are_refused(
         (dict(names='absent.txt'), ConfigError, 'absent.txt'),
         (dict(student='mbv5'), ConfigError, "no student 'mbv5'"),
         (dict(teacher='clip'), ConfigError, "no teacher 'clip'"),
+        (dict(teacher='a/clip.pt'), TeacherError, "no weight file 'a/clip.pt'"),
+        (dict(teacher='/a/clip.pt'), TeacherError, "file '/a/clip.pt' does not exist"),
         (dict(out='/dev/null/run'), ConfigError, 'cannot be written'),
         (dict(devices=0), ConfigError, 'devices must be a whole number'),
         (dict(epochs=0), ConfigError, 'epochs must be'),

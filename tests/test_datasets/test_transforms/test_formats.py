@@ -59,23 +59,47 @@ def test_colours(rgb, kind):
 
 @pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'WEBP'])
 @pytest.mark.parametrize('gray_only', [False, True])
-def test_transparency_leaves_colours_as_they_are(rgb, gray, kind, gray_only):
+def test_transparent_parts_are_shown_over_white(rgb, gray, kind, gray_only):
     # OpenCV multiplies a TIFF's colours with it.
-    alpha = Image.fromarray(gray[::-1].copy())
+    alpha = gray[::-1].copy()
     picture = Image.fromarray(gray if gray_only else rgb)
-    picture.putalpha(alpha)
-    wanted = np.repeat(gray[..., None], 3, 2) if gray_only else rgb
+    picture.putalpha(Image.fromarray(alpha))
+    colours = np.repeat(gray[..., None], 3, 2) if gray_only else rgb
+    share = alpha[..., None] / 255
     data = encode(picture, kind, **LOSSLESS[kind])
-    np.testing.assert_array_equal(as_rgb(data), wanted)
+    np.testing.assert_allclose(
+        as_rgb(data), share * colours + (1 - share) * 255, atol=1
+    )
 
 
-def test_palettes_with_transparent_colours_warn_of_nothing(recwarn):
-    picture = Image.new('P', (2, 1))
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    picture.putpixel((1, 0), 1)
+def test_a_black_drawing_on_a_transparent_ground_can_be_seen():
+    # The colour below a transparent pixel is black in most files.
+    drawing = np.zeros((4, 4, 4), np.uint8)
+    drawing[1, :, 3] = 255
+    pixels = as_rgb(encode(Image.fromarray(drawing), 'PNG'))
+    assert (pixels[1] == 0).all() and (pixels[[0, 2, 3]] == 255).all()
+
+
+def test_an_image_that_is_transparent_everywhere_keeps_its_colours(rgb):
+    picture = Image.fromarray(rgb)
+    picture.putalpha(0)
+    np.testing.assert_array_equal(as_rgb(encode(picture, 'PNG')), rgb)
+
+
+def test_transparent_colours_of_a_palette_are_shown_over_white(recwarn):
+    picture = Image.new('P', (3, 1))
+    picture.putpalette([10, 20, 30, 200, 100, 50, 1, 2, 3])
+    picture.putdata([0, 1, 2])
     data = encode(picture, 'PNG', transparency=b'\x00\x80')
-    assert as_rgb(data).tolist() == [[[10, 20, 30], [200, 100, 50]]]
+    # 128 of 255 of the second colour, the rest white; the third is opaque.
+    assert as_rgb(data).tolist() == [[[255] * 3, [227, 177, 152], [1, 2, 3]]]
     assert not recwarn.list
+
+
+def test_a_transparent_colour_of_an_image_without_alpha_is_white():
+    picture = Image.fromarray(np.array([[[9, 8, 7], [6, 5, 4]]], np.uint8))
+    data = encode(picture, 'PNG', transparency=(9, 8, 7))
+    assert as_rgb(data).tolist() == [[[255, 255, 255], [6, 5, 4]]]
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'BMP', 'PPM'])

@@ -1,5 +1,7 @@
 """The report is written at the end of a training, and cannot end it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -17,8 +19,8 @@ def root(tmp_path):
     return write_images(tmp_path / 'data')
 
 
-def test_a_run_without_validation_samples_its_training_images(root, tmp_path):
-    none = dict(val_dataloader=None, val_evaluator=None, val_cfg=None)
+def test_a_run_without_validation_samples_its_training_images(root, tmp_path, capsys):
+    none = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, log_level='INFO')
     cfg = report_run_cfg(root, tmp_path / 'run', NAMES, dict(num_images=10), **none)
     Runner.from_cfg(cfg).train()
     sample = read_sample(tmp_path / 'run')
@@ -27,6 +29,24 @@ def test_a_run_without_validation_samples_its_training_images(root, tmp_path):
     assert (sample.epoch, sample.iter) == (2, 8)
     page = (tmp_path / 'run/report.html').read_text()
     assert '10 of the 16 images of train_dataloader, drawn at random' in page
+    share = f'{10 * sum(sample.agreed)}.0 % of 10 images of train_dataloader'
+    assert f'Same name as the teacher: {share}' in capsys.readouterr().out
+
+
+def test_a_student_with_one_name_for_all_images_is_a_warning(
+    root, tmp_path, monkeypatch, capsys
+):
+    def collapse(*args, **kwargs):
+        # The teacher's commonest name for all images.
+        sample = measure(*args, **kwargs)
+        counts = [3, 9, 3, 1]
+        chosen = dict(student_counts=[0, 16, 0, 0], agreed=[0, 9, 0, 0])
+        return replace(sample, teacher_counts=counts, **chosen)
+
+    measure = mmlgd.report.measure_sample
+    monkeypatch.setattr(mmlgd.report, 'measure_sample', collapse)
+    Runner.from_cfg(report_run_cfg(root, tmp_path / 'run', NAMES)).train()
+    assert 'it assigns one name to all images' in capsys.readouterr().out
 
 
 def test_a_failure_is_a_warning_and_the_run_is_complete(

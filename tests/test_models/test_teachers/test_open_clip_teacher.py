@@ -1,4 +1,5 @@
 import json
+import logging
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from mmlgd.errors import ConfigError, TeacherError
 from mmlgd.models.teachers import OpenCLIPTeacher
+from mmlgd.models.teachers.weight_files import first_lines
 from mmlgd.registry import MODELS
 from tests.helpers import (
     TINY_CLIP,
@@ -236,13 +238,28 @@ def test_missing_weights_unknown_model_and_tag():
         OpenCLIPTeacher('hf-hub:org/name', 'openai')
 
 
-def test_a_tag_that_cannot_be_downloaded_says_how_to_fix_it(monkeypatch):
+def test_a_tag_that_cannot_be_downloaded_says_how_to_fix_it(monkeypatch, capfd):
     def fail(*args, **kwargs):
+        logging.error('as open_clip does')
         raise RuntimeError('Failed to download weights: no network')
 
+    # Without handlers, as in a program; pytest has some.
+    monkeypatch.setattr(logging.root, 'handlers', [])
     monkeypatch.setattr('open_clip.factory.download_pretrained', fail)
-    with pytest.raises(TeacherError, match='(?s)no network.*HF_HUB_OFFLINE=1.*path'):
+    with pytest.raises(
+        TeacherError,
+        match='(?s)no network.*HF_HUB_OFFLINE=1.*mmlgd distill --teacher RN50/FILE',
+    ):
         OpenCLIPTeacher('RN50', 'openai')
+    # Said once, by the error.
+    assert 'as open_clip does' not in capfd.readouterr().err
+    assert not logging.root.handlers
+
+
+def test_the_reason_of_a_failure_is_shortened_visibly():
+    reason = 'Cannot find the file. ' * 20  # 440 characters
+    assert first_lines(RuntimeError(reason)) == reason.strip()
+    assert first_lines(RuntimeError(2 * reason)).endswith('...')
 
 
 def test_bad_model_configs(tmp_path):
