@@ -1,5 +1,6 @@
 """Files of float16 and int8: what they contain, and what is refused."""
 
+import functools
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import TensorProto
 from mmlgd.apis import export_backbone, load_backbone
 from mmlgd.cli import export as command
 from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.export.formats.onnx import OnnxFormat
 from mmlgd.export.onnx_int8 import METHODS
 from tests.backbone_files import CLIP_MEAN, CLIP_STD, R18, write_backbone
 
@@ -140,3 +142,20 @@ def test_a_backbone_without_projector_is_not_a_classifier(tmp_path, checkpoint):
     words = [str(checkpoint), '--format', 'onnx', '--out', str(tmp_path / 'x')]
     with pytest.raises(CheckpointError, match='needs its projector'):
         command.main([*words, '--part', 'classifier'])
+
+
+def test_a_quantised_file_with_other_features_is_not_kept(
+    tmp_path, checkpoint, photos, monkeypatch
+):
+    """A converter that writes a file that computes nothing."""
+    monkeypatch.setattr(OnnxFormat, 'write', lambda *args: args[-1].write_text('int8'))
+    run = functools.partial(torch.zeros, 1, 64, 1, 1)
+    monkeypatch.setattr(
+        OnnxFormat,
+        'load',
+        lambda *args: lambda images: [run().expand(len(images), -1, -1, -1)],
+    )
+    out = tmp_path / 'out.onnx'
+    with pytest.raises(CheckpointError, match='not written: on held-out .* is only 0'):
+        export_backbone(checkpoint, 'onnx', out, dtype='int8', calibration=photos)
+    assert not out.exists()
