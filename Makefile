@@ -17,7 +17,8 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 .DEFAULT_GOAL := help
 # Two set-ups would install into the same environment.
 .NOTPARALLEL:
-.PHONY: help env env-lite test test-slow test-all lint format demo demo-probe \
+.PHONY: help env env-lite test test-slow test-all test-formats lint format demo \
+	demo-probe \
 	demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
@@ -33,13 +34,28 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(JOBS)
 
 test: env  ## Run the fast tests
-	$(PYTEST) -m 'not slow and not gpu and not network' $(PYTEST_ARGS)
+	$(PYTEST) -m 'not slow and not gpu and not network and not formats' $(PYTEST_ARGS)
 
 test-slow: env  ## Run the tests that start processes or train
-	$(PYTEST) -m 'slow and not gpu and not network' $(PYTEST_ARGS)
+	$(PYTEST) -m 'slow and not gpu and not network and not formats' $(PYTEST_ARGS)
 
 test-all: env  ## Run all tests that need neither GPU nor network
-	$(PYTEST) -m 'not gpu and not network' $(PYTEST_ARGS)
+	$(PYTEST) -m 'not gpu and not network and not formats' $(PYTEST_ARGS)
+
+# Beside .venv, whose packages it sees and keeps: converters ask for many others.
+FORMATS := .venv-formats/bin/python
+
+.venv-formats/ready: requirements/export_openvino.txt requirements/export_ncnn.txt | env
+	$(RUN) -m venv .venv-formats
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(FORMATS) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
+	$(FORMATS) -m pip install -q -c constraints.txt $(addprefix -r ,$^)
+	touch $@
+
+test-formats: env .venv-formats/ready  ## Install converters beside .venv, test them, write their table
+	OMP_NUM_THREADS=1 $(FORMATS) -m pytest -q tests/test_export -m 'slow or formats' \
+		$(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(FORMATS) -m benchmarks.export_formats
 
 lint: env  ## Check style, formatting and types
 	$(RUN) -m ruff check .

@@ -74,11 +74,20 @@ class BuildWithMim(build_py):
 
 EXTRAS = {
     name: requirements(name)
-    for name in ('tests', 'export', 'optional', 'remote', 'docs')
+    for name in (
+        'tests',
+        'export',
+        'export_openvino',
+        'optional',
+        'remote',
+        'docs',
+    )
 }
 # The tests compare exported files with the model.
-EXTRAS['tests'] += EXTRAS['export']
+EXTRAS['tests'] += [*EXTRAS['export'], *EXTRAS['export_openvino']]
 EXTRAS['all'] = sorted({line for lines in EXTRAS.values() for line in lines})
+# Not among all: only `make test-formats` uses it.
+EXTRAS['export_ncnn'] = requirements('export_ncnn')
 
 setup(
     name='mmlgd',

@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / '.cache/env'
 MMCV = 'onedl-mmcv'
-GROUPS = ('mminstall', 'runtime', 'export', 'tests')
+GROUPS = ('mminstall', 'runtime', 'export', 'export_openvino', 'tests')
 #: mmcv without operators.
 LITE = 'mmcv-lite'
 LITE_GROUPS = ('mminstall', 'runtime')

@@ -25,7 +25,7 @@ METHODS = ('MinMax', 'Entropy', 'Percentile')
 #: Histograms keep the activations of all images in memory: about 400 bytes for each
 #: pixel of the input, so about 2 GB.
 _HISTOGRAM_PIXELS = 5_000_000
-_BATCH = 8
+_BATCH = 4
 #: Layers that are compared.
 _LAYERS = ('Conv', 'Gemm', 'MatMul')
 
@@ -41,9 +41,13 @@ def open_session(source: str | bytes) -> onnxruntime.InferenceSession:
 
 
 def quantise(
-    source: Path, target: Path, calibration: torch.Tensor, held_out: torch.Tensor
+    source: Path,
+    target: Path,
+    calibration: torch.Tensor,
+    held_out: torch.Tensor,
+    per_channel: bool = True,
 ) -> str:
-    """Quantise a float32 file per channel, with QDQ nodes.
+    """Quantise a float32 file, with QDQ nodes.
 
     Weights have 7 bits: on x86 processors without VNNI, sums of products with 8 bits
     saturate. Of the calibration methods, that with the largest mean cosine of the
@@ -54,6 +58,8 @@ def quantise(
         target (Path): The int8 file to write.
         calibration (torch.Tensor): Images (N, 3, H, W) that set the ranges.
         held_out (torch.Tensor): Other images (M, 3, H, W), to compare the methods.
+        per_channel (bool): Whether each output channel of a weight has a scale of its
+            own. Defaults to True.
 
     Returns:
         str: The calibration method.
@@ -68,19 +74,30 @@ def quantise(
             if method != 'MinMax':
                 count = max(16, _HISTOGRAM_PIXELS // calibration[0, 0].numel())
                 images = calibration[:count]
-            # The calibrators print each step.
-            with contextlib.redirect_stdout(io.StringIO()):
-                quantize_static(
-                    prepared,
-                    candidate,
-                    _Reader(images),
-                    per_channel=True,
-                    reduce_range=True,
-                    activation_type=QuantType.QUInt8,
-                    weight_type=QuantType.QInt8,
-                    calibrate_method=CalibrationMethod[method],
+            try:
+                # The calibrators print each step.
+                with contextlib.redirect_stdout(io.StringIO()):
+                    quantize_static(
+                        prepared,
+                        candidate,
+                        _Reader(images),
+                        per_channel=per_channel,
+                        reduce_range=True,
+                        activation_type=QuantType.QUInt8,
+                        weight_type=QuantType.QInt8,
+                        calibrate_method=CalibrationMethod[method],
+                    )
+                found = run_all(runner(open_session(str(candidate))), held_out)
+            except Exception as error:
+                # Histograms of a nearly constant activation cannot be made.
+                if method == 'MinMax':
+                    raise
+                print_log(
+                    f'Calibration by {method} failed: {error}',
+                    'current',
+                    level=logging.WARNING,
                 )
-            found = run_all(runner(open_session(str(candidate))), held_out)
+                continue
             cosine = cosines(expected, found).mean().item()
             print_log(
                 f'Calibration by {method}: mean cosine {cosine:.4f} on {len(held_out)} '
@@ -146,7 +163,9 @@ def _readable(name: str) -> str:
 
 class _Reader(CalibrationDataReader):
     def __init__(self, images: torch.Tensor) -> None:
-        self._batches = iter(images.split(_BATCH))
+        # Histograms need batches of one size.
+        count = max(_BATCH, len(images) // _BATCH * _BATCH)
+        self._batches = iter(images[:count].split(_BATCH))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)

@@ -20,6 +20,9 @@ from .check import CheckResult
 from .model import ExportModel
 from .parity import Run, compare, cosines, run_all
 
+#: A quantised file below this mean cosine is wrong rather than inaccurate.
+MIN_COSINE = 0.8
+
 
 class ExportFormat:
     """Base class of a format; its module in ``formats/`` assigns the class to ``FORMAT``.
@@ -176,7 +179,8 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
 
     Raises:
         ConfigError: The format does not support the model.
-        CheckpointError: The outputs of the file differ; the file is not kept.
+        CheckpointError: The outputs of the file differ, or those of a quantised file
+            have a mean cosine below :data:`MIN_COSINE`; the file is not kept.
     """
     form.check(model)
     difference = cosine = None
@@ -198,4 +202,11 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
                 _, images = model.split_calibration()
                 rows = cosines(run_all(expected, images), run_all(found, images))
                 difference, cosine = None, rows.mean().item()
+                if not cosine >= MIN_COSINE:
+                    raise CheckpointError(
+                        f'{out} was not written: on held-out calibration images, the mean '
+                        f'cosine of its outputs with those of {model.name} is only '
+                        f'{cosine:.3f}; use float16, another format, or more calibration '
+                        'images.'
+                    )
     return Exported(Path(out), difference, form.usage(model, out), cosine)

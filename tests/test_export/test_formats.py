@@ -69,8 +69,12 @@ def test_known_formats():
         'mmdet',
         'mmpretrain',
         'mmseg',
+        'ncnn',
         'onnx',
+        'openvino',
         'timm',
+        'torch_export',
+        'torchscript',
         'torchvision',
     ]
     assert all(find_format(name).description for name in format_names())

@@ -10,6 +10,7 @@ from mmlgd.utils.atomic import (
     remove_leftovers,
     replace_file,
     replace_folder,
+    replace_group,
     write_atomically,
 )
 
@@ -119,3 +120,23 @@ def test_a_folder_is_created_or_refused(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(ConfigError, match='--work-dir: the folder .*file'):
         check_output_folder(tmp_path / 'file', '--work-dir')
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path):
+    out = tmp_path / 'model.xml'
+    for text in ('old', 'new'):
+        with replace_group(out) as part:
+            assert part.name == 'model.xml'
+            part.write_text(text)
+            part.with_suffix('.bin').write_text(f'{text} weights')
+            (part.parent / 'folder').mkdir()
+            (part.parent / 'folder' / text).touch()
+    with pytest.raises(ZeroDivisionError), replace_group(out) as part:
+        part.write_text('broken')
+        part.with_suffix('.bin').write_text('broken')
+        raise ZeroDivisionError
+    found = sorted(each.name for each in tmp_path.iterdir())
+    assert found == ['folder', 'model.bin', 'model.xml']
+    assert out.read_text() == 'new'
+    assert (tmp_path / 'model.bin').read_text() == 'new weights'
+    assert [each.name for each in (tmp_path / 'folder').iterdir()] == ['new']

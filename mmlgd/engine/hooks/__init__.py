@@ -16,6 +16,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .preemption_hook import PreemptionHook
 from .prefetch_hook import PrefetchHook
 from .progress_bar_hook import ProgressBarHook
+from .quantisation_aware_hook import QuantisationAwareHook
 from .report_hook import ReportHook
 from .resume_hook import ResumeHook
 from .sampler_position_hook import SamplerPositionHook
@@ -46,6 +47,7 @@ __all__ = [
     'PrefetchHook',
     'ProgressBarHook',
     'SamplerPositionHook',
+    'QuantisationAwareHook',
     'ReportHook',
     'ResumeHook',
     'SemanticsBankHook',

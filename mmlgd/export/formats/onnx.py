@@ -28,6 +28,8 @@ class OnnxFormat(GraphFormat):
         opset (int): ONNX operator set. Defaults to 17.
         dtype (str): 'float32'; 'float16', whose input and outputs stay float32; or
             'int8', which needs calibration images. Defaults to 'float32'.
+        per_tensor (bool): One scale for all channels of a weight in int8, for
+            accelerators without scales per channel. Defaults to False.
 
     Raises:
         ConfigError: torch or onnxruntime does not support the operator set.
@@ -42,8 +44,13 @@ class OnnxFormat(GraphFormat):
     # The graph is traced with 2 images; other sizes reveal a constant batch size.
     batches = (1, 3)
 
-    def __init__(self, opset: int = 17, dtype: str = 'float32') -> None:
+    def __init__(
+        self, opset: int = 17, dtype: str = 'float32', per_tensor: bool = False
+    ) -> None:
         super().__init__(dtype)
+        if per_tensor and not self.is_quantised:
+            raise ConfigError("per_tensor is an option of dtype 'int8' only; omit it.")
+        self.per_tensor = per_tensor
         self._onnx, self._runtime = self.require('onnx'), self.require('onnxruntime')
         self.opset, self.runtime = opset, f'ONNX with opset {opset}'
         if not self._is_supported(opset):
@@ -58,6 +65,11 @@ class OnnxFormat(GraphFormat):
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument('--opset', type=int, default=17, help='ONNX operator set')
+        parser.add_argument(
+            '--per-tensor',
+            action='store_true',
+            help='for int8: one scale for all channels of a weight',
+        )
 
     def write(self, module: nn.Module, model: ExportModel, path: Path) -> None:
         write_onnx(module, model, path, self.opset)
@@ -76,7 +88,10 @@ class OnnxFormat(GraphFormat):
         elif self.is_quantised:
             from mmlgd.export.onnx_int8 import quantise
 
-            metadata['calibration'] = quantise(path, path, *model.split_calibration())
+            calibration, held_out = model.split_calibration()
+            metadata['calibration'] = quantise(
+                path, path, calibration, held_out, not self.per_tensor
+            )
             contents = self._onnx.load(str(path))
         self._onnx.helper.set_model_props(contents, metadata)
         self._onnx.checker.check_model(contents)

@@ -1,8 +1,12 @@
 """Export to OpenVINO, for Intel CPUs, GPUs and NPUs."""
 
+import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import torch
+from mmengine.logging import print_log
 from torch import nn
 
 from mmlgd.export.graph import GraphFormat
@@ -41,18 +45,36 @@ class OpenVinoFormat(GraphFormat):
             converted = self._openvino.convert_model(source)
         if self.is_quantised:
             images, _ = model.split_calibration()
-            batches = self._nncf.Dataset([each.numpy() for each in images.split(1)])
-            # MIXED: asymmetric ranges of activations, as Hardswish and GELU need.
-            converted = self._nncf.quantize(
-                converted,
-                batches,
-                preset=self._nncf.QuantizationPreset.MIXED,
-                subset_size=len(images),
-            )
+            try:
+                converted = self._quantise(converted, images)
+            except ValueError as error:
+                # nncf takes the 3 of Hardsigmoid for the bias of a convolution whose own
+                # bias is zero.
+                print_log(
+                    f'Quantised without the bias correction of nncf ({error}).',
+                    'current',
+                    level=logging.WARNING,
+                )
+                converted = self._quantise(converted, images, False)
         for key, value in self.metadata(model).items():
             converted.set_rt_info(value, ['mmlgd', key])
         compress = self.dtype != 'float32'
         self._openvino.save_model(converted, path, compress_to_fp16=compress)
+
+    def _quantise(
+        self, converted: Any, images: torch.Tensor, correct_bias: bool = True
+    ) -> Any:
+        nncf = self._nncf
+        # MIXED: asymmetric ranges of activations, as Hardswish and GELU need.
+        return nncf.quantize(
+            converted,
+            nncf.Dataset([each.numpy() for each in images.split(1)]),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                disable_bias_correction=not correct_bias
+            ),
+        )
 
     def load(self, path: Path, model: ExportModel) -> Run:
         # CPUs with bfloat16 would use it otherwise.
