@@ -109,7 +109,9 @@ def pretrain(cfg: Config, model: nn.Module, folder: Path) -> dict:
         callbacks=dict(model_checkpoint=None),
         **{
             **options,
-            'method_args': dict(options['method_args'], teacher=TeacherWrapper(teacher)),
+            'method_args': dict(
+                options['method_args'], teacher=TeacherWrapper(teacher)
+            ),
             'transform_args': dict(
                 options.get('transform_args', {}),
                 image_size=(size, size),
