@@ -42,8 +42,11 @@ class Method:
     options: dict = field(default_factory=dict)  # dotted keys that override the config
     # ``script``: run before the first training with the config of ``method`` (default:
     # this one) and ``arguments``. ``fills``: dotted keys that are set to the path
-    # ``out``.
+    # ``out``. ``is_counted``: whether its cost is added to that of each training.
     prepare: dict | None = None
+    # What trains instead of mmlgd: ``module``, run with the interpreter ``python``; its
+    # other entries are in the config of the run.
+    program: dict | None = None
     skip: list = field(default_factory=list)  # evaluations that do not apply to it
 
 
@@ -93,6 +96,8 @@ def run_config(
         needless = ('SemanticsBankHook', 'CheckpointMetaHook', 'BrokenImagesHook')
         cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type not in needless]
     cfg.custom_hooks += method.hooks
+    if method.program:
+        cfg.program = method.program
     cfg.merge_from_dict(method.options)
     if method.prepare:
         cfg.merge_from_dict(dict.fromkeys(method.prepare['fills'], prepared))

@@ -22,7 +22,7 @@ from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scene
 from benchmarks.inputs import changed_inputs, describe_inputs
 from benchmarks.provenance import provenance
 from demo.scenes.runs import run_process
-from mmlgd.errors import MMLGDError
+from mmlgd.errors import ConfigError, MMLGDError
 from mmlgd.utils.atomic import write_atomically
 
 _NO_TRAINING = {'work_dir', 'val_dataloader', 'test_dataloader', 'labelled_dataloader'}
@@ -133,14 +133,18 @@ def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None
     cfg.comparison['evaluations'] = quick
     cfg.dump(folder / 'run.py')
     try:
+        if run.method.program and not (folder / 'training_cost.json').is_file():
+            _train_elsewhere(run.method.program, folder)
         command = ['-m', 'benchmarks.comparison.run', str(folder)]
         run_process(command, 1, folder / 'output.txt')
     finally:
         if (cost := folder / 'training_cost.json').is_file():
             state['training'] = json.loads(cost.read_text('utf-8'))
             state['training']['batch_size'] = run.benchmark.batch_size
-            made = run.prepared and json.loads(_made(run.prepared).read_text('utf-8'))
-            seconds = made['cpu_seconds'] if made else 0.0
+            seconds = 0.0
+            if run.prepared and run.method.prepare.get('is_counted', True):
+                made = json.loads(_made(run.prepared).read_text('utf-8'))
+                seconds = made['cpu_seconds']
             state['training']['preparation_seconds'] = seconds
     values = json.loads((folder / 'evaluations.json').read_text('utf-8'))
     if 'transfer' in evaluations:
@@ -151,6 +155,17 @@ def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None
     for name, value in values.items():
         inputs = run.evaluation_inputs(name, split)
         state['evaluations'][f'{split}/{name}'] = dict(inputs=inputs, values=value)
+
+
+def _train_elsewhere(program: dict, folder: Path) -> None:
+    python = Path(program['python'])
+    if not python.is_file():
+        raise ConfigError(
+            f'{python}, the environment of {program["module"]}, does not exist; '
+            'docs/own_data.md says how to create it.'
+        )
+    command = ['-m', program['module'], str(folder)]
+    run_process(command, 1, folder / 'output.txt', python=python.absolute())
 
 
 def _made(out: Path) -> Path:

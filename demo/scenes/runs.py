@@ -128,13 +128,19 @@ def run_training(cfg: Config, threads: int) -> None:
     run_process(command, threads, folder / 'output.txt')
 
 
-def run_process(command: list[str], threads: int, output: Path) -> float:
-    """Run a script or module of this repository with this interpreter and this mmlgd.
+def run_process(
+    command: list[str],
+    threads: int,
+    output: Path,
+    python: str | Path = sys.executable,
+) -> float:
+    """Run a script or module of this repository, with this mmlgd.
 
     Args:
         command (list[str]): Arguments of the interpreter.
         threads (int): Threads of the process.
         output (Path): File to which its output is appended.
+        python (str | Path): The interpreter. Defaults to that of this process.
 
     Returns:
         float: CPU seconds of the process and of its children.
@@ -149,7 +155,7 @@ def run_process(command: list[str], threads: int, output: Path) -> float:
     )
     with open(output, 'a', encoding='utf-8') as stream:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [str(python), *command],
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
