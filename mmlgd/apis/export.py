@@ -23,7 +23,7 @@ from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from .export_images import (
     check_calibration,
     read_calibration,
-    read_images,
+    read_check,
     read_labelled,
 )
 from .loading import load_backbone, stored_backbone
@@ -270,7 +270,7 @@ def _export(
     if check is not None and names is not None:
         images, labels = read_labelled(model, check, names)
     elif check is not None:
-        images = read_images(model, check)
+        images = read_check(model, check)
     done = export_model(model, form, out)
     if images is None:
         return done

@@ -19,8 +19,9 @@ from mmlgd.utils.progress import track
 from .images import iter_images, list_inputs
 from .stored_pipeline import StoredPipeline, with_pipeline
 
-#: Of more calibration images, so many are drawn at equal distances.
+#: Of more images, so many are drawn at equal distances: all are in memory at once.
 MAX_CALIBRATION = 300
+MAX_CHECK = 1000
 _FEW = 50
 
 
@@ -98,15 +99,32 @@ def read_calibration(model: ExportModel, images: object) -> torch.Tensor:
             'current',
             level=logging.WARNING,
         )
-    step = max(1.0, len(inputs) / MAX_CALIBRATION)
-    count = min(len(inputs), MAX_CALIBRATION)
-    return read_images(model, [inputs[int(step * index)] for index in range(count)])
+    return read_images(model, _spread(inputs, MAX_CALIBRATION, 'calibration'))
+
+
+def read_check(model: ExportModel, images: object) -> torch.Tensor:
+    """Read images of the check, at most :data:`MAX_CHECK`.
+
+    Raises:
+        DataError, CheckpointError: See :func:`read_images`.
+    """
+    return read_images(model, _spread(list_inputs(images), MAX_CHECK, 'the check'))
+
+
+def _spread(items: list, limit: int, purpose: str) -> list:
+    if len(items) <= limit:
+        return items
+    print_log(
+        f'Of {len(items):,} images for {purpose}, {limit:,} at equal distances are used.',
+        'current',
+    )
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def read_labelled(
     model: ExportModel, folder: object, names: Sequence[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read a folder with a subfolder per class.
+    """Read a folder with a subfolder per class, at most :data:`MAX_CHECK` images.
 
     Args:
         model (ExportModel): See :func:`read_images`.
@@ -135,10 +153,13 @@ def read_labelled(
         if each.is_dir() and not is_hidden(each.name)
     )
     indices = match_classes(classes, names, str(root))
-    paths: list[str] = []
-    labels: list[int] = []
-    for name, index in zip(classes, indices):
-        found = list_images(str(root / name))
-        paths += found
-        labels += [index] * len(found)
-    return read_images(model, paths), torch.tensor(labels)
+    labelled = [
+        (path, index)
+        for name, index in zip(classes, indices)
+        for path in list_images(str(root / name))
+    ]
+    if not labelled:
+        raise DataError(f'{root} has no subfolder with images; --labels needs them.')
+    # In the order of the classes, so that all of them are represented.
+    paths, labels = zip(*_spread(labelled, MAX_CHECK, 'the check'))
+    return read_images(model, list(paths)), torch.tensor(labels)
