@@ -156,14 +156,15 @@ def test_the_page_of_the_wheel(metadata):
     assert targets and all(target.startswith('https://') for target in targets)
     assert 'Zero-shot predictions of teacher and student' not in text
     # The text of a link stays.
-    assert 'Other ways to install: docs/install.md.' in text
+    assert 'the time (other ways to install). `make demo-probe`' in text
     assert 'Paper, https://arxiv.org/abs/2406.11689' in metadata.get_all('Project-URL')
     assert 'Typing :: Typed' in metadata.get_all('Classifier')
 
 
 def test_extras_are_those_of_the_documentation(metadata):
     found = {*metadata.get_all('Provides-Extra')}
-    assert found == {'tests', 'export', 'optional', 'remote', 'docs', 'all'}
+    formats = {'export', 'export-openvino', 'export-ncnn'}
+    assert found == {'tests', 'optional', 'remote', 'docs', 'all', *formats}
     needs = metadata.get_all('Requires-Dist')
     # With mmcv-lite, it would be a second mmcv.
     assert not [need for need in needs if 'onedl-mmcv' in need]
