@@ -6,10 +6,10 @@ and ``mmlgd::`` config bases, so it must precede reading such a config. The func
 :mod:`mmlgd.apis` that are listed here are imported at their first use.
 """
 
-from importlib import import_module
-from typing import Any
+import sys
 
 from .dependencies import check_dependencies, register_config_packages
+from .utils.lazy import lazy_attributes
 from .version import __version__, version_info
 
 check_dependencies()
@@ -17,11 +17,11 @@ register_config_packages()
 
 #: Name to the module that has it.
 _LAZY = {
-    'EmbeddingInferencer': 'mmlgd.apis.inferencers',
-    'ZeroShotInferencer': 'mmlgd.apis.inferencers',
-    'distill': 'mmlgd.apis.distillation',
-    'get_model': 'mmlgd.apis.models',
-    'list_models': 'mmlgd.apis.models',
+    'EmbeddingInferencer': '.apis.inferencers',
+    'ZeroShotInferencer': '.apis.inferencers',
+    'distill': '.apis.distillation',
+    'get_model': '.apis.models',
+    'list_models': '.apis.models',
 }
 
 __all__ = [
@@ -34,12 +34,4 @@ __all__ = [
     'version_info',
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy_attributes(sys.modules[__name__], _LAZY)

@@ -5,26 +5,27 @@ no network library can be imported alone. No module has the name of a function, 
 import of the module would hide it.
 """
 
-from importlib import import_module
-from typing import Any
+import sys
+
+from mmlgd.utils.lazy import lazy_attributes
 
 #: Name to the module that has it.
 _LAZY = {
-    'ZeroShotClassifier': 'zero_shot',
-    'build_preprocessor': 'features',
-    'evaluation_loaders': 'features',
-    'export_backbone': 'export',
-    'export_backbone_onnx': 'export',
-    'export_classifier': 'export',
-    'export_classifier_onnx': 'export',
-    'export_embedding': 'export',
-    'extract_features': 'features',
-    'list_category_sets': 'catalogue',
-    'list_students': 'catalogue',
-    'list_teachers': 'catalogue',
-    'load_backbone': 'loading',
-    'teacher_features': 'unlabeled',
-    'unlabeled_loader': 'unlabeled',
+    'ZeroShotClassifier': '.zero_shot',
+    'build_preprocessor': '.features',
+    'evaluation_loaders': '.features',
+    'export_backbone': '.export',
+    'export_backbone_onnx': '.export',
+    'export_classifier': '.export',
+    'export_classifier_onnx': '.export',
+    'export_embedding': '.export',
+    'extract_features': '.features',
+    'list_category_sets': '.catalogue',
+    'list_students': '.catalogue',
+    'list_teachers': '.catalogue',
+    'load_backbone': '.loading',
+    'teacher_features': '.unlabeled',
+    'unlabeled_loader': '.unlabeled',
 }
 
 __all__ = [
@@ -45,12 +46,4 @@ __all__ = [
     'unlabeled_loader',
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'.{_LAZY[name]}', __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy_attributes(sys.modules[__name__], _LAZY)
