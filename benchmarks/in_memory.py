@@ -26,6 +26,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torchvision.transforms import v2
 
+from benchmarks.backbone_file import save_backbone
 from benchmarks.comparison.methods import Method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.report import TRANSFER
@@ -300,10 +301,7 @@ def transfer(
     place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
     prepare_scenes(place.parent, settings)
     place.mkdir(exist_ok=True)
-    state = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
-    mean, std = model.teacher.image_mean, model.teacher.image_std
-    meta = dict(image_mean=mean, image_std=std, to_rgb=True)
-    torch.save(dict(state_dict=state, meta=meta), place / 'backbone.pth')
+    save_backbone(model, place / 'backbone.pth')
     found = measure_transfer(place, place / 'backbone.pth', seed, settings)
     return {name: found[name] for name in TRANSFER if name in found}
 

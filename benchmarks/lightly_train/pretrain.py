@@ -21,6 +21,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 
+from benchmarks.backbone_file import save_backbone
 from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.models.student import Student
 from mmlgd.models.teachers import BaseTeacher
@@ -140,12 +141,10 @@ def main() -> None:
     use_small_depthwise(model.backbone)
     cost = pretrain(cfg, model, folder)
     model.cpu()
-    steps, teacher = cost['iterations'], model.teacher
+    steps = cost['iterations']
     torch.save(dict(state_dict=model.state_dict()), folder / f'iter_{steps}.pth')
     (folder / 'last_checkpoint').write_text(str(folder / f'iter_{steps}.pth'))
-    state = {f'backbone.{key}': v for key, v in model.backbone.state_dict().items()}
-    meta = dict(image_mean=teacher.image_mean, image_std=teacher.image_std, to_rgb=True)
-    torch.save(dict(state_dict=state, meta=meta), folder / 'backbone.pth')
+    save_backbone(model, folder / 'backbone.pth')
     write_atomically(folder / 'training_cost.json', json.dumps(cost) + '\n')
 
 
