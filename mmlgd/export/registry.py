@@ -35,6 +35,8 @@ class ExportFormat:
             be exported; otherwise it contains the weights of a backbone.
         batches (tuple[int, ...]): Batch sizes of the comparison with the student.
         suffixes (tuple[str, ...]): Accepted suffixes of the file; empty for any.
+        companions (tuple[str, ...]): Suffixes of the files beside it that are needed to
+            run it.
         tolerance (float): Largest accepted difference.
         is_quantised (bool): Whether calibration images are needed.
     """
@@ -43,6 +45,7 @@ class ExportFormat:
     is_graph = False
     batches: tuple[int, ...] = (2,)
     suffixes: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     tolerance = 1e-4
     is_quantised = False
 
@@ -90,7 +93,7 @@ class ExportFormat:
 
     def files(self, path: Path) -> list[Path]:
         """The file, and those beside it that are needed to run it."""
-        return [path]
+        return [path, *(path.with_suffix(suffix) for suffix in self.companions)]
 
     def layer_cosines(
         self, path: Path, model: ExportModel, images: torch.Tensor

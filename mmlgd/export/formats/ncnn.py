@@ -32,6 +32,7 @@ class NcnnFormat(GraphFormat):
     extra = 'export_ncnn'
     runtime = 'ncnn'
     suffixes = ('.param',)
+    companions = ('.bin',)
     batches = (1,)
 
     def check(self, model: ExportModel) -> None:
@@ -91,9 +92,6 @@ class NcnnFormat(GraphFormat):
             ]
 
         return one_by_one(run)
-
-    def files(self, path: Path) -> list[Path]:
-        return [path, path.with_suffix('.bin')]
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
         return (

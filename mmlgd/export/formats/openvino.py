@@ -30,6 +30,7 @@ class OpenVinoFormat(GraphFormat):
     extra = 'export_openvino'
     runtime = 'OpenVINO'
     suffixes = ('.xml',)
+    companions = ('.bin',)
     batches = (1, 3)
 
     def __init__(self, dtype: str = 'float16') -> None:
@@ -85,9 +86,6 @@ class OpenVinoFormat(GraphFormat):
             core.read_model(path, config={'ENABLE_MMAP': False}), 'CPU', options
         )
         return lambda images: list(compiled(images.numpy()).values())
-
-    def files(self, path: Path) -> list[Path]:
-        return [path, path.with_suffix('.bin')]
 
     def usage(self, model: ExportModel, path: str | Path) -> str:
         return (
