@@ -18,8 +18,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 # Two set-ups would install into the same environment.
 .NOTPARALLEL:
 .PHONY: help env env-lite test test-slow test-all test-formats lint format demo \
-	demo-probe \
-	demo-transfer demo-web web-runtime gpu-check docs clean
+	demo-probe demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -55,7 +55,7 @@ def read_images(model: ExportModel, images: object) -> torch.Tensor:
         torch.Tensor: (N, 3, H, W), N > 0.
 
     Raises:
-        DataError: There is no image, or one cannot be read.
+        DataError: No image was found, or one cannot be read.
         CheckpointError: The checkpoint does not contain its preprocessing.
     """
     inputs = list_inputs(images)
@@ -81,7 +81,7 @@ def read_images(model: ExportModel, images: object) -> torch.Tensor:
                 image = image.round().clamp(0, 255).byte()
             rows.append((image - mean) / std if model.input_type is None else image)
     if not rows:
-        raise DataError('There is no image to calibrate or check with; give a folder.')
+        raise DataError('No image was found to calibrate or check with; give a folder.')
     return torch.stack(rows)
 
 

@@ -61,9 +61,9 @@ def test_figures_follow_from_the_times(run, load, monkeypatch):
             stated_speed = row['images_per_second'][side]['median']
             assert stated_speed == pytest.approx(statistics.median(speeds))
             ratios = [value / ours for value, ours in zip(values, seconds['ours'])]
-            told_ratio = row['over_ours'][side]['median']
-            assert told_ratio == pytest.approx(statistics.median(ratios))
-            assert f'{told_ratio:.2f}' in printed
+            stated_ratio = row['over_ours'][side]['median']
+            assert stated_ratio == pytest.approx(statistics.median(ratios))
+            assert f'{stated_ratio:.2f}' in printed
         assert 'seed' in row['stages_ms']['ours']
         assert 'seed' not in row['stages_ms']['torchvision']
 
