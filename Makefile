@@ -17,7 +17,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 .DEFAULT_GOAL := help
 # Two set-ups would install into the same environment.
 .NOTPARALLEL:
-.PHONY: help env env-lite test test-slow test-all test-formats lint format demo \
+.PHONY: help env env-lite env-litert test test-slow test-all test-formats lint format demo \
 	demo-probe demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
@@ -41,17 +41,26 @@ test-slow: env  ## Run the tests that start processes or train
 test-all: env  ## Run all tests that need neither GPU nor network
 	$(PYTEST) -m 'not gpu and not network and not formats' $(PYTEST_ARGS)
 
-# Beside .venv, whose packages it sees and keeps: converters ask for many others.
+# Beside .venv, whose packages they see and keep: converters ask for many others.
 FORMATS := .venv-formats/bin/python
+PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
-.venv-formats/ready: requirements/export_openvino.txt requirements/export_ncnn.txt | env
+.venv-formats/ready: $(wildcard requirements/export_*.txt) | env
 	$(RUN) -m venv .venv-formats
-	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-		> "$$($(FORMATS) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
-	$(FORMATS) -m pip install -q -c constraints.txt $(addprefix -r ,$^)
+	$(RUN) $(PURELIB) > "$$($(FORMATS) $(PURELIB))/main.pth"
+	$(FORMATS) -m pip install -q -c constraints.txt $(addprefix -r ,$(filter-out %executorch.txt,$^))
+	$(FORMATS) -m pip install -q -r requirements/export_executorch.txt  # wants older pytest
 	touch $@
 
-test-formats: env .venv-formats/ready  ## Install converters beside .venv, test them, write their table
+.venv-litert/ready: requirements/litert_converter.txt | env
+	$(RUN) -m venv .venv-litert
+	$(RUN) $(PURELIB) > "$$(.venv-litert/bin/python $(PURELIB))/main.pth"
+	.venv-litert/bin/python -m pip install -q -r $<
+	touch $@
+
+env-litert: .venv-litert/ready  ## Set up the LiteRT converter beside .venv (1 GB)
+
+test-formats: env env-litert .venv-formats/ready  ## Install converters beside .venv, test them, write their table
 	OMP_NUM_THREADS=1 $(FORMATS) -m pytest -q tests/test_export -m 'slow or formats' \
 		$(PYTEST_ARGS)
 	OMP_NUM_THREADS=1 $(FORMATS) -m benchmarks.export_formats

@@ -86,8 +86,9 @@ EXTRAS = {
 # The tests compare exported files with the model.
 EXTRAS['tests'] += [*EXTRAS['export'], *EXTRAS['export_openvino']]
 EXTRAS['all'] = sorted({line for lines in EXTRAS.values() for line in lines})
-# Not among all: only `make test-formats` uses it.
-EXTRAS['export_ncnn'] = requirements('export_ncnn')
+# Not among all: only `make test-formats` uses them.
+for extra in ('export_coreml', 'export_executorch', 'export_litert', 'export_ncnn'):
+    EXTRAS[extra] = requirements(extra)
 
 setup(
     name='mmlgd',

@@ -1,32 +1,36 @@
-"""Size, cosine and latency of export formats, for three students and that of the demo.
+"""Size, agreement, accuracy and latency of export formats.
 
+    python -m benchmarks.students             # trains the students
     make test-formats
-    python -m benchmarks.export_formats --image-size 224
 
-Three students have random weights: sizes and latencies do not depend on them, and the
-cosines show only that a file computes the same. For the demo's student (after
-`make demo`), agreement and accuracy are those of trained weights on Fashion-MNIST.
+The students of ``--checkpoints`` are trained on the demo's images, at 64 pixels:
+agreement and accuracy are those of their zero-shot classifiers on 1,000 test images, after
+calibration with 300 training images. Three others have random weights and 224 pixels,
+for sizes and latencies, which do not depend on weights; their cosines show only that a
+file computes the same. Finished rows of ``--out`` are not repeated.
 """
 
 import argparse
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from PIL import Image
 
 from benchmarks import ROOT
 from benchmarks.provenance import dump_rows, provenance
-from demo.fashion_mnist import read_split
+from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.apis import export_backbone, export_classifier
+from mmlgd.datasets.category_names import load_category_names
 from mmlgd.errors import MMLGDError
-from mmlgd.export.check import CheckResult
 from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import write_atomically
 from mmlgd.version import __version__
 
-STUDENTS = ('mbv3_small', 'mobilenetv4_conv_small', 'r18')
+RANDOM_STUDENTS = ('mbv3_small', 'mobilenetv4_conv_small', 'r18')
 FORMATS = {
     ('onnx', 'float32'): '.onnx',
     ('onnx', 'float16'): '.onnx',
@@ -34,6 +38,10 @@ FORMATS = {
     ('openvino', 'float16'): '.xml',
     ('openvino', 'int8'): '.xml',
     ('ncnn', 'float16'): '.param',
+    ('executorch', 'float32'): '.pte',
+    ('executorch', 'int8'): '.pte',
+    ('litert', 'float32'): '.tflite',
+    ('litert', 'int8'): '.tflite',
     ('torchscript', 'float32'): '.pt',
     ('torch_export', 'float32'): '.pt2',
 }
@@ -65,85 +73,163 @@ def smooth_images(number: int, seed: int) -> list[torch.Tensor]:
     return list((255 * images).round().clamp(0, 255).byte())
 
 
-def measure(side: int, number: int, demo: Path) -> Iterator[tuple[str, CheckResult]]:
-    """Export and check each student in each format whose packages are installed."""
-    with tempfile.TemporaryDirectory() as folder:
-        jobs = []
-        for name in STUDENTS:
-            path = Path(folder, f'{name}.pth')
-            write_student(name, side, path)
-            images = smooth_images(number, 0), smooth_images(number, 1)
-            jobs.append((f'{name} ({side} px, random)', export_backbone, path, *images))
-        if (demo / 'epoch_10.pth').exists():
-            images = (
-                list(read_split(demo / 'data', split)[0][:count])
-                for split, count in (('train', 300), ('test', 500))
-            )
-            name = 'mbv3_small (64 px, demo)'
-            jobs.append((name, export_classifier, demo / 'epoch_10.pth', *images))
-        for name, export, path, calibration, images in jobs:
-            for (form, dtype), suffix in FORMATS.items():
-                try:
-                    done = export(
-                        path,
-                        form,
-                        Path(folder, f'out{suffix}'),
-                        dtype=dtype,
-                        calibration=calibration if dtype == 'int8' else None,
-                        check=images,
-                    )
-                except MMLGDError as error:  # a package or an operator is missing
-                    print(error, flush=True)
-                    continue
-                print(name, done.check, flush=True)
-                yield name, done.check
-
-
-def table(rows: list[dict]) -> str:
-    """The rows in Markdown."""
-    lines = [
-        '| student | format | dtype | size (MB) | cosine (mean) | agreement (%) | '
-        'latency / float32 ONNX |',
-        '| --- | --- | --- | --- | --- | --- | --- |',
-    ]
-    for row in rows:
-        agreement = row['agreement']
-        cells = (
-            row['student'],
-            row['format'],
-            row['dtype'],
-            f'{row["num_bytes"] / 1e6:.2f}',
-            f'{row["mean_cosine"]:.4f}',
-            '–' if agreement is None else f'{100 * agreement:.1f}',
-            f'{row["latency_ratio"]:.2f}',
+def random_jobs(folder: Path, side: int) -> Iterator[dict]:
+    """Backbones with random weights, and smooth random images."""
+    images = smooth_images(32, 0), smooth_images(32, 1)
+    for name in RANDOM_STUDENTS:
+        write_student(name, side, folder / f'{name}.pth')
+        yield dict(
+            student=name,
+            export=export_backbone,
+            checkpoint=folder / f'{name}.pth',
+            calibration=images[0],
+            options=dict(check=images[1]),
         )
-        lines.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(lines) + '\n'
+
+
+def labelled_images(data: Path, folder: Path, number: int) -> Path:
+    """Write test images to a folder with a subfolder per class; return the folder."""
+    names = load_category_names('fashion_mnist')
+    for index, (image, label) in enumerate(zip(*read_split(data, 'test'))):
+        if index < number:
+            place = folder / names[label]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(place / f'{index:04}.png')
+    return folder
+
+
+def trained_jobs(folder: Path, checkpoints: Path, data: Path) -> Iterator[dict]:
+    """The classifiers of trained students, and images of Fashion-MNIST."""
+    prepare_demo_data(data)
+    calibration = list(read_split(data, 'train')[0][:300])
+    images = labelled_images(data, folder / 'test', 1000)
+    for path in sorted(checkpoints.glob('*/epoch_*.pth')):
+        yield dict(
+            student=path.parent.name,
+            export=export_classifier,
+            checkpoint=path,
+            calibration=calibration,
+            options=dict(check=images, labels=True),
+        )
+
+
+def measure(job: dict, form: str, dtype: str, folder: Path) -> dict:
+    """Export and check a student; ``error`` is the reason why there is no file."""
+    row = dict(student=job['student'], format=form, dtype=dtype)
+    try:
+        done = job['export'](
+            job['checkpoint'],
+            form,
+            folder / f'out{FORMATS[form, dtype]}',
+            dtype=dtype,
+            calibration=job['calibration'] if dtype == 'int8' else None,
+            **job['options'],
+        )
+    except MMLGDError as error:
+        return dict(row, error=str(error).replace(str(folder), ''))
+    return {**row, **done.check.to_dict()}
+
+
+#: Title and cell of each table.
+TABLES = {
+    'agreement': ('Agreement of the best names with PyTorch (%)', '{:.1f}', 100),
+    'accuracy': ('Accuracy minus that of PyTorch (points)', '{:+.1f}', 1),
+    'mean_cosine': ('Mean cosine with PyTorch', '{:.4f}', 1),
+    'num_bytes': ('Size (MB)', '{:.2f}', 1e-6),
+    'latency_ratio': ('Latency / float32 ONNX', '{:.2f}', 1),
+}
+
+
+def tables(rows: list[dict]) -> str:
+    """A table of students and formats in Markdown for each quantity."""
+    rows = [dict(row) for row in rows]
+    for row in rows:
+        if row.get('accuracy_before') is not None:
+            row['accuracy'] = row['accuracy_after'] - row['accuracy_before']
+    found = {(r['student'], r['format'], r['dtype']): r for r in rows}
+    students = list(dict.fromkeys(row['student'] for row in rows))
+    columns = [key for key in FORMATS if any((s, *key) in found for s in students)]
+    lines = []
+    for quantity, (title, template, factor) in TABLES.items():
+        if all(row.get(quantity) is None for row in rows):
+            continue
+        titles = ' | '.join(f'{form} {dtype}' for form, dtype in columns)
+        lines += [f'**{title}**', '', f'| student | {titles} |']
+        lines.append('| --- |' + ' ---: |' * len(columns))
+        for student in students:
+            cells = []
+            for key in columns:
+                row = found.get((student, *key), {})
+                value = row.get(quantity)
+                missing = 'none' if 'error' in row else '–'
+                cells.append(
+                    missing if value is None else template.format(value * factor)
+                )
+            lines.append(f'| `{student}` | {" | ".join(cells)} |')
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def page(result: dict) -> str:
+    """The page of all results."""
+    lines = ['# Export formats', '']
+    for kind, title in (
+        ('trained', 'Classifiers of trained students, 64 pixels, Fashion-MNIST'),
+        ('random', 'Backbones with random weights, 224 pixels'),
+    ):
+        rows = [row for row in result['rows'] if row['kind'] == kind]
+        if rows:
+            lines += [f'## {title}', '', tables(rows)]
+    lines += ['–: not run. none: not written, since', '']
+    lines += [
+        f'- {row["student"]}, {row["format"]} {row["dtype"]}: {row["error"]}'
+        for row in result['rows']
+        if 'error' in row
+    ]
+    origin = result['provenance']
+    lines += ['', f'- `{origin["command"]}`, commit {origin["commit"][:7]}']
+    lines += [f'- {origin["machine"]}', '']
+    return '\n'.join(lines)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write the table."""
+    """Measure what is missing; write JSON and page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--image-size', type=int, default=224)
-    parser.add_argument(
-        '--images', type=int, default=32, help='of random students; default %(default)s'
+    add = parser.add_argument
+    add('--formats', nargs='+', choices={form for form, _ in FORMATS})
+    add(
+        '--image-size',
+        type=int,
+        default=224,
+        help='of the students with random weights',
     )
-    parser.add_argument('--demo', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--out', default='docs/benchmarks/export/formats')
+    add('--checkpoints', type=Path, default=Path('work_dirs/students'))
+    add('--data', type=Path, default=Path('work_dirs/demo/data'))
+    add('--out', type=Path, default=Path('docs/benchmarks/export/formats.json'))
     args = parser.parse_args(argv)
-    rows: list[dict] = []
-    for student, found in measure(args.image_size, args.images, args.demo):
-        rows.append(dict(student=student, **found.to_dict()))
-        result = dict(provenance(), rows=rows)
-        write_atomically(f'{args.out}.json', dump_rows(result))
-        notes = (
-            f'\n- `{result["command"]}` at {result["commit"][:7]}, {result["date"]}\n'
-            f'- {result["machine"]}\n'
+    result: dict = dict(rows=[])
+    if args.out.is_file():
+        result = json.loads(args.out.read_text(encoding='utf-8'))
+    known = {(r['kind'], r['student'], r['format'], r['dtype']) for r in result['rows']}
+    wanted = [k for k in FORMATS if args.formats is None or k[0] in args.formats]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        kinds: dict[str, Iterable[dict]] = dict(
+            trained=trained_jobs(folder, args.checkpoints, args.data),
+            random=random_jobs(folder, args.image_size),
         )
-        write_atomically(f'{args.out}.md', f'# Export formats\n\n{table(rows)}{notes}')
-    print(table(rows))
+        for kind, job in ((kind, job) for kind, jobs in kinds.items() for job in jobs):
+            for form, dtype in wanted:
+                if (kind, job['student'], form, dtype) in known:
+                    continue
+                row = dict(kind=kind, **measure(job, form, dtype, folder))
+                print(json.dumps(row), flush=True)
+                result['rows'].append(row)
+                result['provenance'] = provenance()
+                write_atomically(args.out, dump_rows(result))
+                write_atomically(args.out.with_suffix('.md'), page(result))
 
 
 if __name__ == '__main__':

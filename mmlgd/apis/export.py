@@ -21,7 +21,7 @@ from mmlgd.utils.checkpoint import read_checkpoint
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 
 from .export_images import (
-    check_calibration,
+    check_images_given,
     read_calibration,
     read_check,
     read_labelled,
@@ -85,7 +85,7 @@ def export_backbone(
     """
     form = build_format(format, out, options)
     _check_options(out_indices, image_size, fold_preprocessing)
-    check_calibration(form, calibration)
+    check_images_given(form, calibration, check)
     record = _record_of(checkpoint)
     config = ConfigDict(backbone or stored_backbone(record)).to_dict()
     overrides = {} if out_indices is None else dict(out_indices=tuple(out_indices))
@@ -153,7 +153,7 @@ def export_classifier(
     """
     form = build_format(format, out, options)
     _check_options(None, image_size, fold_preprocessing)
-    check_calibration(form, calibration)
+    check_images_given(form, calibration, check)
     classifier = ZeroShotClassifier(checkpoint, categories, bank_file, templates)
     output = 'logits' if as_logits else 'scores'
     model = ExportModel(
@@ -203,7 +203,7 @@ def export_embedding(
     """
     form = build_format(format, out, options)
     _check_options(None, image_size, fold_preprocessing)
-    check_calibration(form, calibration)
+    check_images_given(form, calibration, check)
     contents = read_checkpoint(checkpoint)
     state = contents['state_dict']
     record = CheckpointMeta.from_meta(contents['meta'], checkpoint)

@@ -25,12 +25,18 @@ MAX_CHECK = 1000
 _FEW = 50
 
 
-def check_calibration(form: ExportFormat, calibration: object) -> None:
-    """Check that calibration images are given where they are needed, and only there.
+def check_images_given(form: ExportFormat, calibration: object, check: object) -> None:
+    """Check that images are given where they are needed, and only where they are used.
 
     Raises:
-        ConfigError: They are missing or superfluous.
+        ConfigError: Calibration images are missing or superfluous, or files of the format
+            cannot be checked on this machine.
     """
+    if check is not None and not form.runs_here:
+        raise ConfigError(
+            f'The file cannot be checked on images: {form.unchecked}; omit --check (in '
+            'Python, check).'
+        )
     if form.is_quantised and calibration is None:
         raise ConfigError(
             'int8 needs calibration images: pass --calibration (in Python, calibration), '

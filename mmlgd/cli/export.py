@@ -146,10 +146,8 @@ def main(argv: list[str] | None = None) -> None:
             f'{done.cosine:.4f} on calibration images.'
         )
     elif done.difference is None:
-        checked = (
-            f'Its outputs were not checked: the library that runs {args.format} is not '
-            'installed.'
-        )
+        reason = find_format(args.format).unchecked
+        checked = f'Its outputs were not checked: {reason}.'
     else:
         checked = (
             'Its outputs differ from those of the student by '

@@ -39,6 +39,9 @@ class ExportFormat:
             run it.
         tolerance (float): Largest accepted difference.
         is_quantised (bool): Whether calibration images are needed.
+        is_folder (bool): Whether the "file" is a folder.
+        runs_here (bool): Whether there is a library that runs the file on this machine.
+        unchecked (str): Why :meth:`load` returns None.
     """
 
     description = ''
@@ -48,6 +51,9 @@ class ExportFormat:
     companions: tuple[str, ...] = ()
     tolerance = 1e-4
     is_quantised = False
+    is_folder = False
+    runs_here = True
+    unchecked = 'the library that runs it is not installed'
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -84,7 +90,7 @@ class ExportFormat:
         raise NotImplementedError
 
     def load(self, path: Path, model: ExportModel) -> Run | None:
-        """Load the file to run it; None if the library that runs it is not installed."""
+        """Load the file to run it; None if it cannot be run here, see ``unchecked``."""
         raise NotImplementedError
 
     def reference(self, model: ExportModel) -> Run:
@@ -162,7 +168,7 @@ def build_format(name: str, out: str | Path, options: dict) -> ExportFormat:
                 f'The format {name} has no option {option!r}; its options: '
                 f'{", ".join(known) or "none"}.{suggest(option, known)}'
             )
-    check_output_file(out, 'out', cls.suffixes)
+    check_output_file(out, 'out', cls.suffixes, cls.is_folder)
     return cls(**options)
 
 

@@ -53,7 +53,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 
 
 def check_output_file(
-    path: str | Path, option: str = '--out', suffixes: tuple[str, ...] = ()
+    path: str | Path,
+    option: str = '--out',
+    suffixes: tuple[str, ...] = (),
+    is_folder: bool = False,
 ) -> None:
     """Check that an output file can be written, before its content is computed.
 
@@ -62,10 +65,13 @@ def check_output_file(
         option: Option that sets it, for the message. Defaults to '--out'.
         suffixes: Accepted suffixes, such as ``('.pkl', '.pickle')``. Defaults to none,
             which accepts any.
+        is_folder: Whether the output is a folder, such as a package of Core ML, which
+            replaces one of the same name. Defaults to False.
 
     Raises:
         ConfigError: The folder cannot be created or written, the name is too long or
-            has another suffix, or ``path`` is a folder.
+            has another suffix, or ``path`` is a folder (or a file if a folder is
+            written).
     """
     path = Path(path)
     if suffixes and path.suffix not in suffixes:
@@ -74,15 +80,17 @@ def check_output_file(
         )
     check_output_folder(path.parent, option)
     try:
-        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+        found_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except FileNotFoundError:
         return
     except OSError as error:
         raise ConfigError(
             f'{option} {path} cannot be written: {error.strerror}; name another file.'
         ) from error
-    if is_folder:
+    if found_folder and not is_folder:
         raise ConfigError(f'{option} {path} is a folder; name a file in it.')
+    if is_folder and not found_folder:
+        raise ConfigError(f'{option} {path} is a file; remove it, or set another name.')
 
 
 def check_output_folder(path: str | Path, option: str = '--out') -> None:

@@ -66,6 +66,9 @@ def scaled(tmp_path, monkeypatch):
 
 def test_known_formats():
     assert format_names() == [
+        'coreml',
+        'executorch',
+        'litert',
         'mmdet',
         'mmpretrain',
         'mmseg',

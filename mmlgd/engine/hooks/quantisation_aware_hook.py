@@ -25,7 +25,9 @@ class QuantisationAwareHook(Hook):
     same teacher and losses and a small learning rate.
 
     Ranges of weights are symmetric; those of inputs are moving averages over the batches.
-    BatchNorm layers use their stored statistics, which an export folds into weights.
+    BatchNorm layers use their stored statistics, which an export folds into weights: one
+    scale for all channels is that of the folded weights. The BatchNorm of a convolution is
+    the module registered next to it.
 
     Args:
         parts (Sequence[str]): Attributes of the model that are quantised. Defaults to
@@ -76,8 +78,12 @@ class QuantisationAwareHook(Hook):
                 f'{", ".join(self.parts)}; set parts of QuantisationAwareHook.'
             )
         self._norms = [each for each in modules if isinstance(each, _NormBase)]
+        following = dict(zip(modules, modules[1:]))
         for layer in layers:
-            rounding = _Rounding(self.per_channel, self.weight_bits, self.momentum)
+            norm = None if self.per_channel else _norm_of(layer, following.get(layer))
+            rounding = _Rounding(
+                self.per_channel, self.weight_bits, self.momentum, norm
+            )
             self._handles += [
                 layer.register_forward_pre_hook(rounding.before),
                 layer.register_forward_hook(rounding.after, always_call=True),
@@ -97,11 +103,20 @@ class QuantisationAwareHook(Hook):
         self._handles = []
 
 
-class _Rounding:
-    """Hooks of one layer."""
+def _norm_of(layer: nn.Module, following: nn.Module | None) -> nn.Module | None:
+    """The BatchNorm that an export folds into a layer; None if there is none."""
+    if not isinstance(following, _NormBase) or not following.track_running_stats:
+        return None
+    return following if following.num_features == layer.weight.shape[0] else None
 
-    def __init__(self, per_channel: bool, bits: int, momentum: float) -> None:
-        self.per_channel, self.momentum = per_channel, momentum
+
+class _Rounding:
+    """Hooks of one layer, and the BatchNorm that is folded into it."""
+
+    def __init__(
+        self, per_channel: bool, bits: int, momentum: float, norm: nn.Module | None
+    ) -> None:
+        self.per_channel, self.momentum, self.norm = per_channel, momentum, norm
         self.limit = 2 ** (bits - 1) - 1
         self.range: Tensor | None = None
         self.weight: nn.Parameter | None = None
@@ -123,12 +138,24 @@ class _Rounding:
         axes = tuple(range(1, weight.dim()))
         largest = weight.detach().abs().amax(axes).float().clamp(min=1e-8)
         if not self.per_channel:
-            largest = largest.max().expand_as(largest)
+            factor = self.folded_factor(largest)
+            largest = (largest * factor).max() / factor
         scale = (largest / self.limit).contiguous()
         zero = torch.zeros_like(scale, dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(
             weight, scale, zero, 0, -self.limit, self.limit
         )
+
+    def folded_factor(self, largest: Tensor) -> Tensor:
+        """What an export multiplies the weights of each output channel with."""
+        if self.norm is None:
+            return torch.ones_like(largest)
+        norm = self.norm
+        factor = (norm.running_var.float() + norm.eps).rsqrt()
+        if norm.weight is not None:
+            factor = factor * norm.weight.detach().float().abs()
+        # A channel that BatchNorm removes can have any scale.
+        return factor.clamp(min=1e-6)
 
     def round_input(self, values: Tensor) -> Tensor:
         low, high = torch.aminmax(values.detach().float())

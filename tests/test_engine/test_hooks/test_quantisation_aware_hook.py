@@ -76,7 +76,7 @@ def rounded(per_channel, bits=7):
     layer = nn.Conv2d(3, 4, 3)
     with torch.no_grad():
         layer.weight[0] *= 50
-    found = _Rounding(per_channel, bits, 0.1).round_weight(layer.weight)
+    found = _Rounding(per_channel, bits, 0.1, None).round_weight(layer.weight)
     return layer.weight, found
 
 
@@ -97,6 +97,55 @@ def test_a_scale_for_all_channels_loses_the_small_ones():
     assert (found[1:] / step).abs().max() < 2
     weight, found = rounded(True)
     assert levels(found[1:].detach()) > 40
+
+
+class Normed(BaseModel):
+    """A convolution and its BatchNorm, whose channels have very different scales."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        norm = self.backbone[1]
+        with torch.no_grad():
+            norm.weight[:] = torch.tensor([1.0, -20.0, 0.1, 3.0])
+            norm.running_var[:] = torch.tensor([0.01, 4.0, 1.0, 9.0])
+            norm.running_mean[:] = torch.tensor([0.5, -1.0, 0.2, 0.0])
+        self.outputs = None
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'predict':
+            return [0]
+        # Values that 8 bits represent.
+        images = torch.arange(3 * 64).reshape(1, 3, 8, 8) % 256 / 64
+        images[0, 0, 0, 0] = 255 / 64
+        self.outputs = self.backbone(images)
+        return dict(loss=self.outputs.mean())
+
+
+def test_one_scale_is_that_of_the_folded_weights(tmp_path):
+    """Rounding before BatchNorm equals folding, then rounding, as an export does."""
+    torch.manual_seed(0)
+    model = Normed()
+    conv, norm = model.backbone
+    weight, bias = torch.nn.utils.fusion.fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
+    step = weight.abs().max() / 63
+    coarse = (weight / step).round() * step
+    hook = dict(type='QuantisationAwareHook', per_channel=False)
+    tiny_runner(tmp_path, 1, model, custom_hooks=[hook]).train()
+    images = torch.arange(3 * 64).reshape(1, 3, 8, 8) % 256 / 64
+    images[0, 0, 0, 0] = 255 / 64
+    expected = torch.conv2d(images, coarse, bias)
+    torch.testing.assert_close(model.outputs, expected, atol=2e-3, rtol=1e-3)
+    fine = torch.conv2d(images, weight, bias)
+    assert (expected - fine).abs().max() > 0.1
 
 
 def test_evaluations_and_later_passes_are_not_rounded(tmp_path):

@@ -1,0 +1,148 @@
+"""What the quantisation-aware finish wins back, against as much training without it.
+
+    python -m benchmarks.students --students effb0       # trains the student
+    python -m benchmarks.quantisation_finish effb0
+
+Four checkpoints are exported to ONNX: the student, and the student after more epochs from
+it, trained as before, with QuantisationAwareHook, and with ``per_channel=False`` of it.
+Accuracy is zero-shot on 1,000 test images of the demo.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from benchmarks.export_formats import labelled_images
+from benchmarks.provenance import dump_rows, provenance
+from benchmarks.small_depthwise import use_small_depthwise
+from benchmarks.students import student_config
+from demo.fashion_mnist import prepare_demo_data, read_split
+from mmlgd.apis import export_classifier
+from mmlgd.utils.atomic import write_atomically
+
+#: Hooks of each way to continue.
+FINISHES: dict[str, list[dict]] = {
+    'as before': [],
+    'finish': [dict(type='QuantisationAwareHook')],
+    'finish, per_channel=False': [
+        dict(type='QuantisationAwareHook', per_channel=False)
+    ],
+}
+#: Options of the export.
+FILES = {
+    'float32': dict(dtype='float32'),
+    'int8': dict(dtype='int8'),
+    'int8_per_tensor': dict(dtype='int8', per_tensor=True),
+}
+
+
+def finish_config(
+    name: str, checkpoint: Path, hooks: list[dict], epochs: int, folder: Path
+) -> Config:
+    """The student's config, continued from a checkpoint with a small learning rate."""
+    cfg = student_config(name, epochs, folder)
+    cfg.load_from = str(checkpoint)
+    cfg.custom_hooks = [*cfg.custom_hooks, *hooks]
+    cfg.optim_wrapper.optimizer.lr = 2e-4
+    cfg.param_scheduler = [
+        dict(
+            type='CosineAnnealingLR',
+            T_max=epochs,
+            by_epoch=True,
+            convert_to_iter_based=True,
+        )
+    ]
+    return cfg
+
+
+def accuracies(checkpoint: Path, calibration: list, images: Path) -> dict[str, float]:
+    """Accuracy in percent of each file."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for title, options in FILES.items():
+            done = export_classifier(
+                checkpoint,
+                'onnx',
+                Path(folder, 'student.onnx'),
+                calibration=calibration if title != 'float32' else None,
+                check=images,
+                labels=True,
+                **options,
+            )
+            found[title] = round(done.check.accuracy_after, 2)
+    return found
+
+
+def table(result: dict) -> str:
+    """The rows in Markdown."""
+    lines = [
+        '# Quantisation-aware finish',
+        '',
+        f'Zero-shot accuracy (%) on Fashion-MNIST of ONNX files, one seed: the students of '
+        f'benchmarks/students.py, and {result["epochs"]} more epochs with a learning rate '
+        'of 0.0002 (AdamW).',
+        '',
+        '| student | training | float32 | int8 | int8, `--per-tensor` |',
+        '| --- | --- | ---: | ---: | ---: |',
+    ]
+    for row in result['rows']:
+        cells = ' | '.join(f'{row[title]:.1f}' for title in FILES)
+        lines.append(f'| `{row["student"]}` | {row["training"]} | {cells} |')
+    origin = result['provenance']
+    lines += ['', f'- `{origin["command"]}`, commit {origin["commit"][:7]}']
+    lines += [f'- {origin["machine"]}', '']
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure what is missing; write JSON and table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('students', nargs='+')
+    add('--epochs', type=int, default=1, help='of the finish')
+    add('--trained', type=int, default=2, help='epochs of the students')
+    add('--work-dir', type=Path, default=Path('work_dirs/students'))
+    add('--out', type=Path, default=Path('docs/benchmarks/export/finish.json'))
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    data = Path('work_dirs/demo/data')
+    prepare_demo_data(data)
+    calibration = list(read_split(data, 'train')[0][:300])
+    result: dict = dict(epochs=args.epochs, rows=[])
+    if args.out.is_file():
+        result = json.loads(args.out.read_text(encoding='utf-8'))
+    known = {(row['student'], row['training']) for row in result['rows']}
+    with tempfile.TemporaryDirectory() as folder:
+        images = labelled_images(data, Path(folder, 'test'), 1000)
+        for name in args.students:
+            start = args.work_dir / name / f'epoch_{args.trained}.pth'
+            for training in ('student', *FINISHES):
+                if (name, training) in known:
+                    continue
+                checkpoint = start
+                if training in FINISHES:
+                    place = args.work_dir / 'finish' / training.replace(', ', '_')
+                    hooks = FINISHES[training]
+                    cfg = finish_config(name, start, hooks, args.epochs, place)
+                    runner = Runner.from_cfg(cfg)
+                    use_small_depthwise(runner.model)
+                    runner.train()
+                    checkpoint = Path(cfg.work_dir, f'epoch_{args.epochs}.pth')
+                row = dict(student=name, training=training)
+                row.update(accuracies(checkpoint, calibration, images))
+                print(json.dumps(row), flush=True)
+                result['rows'].append(row)
+                result['provenance'] = provenance()
+                write_atomically(args.out, dump_rows(result))
+                write_atomically(args.out.with_suffix('.md'), table(result))
+
+
+if __name__ == '__main__':
+    main()

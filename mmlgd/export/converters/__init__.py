@@ -1,0 +1,1 @@
+"""Programs for the environments of converters that cannot be installed beside mmlgd."""
