@@ -8,6 +8,9 @@ import torch
 
 from mmlgd.apis import export_backbone, load_backbone
 from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.export import ExportModel
+from mmlgd.export.formats.coreml import CoreMLFormat
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from tests.backbone_files import R18, write_backbone
 from tests.test_export.test_runtimes import STUDENTS
 
@@ -58,15 +61,29 @@ def test_preprocessing_makes_it_an_image(tmp_path, program):
 
 
 @pytest.mark.formats
-def test_weights_beyond_float16_are_refused(tmp_path, program):
+def test_weights_beyond_float16_stay_float32(tmp_path, program):
+    import coremltools
+
     write_backbone(tmp_path / 'in.pth', THIN, image_size=32)
     contents = torch.load(tmp_path / 'in.pth', weights_only=True)
     contents['state_dict']['backbone.conv1.weight'][0, 0, 0, 0] = 1e8
     torch.save(contents, tmp_path / 'in.pth')
-    with pytest.raises(CheckpointError, match='not finite in float16.*dtype float32'):
-        export_backbone(tmp_path / 'in.pth', 'coreml', program)
-    assert not program.exists()
-    export_backbone(tmp_path / 'in.pth', 'coreml', program, dtype='float32')
+    export_backbone(tmp_path / 'in.pth', 'coreml', program)
+    found = coremltools.optimize.coreml.get_weights_metadata(
+        coremltools.models.MLModel(str(program), skip_model_load=True),
+        weight_threshold=1,
+    )
+    # BatchNorm, with a variance of about 1, is folded in.
+    assert 5e7 < max(abs(each.val).max() for each in found.values()) < 2e8
+
+
+@pytest.mark.formats
+def test_another_program_is_refused(tmp_path, program):
+    write_backbone(tmp_path / 'in.pth', THIN, image_size=32)
+    export_backbone(tmp_path / 'in.pth', 'coreml', program)
+    other = ExportModel(torch.nn.Conv2d(3, 5, 32), CheckpointMeta('x'), image_size=32)
+    with pytest.raises(CheckpointError, match=r'outputs of the student are .*1, 5, 1'):
+        CoreMLFormat().validate(program, other)
 
 
 @pytest.mark.skipif(sys.platform == 'darwin', reason='Core ML runs there')

@@ -70,14 +70,14 @@ class CoreMLFormat(GraphFormat):
         )
         program.user_defined_metadata.update(self.metadata(model))
         program.save(str(path))
-        self._validate(path, model)
+        self.validate(path, model)
 
-    def _validate(self, path: Path, model: ExportModel) -> None:
+    def validate(self, path: Path, model: ExportModel) -> None:
         """Check what can be checked without Core ML.
 
         Raises:
             CheckpointError: Other inputs or outputs than the model's, or a weight that is
-                not finite, such as one that float16 cannot represent.
+                not finite. (coremltools keeps float32 where float16 would overflow.)
         """
         coreml = self.require('coremltools')
         program = coreml.models.MLModel(str(path), skip_model_load=True)
@@ -105,8 +105,9 @@ class CoreMLFormat(GraphFormat):
         ]
         if broken or not weights:
             raise CheckpointError(
-                f'The Core ML program has weights that are not finite in {self.dtype}: '
-                f'{", ".join(broken) or "none at all"}; use dtype float32.'
+                'The Core ML program has no weights, or weights that are not finite '
+                f'({", ".join(broken)}); use dtype float32, or another release of '
+                'coremltools.'
             )
 
     def load(self, path: Path, model: ExportModel) -> Run | None:
