@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import math
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,9 @@ METHODS = ('MinMax', 'Entropy', 'Percentile')
 #: pixel of the input, so about 2 GB.
 _HISTOGRAM_PIXELS = 5_000_000
 _BATCH = 4
+#: Mean cosine from which on no other layers are tried.
+_GOOD = 0.99
+WEIGHTS_ONLY = ' of layers with weights'
 #: Layers that are compared.
 _LAYERS = ('Conv', 'Gemm', 'MatMul')
 
@@ -51,7 +55,9 @@ def quantise(
 
     Weights have 7 bits: on x86 processors without VNNI, sums of products with 8 bits
     saturate. Of the calibration methods, that with the largest mean cosine of the
-    outputs is kept.
+    outputs is kept. If it is below 0.99, they are tried again with the layers that have
+    weights only: sums, activations and products of two activations stay float32, as the
+    quotients of linear attention need it.
 
     Args:
         source (Path): The float32 file.
@@ -62,55 +68,75 @@ def quantise(
             own. Defaults to True.
 
     Returns:
-        str: The calibration method.
+        str: The calibration method, with :data:`WEIGHTS_ONLY` if it is for these layers.
     """
     best, chosen = -2.0, ''
     with tempfile.TemporaryDirectory() as folder:
         prepared, candidate = Path(folder, 'float.onnx'), Path(folder, 'int8.onnx')
         _prepare(source, prepared)
         expected = run_all(runner(open_session(str(prepared))), held_out)
-        for method in METHODS:
-            images = calibration
-            if method != 'MinMax':
-                count = max(16, _HISTOGRAM_PIXELS // calibration[0, 0].numel())
-                images = calibration[:count]
-            try:
-                # The calibrators print each step.
-                with contextlib.redirect_stdout(io.StringIO()):
-                    quantize_static(
-                        prepared,
-                        candidate,
-                        _Reader(images),
-                        per_channel=per_channel,
-                        reduce_range=True,
-                        activation_type=QuantType.QUInt8,
-                        weight_type=QuantType.QInt8,
-                        calibrate_method=CalibrationMethod[method],
-                    )
-                found = run_all(runner(open_session(str(candidate))), held_out)
-            except Exception as error:
-                # Histograms of a nearly constant activation cannot be made.
-                if method == 'MinMax':
-                    raise
-                print_log(
-                    f'Calibration by {method} failed: {error}',
-                    'current',
-                    level=logging.WARNING,
+        common = dict(per_channel=per_channel, reduce_range=True)
+        for scope, options in (('', {}), (WEIGHTS_ONLY, _with_weights(prepared))):
+            if best >= _GOOD:
+                break
+            for method in METHODS:
+                cosine = _attempt(
+                    prepared,
+                    candidate,
+                    calibration,
+                    held_out,
+                    expected,
+                    dict(common, calibrate_method=method, **options),
                 )
-                continue
-            cosine = cosines(expected, found).mean().item()
-            print_log(
-                f'Calibration by {method}: mean cosine {cosine:.4f} on {len(held_out)} '
-                'images.',
-                'current',
-                level=logging.INFO,
-            )
-            if cosine > best:
-                best, chosen = cosine, method
-                target.write_bytes(candidate.read_bytes())
+                print_log(
+                    f'Calibration by {method}{scope}: mean cosine {cosine:.4f} on '
+                    f'{len(held_out)} images.',
+                    'current',
+                    level=logging.INFO,
+                )
+                if cosine > best:
+                    best, chosen = cosine, method + scope
+                    target.write_bytes(candidate.read_bytes())
     if not chosen:
         raise ValueError('the outputs of the int8 model are not finite')
     return chosen
+
+
+def _attempt(
+    source: Path,
+    target: Path,
+    calibration: torch.Tensor,
+    held_out: torch.Tensor,
+    expected: list[torch.Tensor],
+    options: dict,
+) -> float:
+    """Quantise with one calibration method; the mean cosine, NaN if it failed."""
+    method = options['calibrate_method']
+    if method != 'MinMax':
+        count = max(16, _HISTOGRAM_PIXELS // calibration[0, 0].numel())
+        calibration = calibration[:count]
+    options = dict(options, calibrate_method=CalibrationMethod[method])
+    try:
+        # The calibrators print each step.
+        with contextlib.redirect_stdout(io.StringIO()):
+            quantize_static(
+                source,
+                target,
+                _Reader(calibration),
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                **options,
+            )
+        found = run_all(runner(open_session(str(target))), held_out)
+    except Exception as error:
+        # Histograms of a nearly constant activation cannot be made.
+        if method == 'MinMax':
+            raise
+        print_log(
+            f'Calibration by {method} failed: {error}', 'current', level=logging.WARNING
+        )
+        return math.nan
+    return cosines(expected, found).mean().item()
 
 
 def layer_cosines(source: Path, target: Path, images: torch.Tensor) -> dict[str, float]:
@@ -159,6 +185,18 @@ def _prepare(source: Path, target: Path) -> None:
 def _readable(name: str) -> str:
     """``/student/backbone/conv1/Conv`` -> ``student.backbone.conv1``."""
     return '.'.join(name.strip('/').split('/')[:-1]) or name
+
+
+def _with_weights(path: Path) -> dict:
+    """Options that quantise the layers with constant weights only."""
+    graph = onnx.load(str(path)).graph
+    constants = {each.name for each in graph.initializer}
+    products = [
+        node.name
+        for node in graph.node
+        if node.op_type == 'MatMul' and constants.isdisjoint(node.input)
+    ]
+    return dict(op_types_to_quantize=[*_LAYERS], nodes_to_exclude=products)
 
 
 class _Reader(CalibrationDataReader):

@@ -13,8 +13,10 @@ from onnx import TensorProto
 from mmlgd.apis import export_backbone, load_backbone
 from mmlgd.cli import export as command
 from mmlgd.errors import CheckpointError, ConfigError, DataError
+from mmlgd.export import ExportModel, export_model
 from mmlgd.export.formats.onnx import OnnxFormat
 from mmlgd.export.onnx_int8 import METHODS
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from tests.backbone_files import CLIP_MEAN, CLIP_STD, R18, write_backbone
 
 THIN = dict(R18, base_channels=8, stem_channels=8)
@@ -90,7 +92,7 @@ def test_int8_weights_with_scales(tmp_path, checkpoint, photos, per_tensor):
     for found, channels in sizes:
         assert found == (1 if per_tensor else channels)
     entries = {entry.key: entry.value for entry in contents.metadata_props}
-    assert entries['calibration'] in METHODS
+    assert entries['calibration'].split()[0] in METHODS
     assert json.loads(entries['image_size']) == [32, 32]
     assert entries['dtype'] == 'int8'
     # Other images of the same kind, prepared by hand.
@@ -101,6 +103,47 @@ def test_int8_weights_with_scales(tmp_path, checkpoint, photos, per_tensor):
     assert rows.mean() > 0.97
     assert done.cosine > 0.97
     assert done.difference is None
+
+
+class LinearAttention(torch.nn.Module):
+    """Quotients of products, as in EfficientViT; 8 bits do not resolve their sums."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = torch.nn.Conv2d(3, 12, 4, 4)
+        self.head = torch.nn.Conv2d(4, 6, 1)
+
+    def forward(self, images):
+        rows = self.stem(images).flatten(2)
+        query, key, value = rows.exp().split(4, dim=1)
+        sums = torch.nn.functional.pad(value, (0, 0, 0, 1), value=1.0)
+        found = (sums @ key.transpose(1, 2)) @ (1e4 * query.pow(4))
+        mixed = found[:, :-1] / (found[:, -1:] + 1e-6)
+        return self.head(mixed.unflatten(2, (8, 8)) - mixed.mean())
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_products_of_activations_stay_float32_if_int8_breaks_them(tmp_path):
+    model = ExportModel(LinearAttention(), CheckpointMeta('x'), image_size=32)
+    generator = torch.Generator().manual_seed(1)
+    model.calibration = torch.randn(40, 3, 32, 32, generator=generator)
+    done = export_model(model, OnnxFormat(dtype='int8'), tmp_path / 'out.onnx')
+    assert done.cosine > 0.97
+    contents = onnx.load(str(tmp_path / 'out.onnx'))
+    (found,) = [e.value for e in contents.metadata_props if e.key == 'calibration']
+    assert found.endswith('of layers with weights')
+    made_by = {name: node for node in contents.graph.node for name in node.output}
+    kinds = {
+        kind: {
+            made_by[node.input[0]].op_type == 'DequantizeLinear'
+            for node in contents.graph.node
+            if node.op_type == kind
+        }
+        for kind in ('Conv', 'MatMul')
+    }
+    assert kinds == {'Conv': {True}, 'MatMul': {False}}
 
 
 def test_calibration_images_are_needed_by_int8_only(tmp_path, checkpoint, photos):

@@ -8,7 +8,15 @@ import torch
 from mmlgd.apis import export_backbone, export_classifier
 from mmlgd.cli import export as command
 from mmlgd.errors import CheckpointError, ConfigError
-from mmlgd.export import find_format, format_names, formats
+from mmlgd.export import (
+    ExportFormat,
+    ExportModel,
+    export_model,
+    find_format,
+    format_names,
+    formats,
+)
+from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from tests.backbone_files import R18, write_backbone
 
 PLUGIN = '''
@@ -81,6 +89,41 @@ def test_known_formats():
         'torchvision',
     ]
     assert all(find_format(name).description for name in format_names())
+
+
+class Cancelling(torch.nn.Module):
+    """Sums whose float32 rounding errors are 3e-4 of the result."""
+
+    def forward(self, images):
+        offset = 2.0**15
+        return (images.mean((2, 3), keepdim=True) * 8 + offset) - offset
+
+
+class Exact(ExportFormat):
+    """What Cancelling returns without rounding, times a factor."""
+
+    is_graph = True
+    factor = 1.0
+
+    def export(self, model, path):
+        path.write_text('exact')
+
+    def load(self, path, model):
+        return lambda images: [8 * self.factor * images.mean((2, 3), keepdim=True)]
+
+    def usage(self, model, path):
+        return ''
+
+
+def test_differences_of_the_size_of_rounding_errors_are_accepted(tmp_path):
+    model = ExportModel(Cancelling(), CheckpointMeta('x'), image_size=8)
+    form = Exact()
+    done = export_model(model, form, tmp_path / 'out')
+    assert 1e-4 < done.difference < 2e-3
+    form.factor = 1.02
+    with pytest.raises(CheckpointError, match=r'by 0\.0\d+, more than 0\.0'):
+        export_model(model, form, tmp_path / 'wrong')
+    assert not (tmp_path / 'wrong').exists()
 
 
 def test_one_file_adds_a_format(tmp_path, checkpoint, scaled, capsys):
