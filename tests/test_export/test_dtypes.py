@@ -15,6 +15,7 @@ from mmlgd.cli import export as command
 from mmlgd.errors import CheckpointError, ConfigError, DataError
 from mmlgd.export import ExportModel, export_model
 from mmlgd.export.formats.onnx import OnnxFormat
+from mmlgd.export.formats.openvino import OpenVinoFormat
 from mmlgd.export.onnx_int8 import METHODS
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from tests.backbone_files import CLIP_MEAN, CLIP_STD, R18, write_backbone
@@ -144,6 +145,16 @@ def test_products_of_activations_stay_float32_if_int8_breaks_them(tmp_path):
         for kind in ('Conv', 'MatMul')
     }
     assert kinds == {'Conv': {True}, 'MatMul': {False}}
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_openvino_keeps_quotients_in_float32(tmp_path):
+    model = ExportModel(LinearAttention(), CheckpointMeta('x'), image_size=32)
+    generator = torch.Generator().manual_seed(1)
+    model.calibration = torch.randn(40, 3, 32, 32, generator=generator)
+    done = export_model(model, OpenVinoFormat(dtype='int8'), tmp_path / 'out.xml')
+    assert done.cosine > 0.97
 
 
 def test_calibration_images_are_needed_by_int8_only(tmp_path, checkpoint, photos):

@@ -66,12 +66,20 @@ class OpenVinoFormat(GraphFormat):
         self, converted: Any, images: torch.Tensor, correct_bias: bool = True
     ) -> Any:
         nncf = self._nncf
+        # Linear attention divides sums of products of activations; 8 bits do not resolve
+        # them.
+        left = [
+            each.get_friendly_name()
+            for each in converted.get_ops()
+            if each.get_type_name() == 'Divide' or _is_product_of_activations(each)
+        ]
         # MIXED: asymmetric ranges of activations, as Hardswish and GELU need.
         return nncf.quantize(
             converted,
             nncf.Dataset([each.numpy() for each in images.split(1)]),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(names=left),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 disable_bias_correction=not correct_bias
             ),
@@ -92,6 +100,11 @@ class OpenVinoFormat(GraphFormat):
             f"compiled = openvino.Core().compile_model({str(path)!r}, 'CPU')\n"
             f'{", ".join(model.output_names)}, = compiled(images).values()'
         )
+
+
+def _is_product_of_activations(node: Any) -> bool:
+    sources = [each.get_node().get_type_name() for each in node.input_values()]
+    return node.get_type_name() == 'MatMul' and 'Constant' not in sources
 
 
 FORMAT = OpenVinoFormat
