@@ -1,0 +1,69 @@
+"""Benchmarks of students and of export formats: settings and tables."""
+
+import pytest
+
+from benchmarks.export_formats import page
+from benchmarks.quantisation_finish import finish_config
+from benchmarks.students import STUDENTS, is_best, student_config, table
+from mmlgd.apis import list_students
+
+ORIGIN = dict(machine='m', commit='c', command='x')
+ROWS = [
+    dict(student='fast', zero_shot=70.0, latency_ms=1.0, megabytes=9.0, cost=1),
+    dict(student='slow', zero_shot=69.0, latency_ms=2.0, megabytes=3.0, cost=1),
+    dict(student='exact', zero_shot=80.0, latency_ms=3.0, megabytes=4.0, cost=1),
+]
+
+
+@pytest.mark.parametrize('name', STUDENTS)
+def test_students_differ_in_the_backbone_only(tmp_path, name):
+    found, first = (student_config(each, 2, tmp_path) for each in (name, STUDENTS[0]))
+    backbone = found.model.backbone.to_dict()
+    expected = list_students()[name]['student']['backbone']
+    backbone.pop('norm_cfg', None)  # BatchNorm's momentum of MobileNetV3
+    assert backbone == {k: v for k, v in expected.items() if k != 'norm_cfg'}
+    for cfg in (found, first):
+        cfg.work_dir = ''
+        del cfg.model.backbone, cfg.model.neck
+    assert found.to_dict() == first.to_dict()
+
+
+def test_the_schedule_ends_with_the_training(tmp_path):
+    cfg = student_config('r18', 5, tmp_path)
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == 5
+    assert cfg.default_hooks.checkpoint.interval == 5
+    later = finish_config('r18', tmp_path / 'x.pth', [dict(type='X')], 1, tmp_path)
+    assert later.load_from == str(tmp_path / 'x.pth')
+    assert later.custom_hooks[-1] == dict(type='X')
+    assert later.train_cfg.max_epochs == 1
+
+
+def test_what_no_faster_student_reaches_is_bold():
+    assert [is_best(row, ROWS, 'latency_ms') for row in ROWS] == [True, False, True]
+    assert [is_best(row, ROWS, 'megabytes') for row in ROWS] == [False, True, True]
+    text = table(dict(epochs=2, rows=ROWS, provenance=ORIGIN))
+    assert '| **`exact`** | 80.0 | 3.0 | 4.0 | 1 |' in text
+    assert '| `slow` | 69.0 |' in text
+
+
+def test_a_page_of_formats():
+    common = dict(kind='trained', student='s', format='onnx')
+    measured = dict(
+        agreement=0.987,
+        accuracy_before=70.0,
+        accuracy_after=69.0,
+        mean_cosine=0.9,
+        num_bytes=2_500_000,
+        latency_ratio=0.5,
+    )
+    rows = [
+        dict(common, dtype='int8', **measured),
+        dict(common, dtype='float16', error='why'),
+        dict(common, student='t', dtype='int8', **measured),
+    ]
+    text = page(dict(rows=rows, provenance=ORIGIN))
+    assert '| student | onnx float16 | onnx int8 |' in text
+    for cell in ('98.7', '-1.0', '0.9000', '2.50', '0.50'):
+        assert f'| `s` | none | {cell} |' in text
+        assert f'| `t` | – | {cell} |' in text
+    assert '- s, onnx float16: why' in text
