@@ -51,7 +51,8 @@ class LiteRTFormat(GraphFormat):
             raise DependencyError(
                 f'The interpreter {python} of the LiteRT converter does not exist; run '
                 '`make env-litert` in a clone, or `python -m venv .venv-litert && '
-                '.venv-litert/bin/pip install litert-torch torch torchvision`, or set python.'
+                '.venv-litert/bin/pip install litert-torch torch=='
+                f'{torch.__version__.partition("+")[0]}`, or set python.'
             )
 
     @classmethod
