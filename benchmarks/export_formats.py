@@ -198,7 +198,8 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--formats', nargs='+', choices={form for form, _ in FORMATS})
+    add('--formats', nargs='+', choices=sorted({form for form, _ in FORMATS}))
+    add('--students', nargs='+', help='default: all')
     add(
         '--image-size',
         type=int,
@@ -221,6 +222,8 @@ def main(argv: list[str] | None = None) -> None:
             random=random_jobs(folder, args.image_size),
         )
         for kind, job in ((kind, job) for kind, jobs in kinds.items() for job in jobs):
+            if args.students and job['student'] not in args.students:
+                continue
             for form, dtype in wanted:
                 if (kind, job['student'], form, dtype) in known:
                     continue

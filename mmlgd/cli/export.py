@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='formats:\n'
         + '\n'.join(
-            f'  {name:<12}{find_format(name).description}' for name in format_names()
+            f'  {name:<14}{find_format(name).description}' for name in format_names()
         ),
         add_help=False,
         allow_abbrev=False,
