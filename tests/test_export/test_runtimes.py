@@ -2,6 +2,7 @@
 
 import json
 import sys
+import types
 
 import pytest
 import torch
@@ -154,6 +155,21 @@ def test_an_absent_package(tmp_path, monkeypatch, name, suffix, package):
         match=rf"{package.replace('_', '-')}.* run `pip install 'mmlgd\[export_{name}\]'`",
     ):
         export_backbone('absent.pth', name, tmp_path / f'out{suffix}')
+
+
+def test_folded_preprocessing_is_refused_where_the_converter_fails(
+    tmp_path, monkeypatch
+):
+    for name in ('executorch', 'executorch.exir'):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    write_backbone(tmp_path / 'in.pth', R18, image_size=32)
+    with pytest.raises(ConfigError, match='normalise the images in the application'):
+        export_backbone(
+            tmp_path / 'in.pth',
+            'executorch',
+            tmp_path / 'out.pte',
+            fold_preprocessing='float32',
+        )
 
 
 def test_the_suffix_is_what_the_runtime_expects(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmlgd.errors import ConfigError
 from mmlgd.export.graph import GraphFormat
 from mmlgd.export.model import ExportModel
 from mmlgd.export.parity import Run
@@ -31,6 +32,14 @@ class ExecuTorchFormat(GraphFormat):
     runtime = 'ExecuTorch'
     suffixes = ('.pte',)
     batches = (1,)
+
+    def check(self, model: ExportModel) -> None:
+        super().check(model)
+        if model.input_type is not None:
+            raise ConfigError(
+                'The XNNPACK partition of ExecuTorch fails on folded preprocessing; omit '
+                'fold_preprocessing and normalise the images in the application.'
+            )
 
     def write(self, module: nn.Module, model: ExportModel, path: Path) -> None:
         package = self.require('executorch')
