@@ -84,8 +84,8 @@ def table(result: dict) -> str:
         '# Quantisation-aware finish',
         '',
         f'Zero-shot accuracy (%) on Fashion-MNIST of ONNX files, one seed: the students of '
-        f'benchmarks/students.py, and {result["epochs"]} more epochs with a learning rate '
-        'of 0.0002 (AdamW).',
+        f'benchmarks/students.py, and the same after more training (epochs: '
+        f'{result["epochs"]}) with a learning rate of 0.0002 (AdamW).',
         '',
         '| student | training | float32 | int8 | int8, `--per-tensor` |',
         '| --- | --- | ---: | ---: | ---: |',

@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--side', type=int, default=224, help='pixels, for the latency')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/students'))
     parser.add_argument(
-        '--out', type=Path, default=Path('docs/benchmarks/students/fashion_mnist.json')
+        '--out', type=Path, default=Path('work_dirs/students/fashion_mnist.json')
     )
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
