@@ -1,6 +1,6 @@
 """Converts a .pt2 file to LiteRT: a program for the environment of litert-torch.
 
-    python litert_converter.py student.pt2 student.tflite [--calibration images.npy]
+    python pt2_to_litert.py student.pt2 student.tflite --shape 1 3 224 224
 
 litert-torch asks for releases that mmpretrain cannot be imported beside. So this file
 imports nothing of mmlgd, and :mod:`mmlgd.export.formats.litert` calls it with the
@@ -9,7 +9,6 @@ interpreter of the other environment.
 
 import argparse
 
-import litert_torch
 import numpy as np
 import torch
 
@@ -22,6 +21,8 @@ def main() -> None:
     parser.add_argument('--dtype', default='float32', help='of the images')
     parser.add_argument('--calibration', help='(N, 3, H, W) images, for int8')
     args = parser.parse_args()
+    import litert_torch
+
     module = torch.export.load(args.source).module()
     example = torch.zeros(args.shape, dtype=getattr(torch, args.dtype))
     litert_torch.convert(module, (example,)).export(args.out)
