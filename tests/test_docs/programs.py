@@ -77,6 +77,7 @@ RUN_BY = {
 }
 #: Programs that no test runs, and why.
 NOT_RUN = {
+    'benchmarks.students': 'trains each student for minutes; its parts have tests',
     'benchmarks.speed.compile_backbone': '.ci/run runs it, in `make gpu-check`',
     'demo.run': '.ci/run runs it, as `make demo`',
     'make': '.ci/run runs demo, env, gpu-check, lint and test; they take minutes',
