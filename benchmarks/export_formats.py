@@ -11,7 +11,6 @@ file computes the same. Finished rows of ``--out`` are not repeated.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,13 +20,12 @@ from mmengine.config import Config
 from PIL import Image
 
 from benchmarks import ROOT
-from benchmarks.provenance import dump_rows, provenance
+from benchmarks.resumable import add_row, origin, read_result
 from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.apis import export_backbone, export_classifier
 from mmlgd.datasets.category_names import load_category_names
 from mmlgd.errors import MMLGDError
 from mmlgd.registry import MODELS
-from mmlgd.utils.atomic import write_atomically
 from mmlgd.version import __version__
 
 RANDOM_STUDENTS = ('mbv3_small', 'mobilenetv4_conv_small', 'r18')
@@ -90,11 +88,11 @@ def random_jobs(folder: Path, side: int) -> Iterator[dict]:
 def labelled_images(data: Path, folder: Path, number: int) -> Path:
     """Write test images to a folder with a subfolder per class; return the folder."""
     names = load_category_names('fashion_mnist')
-    for index, (image, label) in enumerate(zip(*read_split(data, 'test'))):
-        if index < number:
-            place = folder / names[label]
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(place / f'{index:04}.png')
+    images, labels = read_split(data, 'test')
+    for index, (image, label) in enumerate(zip(images[:number], labels)):
+        place = folder / names[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f'{index:04}.png')
     return folder
 
 
@@ -175,7 +173,7 @@ def page(result: dict) -> str:
     lines = ['# Export formats', '']
     for kind, title in (
         ('trained', 'Classifiers of trained students, 64 pixels, Fashion-MNIST'),
-        ('random', 'Backbones with random weights, 224 pixels'),
+        ('random', f'Backbones with random weights, {result["image_size"]} pixels'),
     ):
         rows = [row for row in result['rows'] if row['kind'] == kind]
         if rows:
@@ -186,9 +184,7 @@ def page(result: dict) -> str:
         for row in result['rows']
         if 'error' in row
     ]
-    origin = result['provenance']
-    lines += ['', f'- `{origin["command"]}`, commit {origin["commit"][:7]}']
-    lines += [f'- {origin["machine"]}', '']
+    lines += ['', *origin(result)]
     return '\n'.join(lines)
 
 
@@ -210,9 +206,7 @@ def main(argv: list[str] | None = None) -> None:
     add('--data', type=Path, default=Path('work_dirs/demo/data'))
     add('--out', type=Path, default=Path('docs/benchmarks/export/formats.json'))
     args = parser.parse_args(argv)
-    result: dict = dict(rows=[])
-    if args.out.is_file():
-        result = json.loads(args.out.read_text(encoding='utf-8'))
+    result = read_result(args.out, image_size=args.image_size)
     known = {(r['kind'], r['student'], r['format'], r['dtype']) for r in result['rows']}
     wanted = [k for k in FORMATS if args.formats is None or k[0] in args.formats]
     with tempfile.TemporaryDirectory() as temporary:
@@ -228,11 +222,7 @@ def main(argv: list[str] | None = None) -> None:
                 if (kind, job['student'], form, dtype) in known:
                     continue
                 row = dict(kind=kind, **measure(job, form, dtype, folder))
-                print(json.dumps(row), flush=True)
-                result['rows'].append(row)
-                result['provenance'] = provenance()
-                write_atomically(args.out, dump_rows(result))
-                write_atomically(args.out.with_suffix('.md'), page(result))
+                add_row(args.out, result, row, page)
 
 
 if __name__ == '__main__':

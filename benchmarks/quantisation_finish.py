@@ -9,7 +9,6 @@ Accuracy is zero-shot on 1,000 test images of the demo.
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -18,12 +17,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from benchmarks.export_formats import labelled_images
-from benchmarks.provenance import dump_rows, provenance
+from benchmarks.resumable import add_row, origin, read_result
 from benchmarks.small_depthwise import use_small_depthwise
 from benchmarks.students import student_config
 from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.apis import export_classifier
-from mmlgd.utils.atomic import write_atomically
 
 #: Hooks of each way to continue.
 FINISHES: dict[str, list[dict]] = {
@@ -93,9 +91,7 @@ def table(result: dict) -> str:
     for row in result['rows']:
         cells = ' | '.join(f'{row[title]:.1f}' for title in FILES)
         lines.append(f'| `{row["student"]}` | {row["training"]} | {cells} |')
-    origin = result['provenance']
-    lines += ['', f'- `{origin["command"]}`, commit {origin["commit"][:7]}']
-    lines += [f'- {origin["machine"]}', '']
+    lines += ['', *origin(result)]
     return '\n'.join(lines)
 
 
@@ -115,9 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     data = Path('work_dirs/demo/data')
     prepare_demo_data(data)
     calibration = list(read_split(data, 'train')[0][:300])
-    result: dict = dict(epochs=args.epochs, rows=[])
-    if args.out.is_file():
-        result = json.loads(args.out.read_text(encoding='utf-8'))
+    result = read_result(args.out, epochs=args.epochs, trained=args.trained)
     known = {(row['student'], row['training']) for row in result['rows']}
     with tempfile.TemporaryDirectory() as folder:
         images = labelled_images(data, Path(folder, 'test'), 1000)
@@ -137,11 +131,7 @@ def main(argv: list[str] | None = None) -> None:
                     checkpoint = Path(cfg.work_dir, f'epoch_{args.epochs}.pth')
                 row = dict(student=name, training=training)
                 row.update(accuracies(checkpoint, calibration, images))
-                print(json.dumps(row), flush=True)
-                result['rows'].append(row)
-                result['provenance'] = provenance()
-                write_atomically(args.out, dump_rows(result))
-                write_atomically(args.out.with_suffix('.md'), table(result))
+                add_row(args.out, result, row, table)
 
 
 if __name__ == '__main__':

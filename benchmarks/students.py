@@ -9,7 +9,6 @@ in ``--work-dir`` are those that benchmarks/export_formats.py converts.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -18,12 +17,10 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from benchmarks.provenance import dump_rows, provenance
+from benchmarks.resumable import add_row, origin, read_result
 from benchmarks.small_depthwise import use_small_depthwise
 from demo.fashion_mnist import prepare_demo_data
 from mmlgd.apis import export_backbone, list_students
-from mmlgd.errors import ConfigError
-from mmlgd.utils.atomic import write_atomically
 
 CONFIG = 'configs/demo/fashion_mnist_mbv3_small.py'
 #: Students that need another image size than the demo's: ``img_size`` of the backbone.
@@ -111,9 +108,7 @@ def table(result: dict) -> str:
             f'| {name} | {row["zero_shot"]:.1f} | {row["latency_ms"]:.1f} | '
             f'{row["megabytes"]:.1f} | {row["cost"]} |'
         )
-    origin = result['provenance']
-    lines += ['', f'- {origin["machine"]}; commit {origin["commit"]}']
-    lines += [f'- to reproduce: `{origin["command"]}`', '']
+    lines += ['', *origin(result)]
     return '\n'.join(lines)
 
 
@@ -162,16 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    result = dict(epochs=args.epochs, side=args.side, rows=[])
-    if args.out.is_file():
-        found = json.loads(args.out.read_text(encoding='utf-8'))
-        if (found['epochs'], found['side']) != (args.epochs, args.side):
-            raise ConfigError(
-                f'{args.out} has results of {found["epochs"]} epochs and '
-                f'{found["side"]} pixels, which cannot be mixed with those of '
-                f'{args.epochs} and {args.side}; set another --out.'
-            )
-        result = found
+    result = read_result(args.out, epochs=args.epochs, side=args.side)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for name in args.students:
         if any(row['student'] == name for row in result['rows']):
@@ -180,12 +166,9 @@ def main(argv: list[str] | None = None) -> None:
         prepare_demo_data(cfg.val_dataloader.dataset.data_root)
         row = dict(student=name, **distil(cfg))
         checkpoint = Path(cfg.work_dir, f'epoch_{args.epochs}.pth')
-        result['rows'].append(row | deployed(checkpoint, args.side))
-        result['provenance'] = provenance()
-        write_atomically(args.out, dump_rows(result))
-        write_atomically(args.out.with_suffix('.md'), table(result))
+        row.update(deployed(checkpoint, args.side))
+        add_row(args.out, result, row, table)
         draw(result, args.out.with_suffix('.png'))
-        print(json.dumps(result['rows'][-1]), flush=True)
 
 
 if __name__ == '__main__':

@@ -4,8 +4,10 @@ import pytest
 
 from benchmarks.export_formats import page
 from benchmarks.quantisation_finish import finish_config
+from benchmarks.resumable import add_row, read_result
 from benchmarks.students import STUDENTS, is_best, student_config, table
 from mmlgd.apis import list_students
+from mmlgd.errors import ConfigError
 
 ORIGIN = dict(machine='m', commit='c', command='x')
 ROWS = [
@@ -61,9 +63,20 @@ def test_a_page_of_formats():
         dict(common, dtype='float16', error='why'),
         dict(common, student='t', dtype='int8', **measured),
     ]
-    text = page(dict(rows=rows, provenance=ORIGIN))
+    text = page(dict(image_size=224, rows=rows, provenance=ORIGIN))
     assert '| student | onnx float16 | onnx int8 |' in text
     for cell in ('98.7', '-1.0', '0.9000', '2.50', '0.50'):
         assert f'| `s` | none | {cell} |' in text
         assert f'| `t` | – | {cell} |' in text
     assert '- s, onnx float16: why' in text
+
+
+def test_rows_of_other_settings_are_not_mixed(tmp_path, capsys):
+    path = tmp_path / 'x.json'
+    result = read_result(path, epochs=2)
+    add_row(path, result, dict(student='a'), lambda found: f'{len(found["rows"])} rows')
+    assert path.with_suffix('.md').read_text() == '1 rows'
+    assert read_result(path, epochs=2)['rows'] == [dict(student='a')]
+    assert '"student": "a"' in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="'epochs': 2.* cannot be mixed with .*3"):
+        read_result(path, epochs=3)
