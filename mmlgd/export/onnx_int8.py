@@ -75,10 +75,11 @@ def quantise(
         prepared, candidate = Path(folder, 'float.onnx'), Path(folder, 'int8.onnx')
         _prepare(source, prepared)
         expected = run_all(runner(open_session(str(prepared))), held_out)
-        common = dict(per_channel=per_channel, reduce_range=True)
-        for scope, options in (('', {}), (WEIGHTS_ONLY, _with_weights(prepared))):
+        common: dict = dict(per_channel=per_channel, reduce_range=True)
+        for scope in ('', WEIGHTS_ONLY):
             if best >= _GOOD:
                 break
+            options = dict(common, **_with_weights(prepared)) if scope else common
             for method in METHODS:
                 cosine = _attempt(
                     prepared,
@@ -86,7 +87,7 @@ def quantise(
                     calibration,
                     held_out,
                     expected,
-                    dict(common, calibrate_method=method, **options),
+                    dict(options, calibrate_method=method),
                 )
                 print_log(
                     f'Calibration by {method}{scope}: mean cosine {cosine:.4f} on '

@@ -124,13 +124,18 @@ class LinearAttention(torch.nn.Module):
         return self.head(mixed.unflatten(2, (8, 8)) - mixed.mean())
 
 
-@pytest.mark.slow
-@torch.no_grad()
-def test_products_of_activations_stay_float32_if_int8_breaks_them(tmp_path):
+@pytest.fixture
+def attention():
     model = ExportModel(LinearAttention(), CheckpointMeta('x'), image_size=32)
     generator = torch.Generator().manual_seed(1)
     model.calibration = torch.randn(40, 3, 32, 32, generator=generator)
-    done = export_model(model, OnnxFormat(dtype='int8'), tmp_path / 'out.onnx')
+    return model
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_products_of_activations_stay_float32_if_int8_breaks_them(tmp_path, attention):
+    done = export_model(attention, OnnxFormat(dtype='int8'), tmp_path / 'out.onnx')
     assert done.cosine > 0.97
     contents = onnx.load(str(tmp_path / 'out.onnx'))
     (found,) = [e.value for e in contents.metadata_props if e.key == 'calibration']
@@ -149,11 +154,8 @@ def test_products_of_activations_stay_float32_if_int8_breaks_them(tmp_path):
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_openvino_keeps_quotients_in_float32(tmp_path):
-    model = ExportModel(LinearAttention(), CheckpointMeta('x'), image_size=32)
-    generator = torch.Generator().manual_seed(1)
-    model.calibration = torch.randn(40, 3, 32, 32, generator=generator)
-    done = export_model(model, OpenVinoFormat(dtype='int8'), tmp_path / 'out.xml')
+def test_openvino_keeps_quotients_in_float32(tmp_path, attention):
+    done = export_model(attention, OpenVinoFormat(dtype='int8'), tmp_path / 'out.xml')
     assert done.cosine > 0.97
 
 

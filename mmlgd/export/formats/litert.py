@@ -15,7 +15,7 @@ from mmlgd.export.graph import GraphFormat
 from mmlgd.export.model import ExportModel
 from mmlgd.export.parity import Run
 
-from .torch_export import one_by_one
+from .torch_export import TorchExportFormat, one_by_one
 
 
 class LiteRTFormat(GraphFormat):
@@ -68,7 +68,7 @@ class LiteRTFormat(GraphFormat):
         image = model.images(1)
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, 'model.pt2')
-            torch.export.save(torch.export.export(module, (image,)), source)
+            TorchExportFormat().write(module, model, source)
             program = Path(converters.__file__).with_name('pt2_to_litert.py')
             command = [self.python, str(program), str(source), str(path)]
             command += ['--shape', *map(str, image.shape)]
