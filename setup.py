@@ -86,7 +86,7 @@ EXTRAS = {
 # The tests compare exported files with the model.
 EXTRAS['tests'] += [*EXTRAS['export'], *EXTRAS['export_openvino']]
 EXTRAS['all'] = sorted({line for lines in EXTRAS.values() for line in lines})
-# Not among all: only `make test-formats` uses them.
+# Not among all: these converters ask for many packages, or for one release of torch.
 for extra in ('export_coreml', 'export_executorch', 'export_litert', 'export_ncnn'):
     EXTRAS[extra] = requirements(extra)
 
