@@ -5,9 +5,9 @@
 
 The students of ``--checkpoints`` are trained on the demo's images, at 64 pixels:
 agreement and accuracy are those of their zero-shot classifiers on 1,000 test images, after
-calibration with 300 training images. Three others have random weights and 224 pixels,
-for sizes and latencies, which do not depend on weights; their cosines show only that a
-file computes the same. Finished rows of ``--out`` are not repeated.
+calibration with 300 training images. Others have random weights and 224 pixels: three for
+sizes and latencies, which do not depend on weights, and those that accept no other size.
+Their cosines show only that a file computes the same. Finished rows of ``--out`` are not repeated.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from PIL import Image
 
 from benchmarks import ROOT
 from benchmarks.resumable import add_row, origin, read_result
+from benchmarks.students import FIXED_SIZE
 from demo.fashion_mnist import prepare_demo_data, read_split
 from mmlgd.apis import export_backbone, export_classifier
 from mmlgd.datasets.category_names import load_category_names
@@ -28,7 +29,7 @@ from mmlgd.errors import MMLGDError
 from mmlgd.registry import MODELS
 from mmlgd.version import __version__
 
-RANDOM_STUDENTS = ('mbv3_small', 'mobilenetv4_conv_small', 'r18')
+RANDOM_STUDENTS = ('mbv3_small', 'mobilenetv4_conv_small', 'r18', *FIXED_SIZE)
 FORMATS = {
     ('onnx', 'float32'): '.onnx',
     ('onnx', 'float16'): '.onnx',

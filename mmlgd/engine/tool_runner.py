@@ -1,6 +1,8 @@
 """The Runner of the tools: quiet at start-up, with early checks of the data."""
 
+from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 from urllib.error import URLError
 
 import torch
@@ -27,6 +29,21 @@ class ToolRunner(Runner):
     The log file contains everything. One rank of each machine builds the model first,
     so that only it downloads weights.
     """
+
+    #: Timestamps of this process's runners.
+    _timestamps: ClassVar[Counter] = Counter()
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up the environment, with a timestamp that no runner of this process has.
+
+        mmengine names log folders, and the logger, message hub and visualizer of a
+        process, by the second: a second run within it would continue those of the first.
+        """
+        super().setup_env(env_cfg)
+        repeated = self._timestamps[self._timestamp]
+        self._timestamps[self._timestamp] += 1
+        if repeated:
+            self._timestamp += f'_{repeated}'
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build the logger, and keep the terminal quiet."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmlgd.utils.field_checks import is_number
 
 #: Name of the folder of one start of a run.
-_TIMESTAMP = re.compile(r'\d{8}_\d{6}')
+_TIMESTAMP = re.compile(r'\d{8}_\d{6}(_\d+)?')
 _MAX_BYTES = 64 * 2**20
 #: Points of one curve; more could not be told apart in a chart.
 MAX_POINTS = 400

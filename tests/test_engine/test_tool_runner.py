@@ -1,5 +1,6 @@
 """The Runner of the tools: datasets, the written config, warnings of libraries."""
 
+import time
 import urllib.request
 import warnings
 from urllib.error import URLError
@@ -10,6 +11,7 @@ from mmengine.config import Config
 import mmlgd  # noqa: F401
 from mmlgd.engine.tool_runner import ToolRunner
 from mmlgd.errors import DataError
+from mmlgd.report.run_log import log_folders
 from tests.runs import toy_run_cfg, write_images
 from tests.toys import ToyBackbone
 
@@ -64,3 +66,21 @@ def test_warnings_of_libraries_are_in_the_log_file_only(tmp_path, monkeypatch, c
     assert 'of a library' not in shown.out + shown.err
     (log,) = (tmp_path / 'run').glob('*/*.log')
     assert 'UserWarning: of a library' in log.read_text()
+
+
+def test_a_second_run_within_a_second_has_its_own_folder_and_counters(
+    tmp_path, monkeypatch
+):
+    _, cfg = runner_of(tmp_path, 'config.py')
+    monkeypatch.setattr(time, 'strftime', lambda *args: '20260101_000000')
+    first, second = ToolRunner.from_cfg(cfg), ToolRunner.from_cfg(cfg)
+    assert first.log_dir != second.log_dir
+    first.message_hub.update_info('iter', 7)
+    assert second.message_hub.get_info('iter') != 7
+    assert second.visualizer is not first.visualizer
+    logs = [name.name for name in log_folders(tmp_path / 'run')]
+    assert logs == []  # nothing is logged yet
+    for runner in (first, second):
+        runner.visualizer.add_scalar('loss', 1.0, step=1)
+    found = [str(folder) for folder in log_folders(tmp_path / 'run')]
+    assert found == [first.log_dir, second.log_dir]

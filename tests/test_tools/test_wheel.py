@@ -163,7 +163,8 @@ def test_the_page_of_the_wheel(metadata):
 
 def test_extras_are_those_of_the_documentation(metadata):
     found = {*metadata.get_all('Provides-Extra')}
-    formats = {'export', 'export-openvino', 'export-ncnn'}
+    formats = {f'export-{name}' for name in ('openvino', 'ncnn', 'litert', 'coreml')}
+    formats |= {'export', 'export-executorch'}
     assert found == {'tests', 'optional', 'remote', 'docs', 'all', *formats}
     needs = metadata.get_all('Requires-Dist')
     # With mmcv-lite, it would be a second mmcv.
