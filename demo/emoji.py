@@ -6,8 +6,8 @@ A class is one of 68 kinds of things, made of Unicode's subgroups ('animal-bird'
 Names and keywords of each emoji, from Unicode's CLDR, are captions for a teacher, which
 therefore never sees the classes. Three designs are training images, one is for
 validation and one for tests, so that a test has other pictures of other artists. Skin
-tones are left out. The class sizes differ by a factor of 44: one in seven training
-images is a flag. Output::
+tones are left out. The class sizes differ by a factor of 49: 15 % of the training images
+are flags. Output::
 
     OUT/
       emoji.json                      origin; written last
@@ -86,9 +86,9 @@ DESIGNS = {
     ),
 }
 SPLITS = {
-    'train': ('noto', 'twemoji', 'fluent'),
+    'train': ('noto', 'emojione', 'fluent'),
     'val': ('blobs',),
-    'test': ('emojione',),
+    'test': ('twemoji',),
 }
 #: Unicode's subgroups of each class. ``demo/data/emoji`` has the classes and the names of
 #: single emoji as category sets.

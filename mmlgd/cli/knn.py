@@ -14,7 +14,7 @@ import json
 import os.path as osp
 
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.tool import add_config_options
+from mmlgd.utils.tool import add_config_options, check_inputs
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -92,6 +92,7 @@ def evaluate(args: argparse.Namespace) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate from the command line."""
     args = parse_args(argv)
+    check_inputs(args.checkpoint, [])
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', stem, 'knn.json')
     check_output_file(out)

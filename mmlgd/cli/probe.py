@@ -14,7 +14,7 @@ import argparse
 import json
 
 from mmlgd.utils.atomic import check_output_file, write_atomically
-from mmlgd.utils.tool import add_image_arguments
+from mmlgd.utils.tool import add_image_arguments, check_inputs
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -50,6 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Probe from the command line."""
     args = parse_args(argv)
+    check_inputs(args.checkpoint, [args.train, args.test])
     if args.out:
         check_output_file(args.out)
     # Imported here, since --help need not wait for torch.

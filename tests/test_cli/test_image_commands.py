@@ -9,7 +9,7 @@ from pyarrow.parquet import read_table
 
 from mmlgd.apis import ZeroShotClassifier
 from mmlgd.apis.inferencers import EmbeddingInferencer
-from mmlgd.cli import autolabel, classify, embed, info, probe
+from mmlgd.cli import autolabel, classify, embed, info, knn, probe
 from mmlgd.cli import list as list_command
 from mmlgd.errors import CheckpointError, ConfigError, DataError, DependencyError
 from tests.runs import trained_toy
@@ -118,6 +118,12 @@ def test_missing_files_are_named_before_anything_is_imported(
         command.main(['absent.pth', args[1], '--out', 'x'])
     with pytest.raises(DataError, match="folder 'absent' .* Nor do 1 others"):
         command.main([args[0], args[1], 'absent', 'gone.png', '--out', 'x'])
+    for other in (
+        lambda: probe.main(['absent.pth', '--train', args[1], '--test', args[1]]),
+        lambda: knn.main(['config.py', 'absent.pth']),
+    ):
+        with pytest.raises(CheckpointError, match="'absent.pth' does not exist"):
+            other()
 
 
 def test_labels_that_nothing_reaches_show_the_scores(args, tmp_path, capsys):

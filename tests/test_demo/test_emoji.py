@@ -59,7 +59,7 @@ def packages(tmp_path, monkeypatch):
         files = {
             f'{package.pictures}{code}.png': picture((number, 100, 200))
             for code in ('1f436', '2764-fe0f', '1f3fb')
-            if (name, code) != ('emojione', '2764-fe0f')
+            if (name, code) != ('twemoji', '2764-fe0f')
         }
         if name == 'noto':
             files['package/emoji.json'] = json.dumps(ENTRIES).encode()
@@ -80,7 +80,7 @@ def test_lists_names_and_captions(packages, tmp_path):
     trained = [
         f'{design}/{code}.png {label}'
         for code, label in (('1f436', dog), ('2764', heart))
-        for design in ('noto', 'twemoji', 'fluent')
+        for design in ('noto', 'emojione', 'fluent')
     ]
     lists = {
         split: (out / f'meta/{split}.txt').read_text().splitlines()
@@ -88,7 +88,7 @@ def test_lists_names_and_captions(packages, tmp_path):
     }
     assert sorted(lists['train']) == sorted(trained)
     assert lists['val'] == [f'blobs/1f436.png {dog}', f'blobs/2764.png {heart}']
-    assert lists['test'] == [f'emojione/1f436.png {dog}']
+    assert lists['test'] == [f'twemoji/1f436.png {dog}']
     captions = json.loads((out / 'captions.json').read_text())
     assert captions == {
         line.split()[0]: ['dog face', 'dog', 'pet']
