@@ -109,12 +109,15 @@ def trained_jobs(folder: Path, checkpoints: Path, data: Path) -> Iterator[dict]:
             checkpoint=path,
             calibration=calibration,
             options=dict(check=images, labels=True),
+            epochs=int(path.stem.removeprefix('epoch_')),
         )
 
 
 def measure(job: dict, form: str, dtype: str, folder: Path) -> dict:
     """Export and check a student; ``error`` is the reason why there is no file."""
     row = dict(student=job['student'], format=form, dtype=dtype)
+    if 'epochs' in job:
+        row['epochs'] = job['epochs']
     try:
         done = job['export'](
             job['checkpoint'],
@@ -129,44 +132,85 @@ def measure(job: dict, form: str, dtype: str, folder: Path) -> dict:
     return {**row, **done.check.to_dict()}
 
 
-#: Title and cell of each table.
-TABLES = {
-    'agreement': ('Agreement of the best names with PyTorch (%)', '{:.1f}', 100),
-    'accuracy': ('Accuracy minus that of PyTorch (points)', '{:+.1f}', 1),
-    'mean_cosine': ('Mean cosine with PyTorch', '{:.4f}', 1),
-    'num_bytes': ('Size (MB)', '{:.2f}', 1e-6),
-    'latency_ratio': ('Latency / float32 ONNX', '{:.2f}', 1),
-}
+#: Title, quantities, cell and factors of each table. Accuracy is that of the file minus
+#: that of PyTorch.
+TABLES = (
+    (
+        'Agreement of the best names with PyTorch (%) / change of the accuracy (points)',
+        ('agreement', 'accuracy'),
+        '{:.1f} / {:+.1f}',
+        (100, 1),
+    ),
+    ('Mean cosine with PyTorch', ('mean_cosine',), '{:.3f}', (1,)),
+    (
+        'Size (MB) / latency relative to float32 ONNX',
+        ('num_bytes', 'latency_ratio'),
+        '{:.2f} / {:.2f}',
+        (1e-6, 1),
+    ),
+)
+LIBRARIES = dict(
+    onnx='ONNX', openvino='OpenVINO', executorch='ExecuTorch', litert='LiteRT'
+)
 
 
 def tables(rows: list[dict]) -> str:
-    """A table of students and formats in Markdown for each quantity."""
-    rows = [dict(row) for row in rows]
+    """Markdown tables of students and formats; float32 files have no column."""
+    rows = [dict(row) for row in rows if row['dtype'] != 'float32']
     for row in rows:
         if row.get('accuracy_before') is not None:
             row['accuracy'] = row['accuracy_after'] - row['accuracy_before']
     found = {(r['student'], r['format'], r['dtype']): r for r in rows}
-    students = list(dict.fromkeys(row['student'] for row in rows))
+    students = sorted({row['student'] for row in rows})
     columns = [key for key in FORMATS if any((s, *key) in found for s in students)]
+    titles = ' | '.join(f'{LIBRARIES.get(form, form)} {dt}' for form, dt in columns)
     lines = []
-    for quantity, (title, template, factor) in TABLES.items():
-        if all(row.get(quantity) is None for row in rows):
+    for title, quantities, template, factors in TABLES:
+        if not any(row.get(quantities[0]) is not None for row in rows):
             continue
-        titles = ' | '.join(f'{form} {dtype}' for form, dtype in columns)
-        lines += [f'**{title}**', '', f'| student | {titles} |']
+        lines += [f'{title}:', '', f'| student | {titles} |']
         lines.append('| --- |' + ' ---: |' * len(columns))
         for student in students:
             cells = []
             for key in columns:
                 row = found.get((student, *key), {})
-                value = row.get(quantity)
-                missing = 'none' if 'error' in row else '–'
-                cells.append(
-                    missing if value is None else template.format(value * factor)
-                )
+                values = [row.get(name) for name in quantities]
+                if 'error' in row:
+                    cells.append('refused')
+                elif None in values:
+                    cells.append('–')
+                else:
+                    cells.append(
+                        template.format(*(v * f for v, f in zip(values, factors)))
+                    )
             lines.append(f'| `{student}` | {" | ".join(cells)} |')
         lines.append('')
     return '\n'.join(lines)
+
+
+def float32_line(rows: list[dict]) -> str:
+    """The largest differences of the float32 files."""
+    exact = [row for row in rows if row['dtype'] == 'float32' and 'error' not in row]
+    if not exact:
+        return ''
+    cosine = min(row['mean_cosine'] for row in exact)
+    line = f'{len(exact)} float32 files: mean cosine at least {cosine:.6f}'
+    agreements = [row['agreement'] for row in exact if row['agreement'] is not None]
+    if agreements:
+        line += f', agreement at least {100 * min(agreements):.1f} %'
+    return f'{line}.'
+
+
+def epochs_line(rows: list[dict]) -> str:
+    """How long the students were trained."""
+    found: dict[int, set[str]] = {}
+    for row in rows:
+        if 'epochs' in row:
+            found.setdefault(row['epochs'], set()).add(f'`{row["student"]}`')
+    return ' '.join(
+        f'Trained for {epochs} epoch(s): {", ".join(sorted(students))}.'
+        for epochs, students in sorted(found.items())
+    )
 
 
 def page(result: dict) -> str:
@@ -178,8 +222,12 @@ def page(result: dict) -> str:
     ):
         rows = [row for row in result['rows'] if row['kind'] == kind]
         if rows:
-            lines += [f'## {title}', '', tables(rows)]
-    lines += ['–: not run. none: not written, since', '']
+            notes = [float32_line(rows), '', epochs_line(rows), '']
+            lines += [f'## {title}', '', tables(rows), *notes]
+    lines += [
+        '–: not run. refused: the file would have been wrong, and is not written:',
+        '',
+    ]
     lines += [
         f'- {row["student"]}, {row["format"]} {row["dtype"]}: {row["error"]}'
         for row in result['rows']

@@ -58,17 +58,21 @@ def test_a_page_of_formats():
         num_bytes=2_500_000,
         latency_ratio=0.5,
     )
+    exact = dict(measured, mean_cosine=0.99, agreement=1.0)
     rows = [
-        dict(common, dtype='int8', **measured),
+        dict(common, dtype='int8', epochs=2, **measured),
         dict(common, dtype='float16', error='why'),
-        dict(common, student='t', dtype='int8', **measured),
+        dict(common, student='t', dtype='int8', epochs=1, **measured),
+        dict(common, dtype='float32', **exact),
     ]
     text = page(dict(image_size=224, rows=rows, provenance=ORIGIN))
-    assert '| student | onnx float16 | onnx int8 |' in text
-    for cell in ('98.7', '-1.0', '0.9000', '2.50', '0.50'):
-        assert f'| `s` | none | {cell} |' in text
+    assert '| student | ONNX float16 | ONNX int8 |' in text
+    for cell in ('98.7 / -1.0', '0.900', '2.50 / 0.50'):
+        assert f'| `s` | refused | {cell} |' in text
         assert f'| `t` | – | {cell} |' in text
     assert '- s, onnx float16: why' in text
+    assert 'mean cosine at least 0.990000, agreement at least 100.0 %' in text
+    assert 'for 1 epoch(s): `t`. Trained for 2 epoch(s): `s`.' in text
 
 
 def test_rows_of_other_settings_are_not_mixed(tmp_path, capsys):
