@@ -66,6 +66,7 @@ RUN_BY = {
     'benchmarks.speed.view_store': 'test_benchmarks/test_step_benchmarks.py',
     'benchmarks.speed.worker_memory': 'test_benchmarks/test_step_benchmarks.py',
     'demo.cifar10_from_npm': 'test_demo/test_scripts.py',
+    'demo.emoji': 'test_demo/test_emoji.py',
     'demo.make_demo_data': 'test_demo/test_fashion_mnist.py',
     'demo.probe': 'test_demo/test_probe.py',
     'demo.scenes': 'test_demo/test_scripts.py',
