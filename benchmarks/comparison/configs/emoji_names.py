@@ -31,6 +31,7 @@ methods = dict(
         )
         for name, (title, names) in _names.items()
     },
+    lgd_plus=dict(title='the 68 classes, LGDPlus'),
     # Without names.
     seed={},
     mimicry={},
