@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 from yapf.yapflib import yapf_api
 
 # Processes started by tests import mmlgd from this clone, in any working directory.
@@ -60,3 +61,18 @@ def scope_of_others_forgotten():
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)
+
+
+@pytest.fixture(autouse=True)
+def no_visualizer_of_a_removed_folder():
+    """Forget visualizers that wrote to the removed folder of a passed test.
+
+    mmengine names them by the second: a Runner that starts in the same one gets them.
+    """
+    kinds = [Visualizer]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        for name, found in [*kind._instance_dict.items()]:
+            folders = [each._save_dir for each in found._vis_backends.values()]
+            if not all(map(os.path.isdir, folders)):
+                del kind._instance_dict[name]

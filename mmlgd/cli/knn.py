@@ -92,10 +92,10 @@ def evaluate(args: argparse.Namespace) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate from the command line."""
     args = parse_args(argv)
-    check_inputs(args.checkpoint, [])
     stem = osp.splitext(osp.basename(args.config))[0]
     out = args.out or osp.join('work_dirs', stem, 'knn.json')
     check_output_file(out)
+    check_inputs(args.checkpoint, [])
     summary = evaluate(args)
     write_atomically(out, json.dumps(summary, indent=2) + '\n')
     print('weighted k-NN, accuracy in percent')

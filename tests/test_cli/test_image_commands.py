@@ -109,7 +109,7 @@ def test_labels_and_a_list_of_rejected_ones(args, run, tmp_path, capsys):
 
 @pytest.mark.parametrize('command', [embed, classify, autolabel])
 def test_missing_files_are_named_before_anything_is_imported(
-    command, args, monkeypatch
+    command, args, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(
         'mmlgd.utils.quiet.import_apis', lambda: pytest.fail('imported')
@@ -120,7 +120,9 @@ def test_missing_files_are_named_before_anything_is_imported(
         command.main([args[0], args[1], 'absent', 'gone.png', '--out', 'x'])
     for other in (
         lambda: probe.main(['absent.pth', '--train', args[1], '--test', args[1]]),
-        lambda: knn.main(['config.py', 'absent.pth']),
+        lambda: knn.main(
+            ['config.py', 'absent.pth', '--out', str(tmp_path / 'knn.json')]
+        ),
     ):
         with pytest.raises(CheckpointError, match="'absent.pth' does not exist"):
             other()

@@ -92,7 +92,7 @@ def test_knn_ends_with_one_line_for_a_missing_file(files, tmp_path):
     command = [sys.executable, str(TOOLS / 'knn.py'), files[0], 'absent.pth']
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert 'CheckpointError: There is no checkpoint absent.pth' in done.stderr
+    assert "CheckpointError: The checkpoint 'absent.pth' does not exist" in done.stderr
     assert 'Traceback' not in done.stderr
 
 
