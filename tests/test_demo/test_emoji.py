@@ -146,3 +146,17 @@ def test_command_prints_the_number_of_images(packages, tmp_path, capsys):
         '2 images',
         '1 images',
     ]
+
+
+def test_without_network_the_option_for_packages_is_named(
+    packages, tmp_path, monkeypatch
+):
+    def urlopen(*args, **kwargs):
+        raise OSError('no route')
+
+    monkeypatch.setattr(urllib.request, 'urlopen', urlopen)
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match='no route.*folder of --packages'):
+        emoji.prepare_emoji(tmp_path / 'out', tmp_path / 'none')
+    with pytest.raises(DataError, match='is not a folder of emoji'):
+        emoji.prepare_emoji(tmp_path / 'file', packages)
