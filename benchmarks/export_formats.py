@@ -7,7 +7,8 @@ The students of ``--checkpoints`` are trained on the demo's images, at 64 pixels
 agreement and accuracy are those of their zero-shot classifiers on 1,000 test images, after
 calibration with 300 training images. Others have random weights and 224 pixels: three for
 sizes and latencies, which do not depend on weights, and those that accept no other size.
-Their cosines show only that a file computes the same. Finished rows of ``--out`` are not repeated.
+Their cosines show only that a file computes the same. Finished rows of ``--out`` are not
+repeated.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-# LightlyTrain's distillation v3 on emoji, with its own settings and with those that had the
-# best k-NN accuracy in emoji_lightly_train_tuning.py. It needs an environment of its own,
-# see docs/own_data.md.
+# LightlyTrain's distillation v3 on emoji, with its own settings and with those of a first
+# trial on Fashion-MNIST: choose with emoji_lightly_train_tuning.py, which was not run yet. It
+# needs an environment of its own, see docs/own_data.md.
 _base_ = './emoji.py'
 
 title = 'LightlyTrain on emoji'
@@ -10,9 +10,9 @@ methods = dict(
     lgd={},
     lgd_plus={},
     lightly_train=dict(title='LightlyTrain v3, its settings'),
-    lightly_train_tuned=dict(
+    lightly_train_views_lr_5e3=dict(
         base='lightly_train',
-        title='LightlyTrain v3, tuned',
+        title='LightlyTrain v3, our views, learning rate 5e-3',
         options={
             'program.options.optim_args': dict(lr=5e-3),
             'program.options.transform_args': dict(

@@ -1,17 +1,15 @@
 # Candidate settings of LightlyTrain's distillation v3, on the validation images, with a
 # seed that no comparison uses: learning rate, and augmentation like that of the others.
-_base_ = './emoji.py'
+_base_ = './emoji_lightly_train.py'
 
 title = "LightlyTrain's settings on emoji"
+work_dir = 'work_dirs/benchmarks/emoji_lightly_train_tuning'
 split = 'val'
 seeds = [100]
 evaluations = ['knn']
-_views = dict(
-    random_resize=dict(min_scale=0.5),
-    color_jitter=None,
-    random_gray_scale=None,
-    gaussian_blur=None,
-)
+_views = _base_.methods.lightly_train_views_lr_5e3.options[
+    'program.options.transform_args'
+]
 # The default learning rate is 5e-4, for a batch size of 1,536, scaled by its square root.
 _candidates = dict(
     default=('its settings', {}),
