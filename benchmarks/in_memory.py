@@ -55,6 +55,7 @@ class Images:
         benchmark: Benchmark,
         teacher: torch.nn.Module,
         codec: PixelCodec | None = None,
+        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         size = benchmark.image_size
         # The last step of a pipeline packs an image.
@@ -68,12 +69,14 @@ class Images:
         self.labels = torch.tensor([int(item.get('gt_label', -1)) for item in items])
         self._teacher, self._size = teacher, size
         self._views, self._embeddings = {}, {}
+        # CPU seconds of the views of a pass, and of their embeddings by a teacher.
+        self._costs: dict[object, float] = {}
         mean, std = (
             torch.tensor(values)[:, None, None]
             for values in (teacher.image_mean, teacher.image_std)
         )
         self.normalise = lambda images: ((images.float() - mean) / std).contiguous(
-            memory_format=torch.channels_last
+            memory_format=memory_format
         )
 
     def draw(self, number: int) -> torch.Tensor:
@@ -90,7 +93,9 @@ class Images:
     def view(self, number: int) -> torch.Tensor:
         """:meth:`draw`, once."""
         if number not in self._views:
+            started = time.process_time()
             self._views[number] = self.draw(number)
+            self._costs[number] = time.process_time() - started
         return self._views[number]
 
     def _stored(self, view: torch.Tensor) -> torch.Tensor:
@@ -105,10 +110,16 @@ class Images:
         for teacher in teachers:
             key = number, teacher.identity
             if key not in self._embeddings:
-                rows = self.embed(self.view(number), teacher.encode_image)
-                self._embeddings[key] = rows
+                views, started = self.view(number), time.process_time()
+                self._embeddings[key] = self.embed(views, teacher.encode_image)
+                self._costs[key] = time.process_time() - started
             found.append(self._embeddings[key])
         return torch.cat(found, dim=1)
+
+    def shared_cost(self, number: int, teachers: list[torch.nn.Module]) -> float:
+        """CPU seconds that the views of a pass and their embeddings took."""
+        keys = [number, *((number, teacher.identity) for teacher in teachers)]
+        return sum(self._costs[key] for key in keys)
 
     def names_of(self, names: list[str]) -> torch.Tensor:
         """Index (N,) of each image's class among names."""
@@ -136,11 +147,14 @@ def train(
 ) -> float:
     """Train a model in place; return the CPU time in seconds.
 
+    It includes the views and the teacher, as if they were not shared.
     ``adamw`` is a learning rate with which AdamW replaces the method's SGD. With
     ``last_size``, the student's images are enlarged to it in the last tenth.
     """
     generator = torch.Generator().manual_seed(seed)
+    started = time.process_time()
     bags = _bags(images) if method.wrapper else None
+    used = time.process_time() - started
     lr = adamw or method.lr * batch / 128
     if adamw:
         optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.05)
@@ -152,15 +166,18 @@ def train(
     total, warm_up = passes * per_pass, min(60, passes * per_pass // 7)
     teachers = _teachers(model, images)
     model.train()
-    used = 0.0
     for step in range(total):
         number, place = divmod(step, per_pass)
         if place == 0:
             order = torch.randperm(len(images.pixels), generator=generator)
             views, rows = images.view(number), None
-            if model.learns_from_store:
+            embedded_by = teachers if model.learns_from_store else []
+            if embedded_by:
                 rows = images.embeddings(number, teachers)
-            mates = images.view(number + passes) if bags is not None else None
+            used += images.shared_cost(number, embedded_by)
+            if bags is not None:
+                mates = images.view(number + passes)
+                used += images.shared_cost(number + passes, [])
         started = time.process_time()
         chosen = order[place * batch : (place + 1) * batch]
         inputs = images.normalise(views[chosen])
