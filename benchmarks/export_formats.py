@@ -3,29 +3,28 @@
     python -m benchmarks.students             # trains the students
     make test-formats
 
-The students of ``--checkpoints`` are trained on the demo's images, at 64 pixels:
-agreement and accuracy are those of their zero-shot classifiers on 1,000 test images, after
-calibration with 300 training images. Others have random weights and 224 pixels: three for
+The students of ``--checkpoints`` are trained on emoji, at 64 pixels: agreement and accuracy
+are those of their zero-shot classifiers on 1,000 test images, after calibration with 300
+training images. Others have random weights and 224 pixels: three for
 sizes and latencies, which do not depend on weights, and those that accept no other size.
 Their cosines show only that a file computes the same. Finished rows of ``--out`` are not
 repeated.
 """
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from PIL import Image
 
 from benchmarks import ROOT
+from benchmarks.comparison.plan import load_benchmark
 from benchmarks.resumable import add_row, origin, read_result
-from benchmarks.students import FIXED_SIZE
-from demo.fashion_mnist import prepare_demo_data, read_split
+from benchmarks.students import BENCHMARK, FIXED_SIZE
 from mmlgd.apis import export_backbone, export_classifier
-from mmlgd.datasets.category_names import load_category_names
 from mmlgd.errors import MMLGDError
 from mmlgd.registry import MODELS
 from mmlgd.version import __version__
@@ -87,38 +86,45 @@ def random_jobs(folder: Path, side: int) -> Iterator[dict]:
         )
 
 
-def labelled_images(data: Path, folder: Path, number: int) -> Path:
-    """Write test images to a folder with a subfolder per class; return the folder."""
-    names = load_category_names('fashion_mnist')
-    images, labels = read_split(data, 'test')
-    for index, (image, label) in enumerate(zip(images[:number], labels)):
+def annotated(dataset: dict) -> Iterator[tuple[Path, int]]:
+    """Paths and classes of a dataset's ``ann_file``."""
+    root = Path(dataset['data_root'])
+    for line in (root / dataset['ann_file']).read_text('utf-8').splitlines():
+        image, _, label = line.rpartition(' ')
+        yield root / image, int(label)
+
+
+def labelled_images(dataset: dict, names: list[str], folder: Path) -> Path:
+    """Copy images to a folder with a subfolder per class; return the folder."""
+    for image, label in annotated(dataset):
         place = folder / names[label]
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(place / f'{index:04}.png')
+        shutil.copy(image, place)
     return folder
 
 
-def trained_jobs(folder: Path, checkpoints: Path, data: Path) -> Iterator[dict]:
-    """The classifiers of trained students, and images of Fashion-MNIST."""
-    prepare_demo_data(data)
-    calibration = list(read_split(data, 'train')[0][:300])
-    images = labelled_images(data, folder / 'test', 1000)
-    for path in sorted(checkpoints.glob('*/epoch_*.pth')):
+def trained_jobs(folder: Path, checkpoints: Path) -> Iterator[dict]:
+    """The classifiers of trained students, and images of their benchmark."""
+    benchmark = load_benchmark(BENCHMARK)
+    benchmark.read_data()
+    images = labelled_images(benchmark.test, benchmark.names, folder / 'test')
+    calibration = [image for image, _ in annotated(benchmark.train)]
+    for path in sorted(checkpoints.glob('*/passes_*.pth')):
         yield dict(
             student=path.parent.name,
             export=export_classifier,
             checkpoint=path,
             calibration=calibration,
             options=dict(check=images, labels=True),
-            epochs=int(path.stem.removeprefix('epoch_')),
+            passes=int(path.stem.removeprefix('passes_')),
         )
 
 
 def measure(job: dict, form: str, dtype: str, folder: Path) -> dict:
     """Export and check a student; ``error`` is the reason why there is no file."""
     row = dict(student=job['student'], format=form, dtype=dtype)
-    if 'epochs' in job:
-        row['epochs'] = job['epochs']
+    if 'passes' in job:
+        row['passes'] = job['passes']
     try:
         done = job['export'](
             job['checkpoint'],
@@ -202,15 +208,15 @@ def float32_line(rows: list[dict]) -> str:
     return f'{line}.'
 
 
-def epochs_line(rows: list[dict]) -> str:
+def passes_line(rows: list[dict]) -> str:
     """How long the students were trained."""
     found: dict[int, set[str]] = {}
     for row in rows:
-        if 'epochs' in row:
-            found.setdefault(row['epochs'], set()).add(f'`{row["student"]}`')
+        if 'passes' in row:
+            found.setdefault(row['passes'], set()).add(f'`{row["student"]}`')
     return ' '.join(
-        f'Trained for {epochs} epoch(s): {", ".join(sorted(students))}.'
-        for epochs, students in sorted(found.items())
+        f'Trained for {passes} pass(es): {", ".join(sorted(students))}.'
+        for passes, students in sorted(found.items())
     )
 
 
@@ -218,12 +224,12 @@ def page(result: dict) -> str:
     """The page of all results."""
     lines = ['# Export formats', '']
     for kind, title in (
-        ('trained', 'Classifiers of trained students, 64 pixels, Fashion-MNIST'),
+        ('trained', 'Classifiers of trained students, 64 pixels, 68 classes of emoji'),
         ('random', f'Backbones with random weights, {result["image_size"]} pixels'),
     ):
         rows = [row for row in result['rows'] if row['kind'] == kind]
         if rows:
-            notes = [float32_line(rows), '', epochs_line(rows), '']
+            notes = [float32_line(rows), '', passes_line(rows), '']
             lines += [f'## {title}', '', tables(rows), *notes]
     lines += [
         '–: not run. refused: the file would have been wrong, and is not written:',
@@ -253,7 +259,6 @@ def main(argv: list[str] | None = None) -> None:
         help='of the students with random weights',
     )
     add('--checkpoints', type=Path, default=Path('work_dirs/students'))
-    add('--data', type=Path, default=Path('work_dirs/demo/data'))
     add('--out', type=Path, default=Path('docs/benchmarks/export/formats.json'))
     args = parser.parse_args(argv)
     result = read_result(args.out, image_size=args.image_size)
@@ -262,7 +267,7 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         kinds: dict[str, Iterable[dict]] = dict(
-            trained=trained_jobs(folder, args.checkpoints, args.data),
+            trained=trained_jobs(folder, args.checkpoints),
             random=random_jobs(folder, args.image_size),
         )
         for kind, job in ((kind, job) for kind, jobs in kinds.items() for job in jobs):

@@ -19,7 +19,8 @@ from mmengine.runner import Runner
 
 from benchmarks.comparison.methods import run_config
 from benchmarks.comparison.plan import Benchmark, load_benchmark
-from benchmarks.in_memory import Images, evaluate, train
+from benchmarks.in_memory.images import Images
+from benchmarks.in_memory.training import evaluate, train
 from benchmarks.resumable import add_row, origin, read_result
 from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.apis import export_backbone, list_students
@@ -73,7 +74,8 @@ def distil(
     runner.save_checkpoint(
         cfg.work_dir, file, save_optimizer=False, save_param_scheduler=False
     )
-    return dict(evaluate(model, labelled, tested), cost=round(cost))
+    found = evaluate(model, labelled, tested, benchmark.names)
+    return dict(found, cost=round(cost))
 
 
 def deployed(checkpoint: Path, side: int) -> dict[str, float]:

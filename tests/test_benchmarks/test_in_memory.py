@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import in_memory
+from benchmarks.in_memory import __main__ as program
+from benchmarks.in_memory.images import Images
+from benchmarks.in_memory.report import draw, report
+from benchmarks.in_memory.training import evaluate
 from mmlgd.errors import ConfigError
 from mmlgd.pixels.codec import PixelCodec
 
@@ -24,7 +27,7 @@ def test_differences_are_paired_by_seed():
     ]
     result = dict(title='T', images=1000, split='val', rows=rows)
     result['provenance'] = dict(machine='M', commit='C', command='python -m x')
-    lines = in_memory.report(result, 'LGDPlus').splitlines()
+    lines = report(result, 'LGDPlus').splitlines()
     # Gaps 1 and 3: 2.0 with a deviation of sqrt(2).
     assert (
         '| LGD | 1 | 3 | 36.7 ± 25.2 (2.0 ± 1.4) | 50.0 ± 0.0 (0.0 ± 0.0)'
@@ -32,6 +35,23 @@ def test_differences_are_paired_by_seed():
     )
     assert any(line.startswith('| LGDPlus | 1 | 2 | 52.0 ± 15.6 |') for line in lines)
     assert any(line.startswith('| LGD | 5 | 1 | 70.0 |') for line in lines)
+
+
+def test_an_older_cost_and_a_method_without_names(tmp_path):
+    without = row('Other', 0, 0.0)
+    del without['zero_shot']
+    rows = [row('LGD', 0, 40.0), row('LGD', 0, 60.0, cost=5, passes=5), without]
+    origin = dict(machine='M', commit='C', command='python -m x')
+    result = dict(title='T', images=1000, split='val', rows=rows, provenance=origin)
+    text = report(result, 'LGD')
+    assert '| Other | 1 | 1 | – | 50.0 (0.0) | 50.0 (0.0) | 1 |' in text
+    assert 'training: the student; for BINGO' in text
+    text = report(dict(result, cost='everything'), 'LGD')
+    assert 'CPU time of a training: everything.' in text
+    draw(result, tmp_path / 'curves.svg')
+    # The titles are paths in the SVG, but matplotlib comments them.
+    drawn = (tmp_path / 'curves.svg').read_text()
+    assert all(f'<!-- {title} -->' in drawn for title in ('zero-shot', 'Other'))
 
 
 class Probe(torch.nn.Module):
@@ -49,7 +69,7 @@ class Probe(torch.nn.Module):
     embed = extract_feat
 
 
-class Colours(in_memory.Images):
+class Colours(Images):
     """Images of one colour each; labels count in the order red, green, blue."""
 
     def __init__(self, labels):
@@ -63,7 +83,8 @@ def test_labels_are_matched_with_names_by_their_text():
     # The student's second axis is blue, the third is green.
     model = Probe(['red', 'blue', 'green'])
     labelled = Colours([0, 1, 2] * 10)
-    found = in_memory.evaluate(model, labelled, Colours([0, 1, 1, 2]))
+    names = model.prediction_bank.category_names
+    found = evaluate(model, labelled, Colours([0, 1, 1, 2]), names)
     assert found == dict(zero_shot=25.0, knn=100.0, probe=100.0)
 
 
@@ -89,20 +110,22 @@ def test_methods_train_on_the_same_views_and_finished_rows_stay(
         file.read_text().replace("'supervised']", "'lgd_plus', 'bingo', 'seed']")
     )
     monkeypatch.setattr(sys, 'argv', command)
-    in_memory.main()
+    program.main()
     first = json.loads(out.read_text())
     assert [one['method'] for one in first['rows']] == ['LGD', 'LGDPlus', 'BINGO']
     assert all(0 <= one['zero_shot'] <= 100 for one in first['rows'])
     monkeypatch.setattr(sys, 'argv', [*command, 'seed'])
-    in_memory.main()
+    program.main()
     second = json.loads(out.read_text())
     assert second['rows'][:3] == first['rows']
     assert second['rows'][3]['method'] == 'SEED'
     monkeypatch.setattr(sys, 'argv', [*command, '--images', '8'])
-    with pytest.raises(ConfigError, match=r'cannot be mixed with those of 8 \('):
-        in_memory.main()
+    with pytest.raises(
+        ConfigError, match=r"cannot be mixed with those of .*'images': 8"
+    ):
+        program.main()
     assert json.loads(out.read_text()) == second
     monkeypatch.setattr(sys, 'argv', ['in_memory', str(out)])
-    in_memory.main()
+    program.main()
     assert '| SEED | 1 | 1 |' in capsys.readouterr().out
     assert '| SEED | 1 | 1 |' in out.with_suffix('.md').read_text()

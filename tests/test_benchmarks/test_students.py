@@ -2,24 +2,35 @@
 
 import pytest
 
-from benchmarks.export_formats import page
-from benchmarks.quantisation_finish import finish_config
+from benchmarks import quantisation_finish
+from benchmarks.comparison.plan import load_benchmark
+from benchmarks.export_formats import labelled_images, page
 from benchmarks.resumable import add_row, read_result
-from benchmarks.students import STUDENTS, is_best, student_config, table
+from benchmarks.students import BENCHMARK, STUDENTS, is_best, student_config, table
 from mmlgd.apis import list_students
 from mmlgd.errors import ConfigError
 
 ORIGIN = dict(machine='m', commit='c', command='x')
+SAME = dict(knn=50.0, probe=60.0, cost=1)
 ROWS = [
-    dict(student='fast', zero_shot=70.0, latency_ms=1.0, megabytes=9.0, cost=1),
-    dict(student='slow', zero_shot=69.0, latency_ms=2.0, megabytes=3.0, cost=1),
-    dict(student='exact', zero_shot=80.0, latency_ms=3.0, megabytes=4.0, cost=1),
+    dict(student='fast', zero_shot=70.0, latency_ms=1.0, megabytes=9.0, **SAME),
+    dict(student='slow', zero_shot=69.0, latency_ms=2.0, megabytes=3.0, **SAME),
+    dict(student='exact', zero_shot=80.0, latency_ms=3.0, megabytes=4.0, **SAME),
 ]
 
 
+@pytest.fixture
+def benchmark():
+    benchmark = load_benchmark(BENCHMARK)
+    benchmark.images = benchmark.train
+    return benchmark
+
+
 @pytest.mark.parametrize('name', STUDENTS)
-def test_students_differ_in_the_backbone_only(tmp_path, name):
-    found, first = (student_config(each, 2, tmp_path) for each in (name, STUDENTS[0]))
+def test_students_differ_in_the_backbone_only(tmp_path, benchmark, name):
+    found, first = (
+        student_config(benchmark, each, tmp_path) for each in (name, STUDENTS[0])
+    )
     backbone = found.model.backbone.to_dict()
     expected = list_students()[name]['student']['backbone']
     backbone.pop('norm_cfg', None)  # BatchNorm's momentum of MobileNetV3
@@ -31,10 +42,12 @@ def test_students_differ_in_the_backbone_only(tmp_path, name):
 
 
 def test_the_schedule_ends_with_the_training(tmp_path):
-    cfg = student_config('r18', 5, tmp_path)
+    cfg = quantisation_finish.student_config('r18', 5, tmp_path)
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == 5
     assert cfg.default_hooks.checkpoint.interval == 5
-    later = finish_config('r18', tmp_path / 'x.pth', [dict(type='X')], 1, tmp_path)
+    later = quantisation_finish.finish_config(
+        'r18', tmp_path / 'x.pth', [dict(type='X')], 1, tmp_path
+    )
     assert later.load_from == str(tmp_path / 'x.pth')
     assert later.custom_hooks[-1] == dict(type='X')
     assert later.train_cfg.max_epochs == 1
@@ -43,9 +56,20 @@ def test_the_schedule_ends_with_the_training(tmp_path):
 def test_what_no_faster_student_reaches_is_bold():
     assert [is_best(row, ROWS, 'latency_ms') for row in ROWS] == [True, False, True]
     assert [is_best(row, ROWS, 'megabytes') for row in ROWS] == [False, True, True]
-    text = table(dict(epochs=2, rows=ROWS, provenance=ORIGIN))
-    assert '| **`exact`** | 80.0 | 3.0 | 4.0 | 1 |' in text
+    text = table(dict(passes=2, side=224, rows=ROWS, provenance=ORIGIN))
+    assert '| **`exact`** | 80.0 | 50.0 | 60.0 | 3.0 | 4.0 | 1 |' in text
     assert '| `slow` | 69.0 |' in text
+
+
+def test_images_are_copied_to_the_folder_of_their_class(tmp_path):
+    (tmp_path / 'images').mkdir()
+    for name in ('a b.png', 'c.png'):
+        (tmp_path / 'images' / name).write_text(name)
+    (tmp_path / 'list.txt').write_text('images/a b.png 1\nimages/c.png 0\n')
+    dataset = dict(data_root=str(tmp_path), ann_file='list.txt')
+    folder = labelled_images(dataset, ['cat', 'dog'], tmp_path / 'out')
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob('*.png')}
+    assert found == {'dog/a b.png', 'cat/c.png'}
 
 
 def test_a_page_of_formats():
@@ -60,9 +84,9 @@ def test_a_page_of_formats():
     )
     exact = dict(measured, mean_cosine=0.99, agreement=1.0)
     rows = [
-        dict(common, dtype='int8', epochs=2, **measured),
+        dict(common, dtype='int8', passes=2, **measured),
         dict(common, dtype='float16', error='why'),
-        dict(common, student='t', dtype='int8', epochs=1, **measured),
+        dict(common, student='t', dtype='int8', passes=1, **measured),
         dict(common, dtype='float32', **exact),
     ]
     text = page(dict(image_size=224, rows=rows, provenance=ORIGIN))
@@ -72,7 +96,7 @@ def test_a_page_of_formats():
         assert f'| `t` | – | {cell} |' in text
     assert '- s, onnx float16: why' in text
     assert 'mean cosine at least 0.990000, agreement at least 100.0 %' in text
-    assert 'for 1 epoch(s): `t`. Trained for 2 epoch(s): `s`.' in text
+    assert 'for 1 pass(es): `t`. Trained for 2 pass(es): `s`.' in text
 
 
 def test_rows_of_other_settings_are_not_mixed(tmp_path, capsys):

@@ -1,0 +1,164 @@
+"""Compares methods on small images in memory: long runs, several seeds, long tails.
+
+    python -m benchmarks.in_memory benchmarks/comparison/configs/cifar10_long_tail.py \
+        --methods lgd lgd_plus seed --passes 1 3 --out result.json
+    python -m benchmarks.in_memory result.json          # only prints the tables
+
+Methods, data, teacher and student are those of a file of benchmarks/comparison. What
+takes most of the time there is shared or replaced here: images are decoded once; views
+are drawn once for each pass, embedded by the teacher and used by all methods and seeds;
+a closed-form probe replaces those with gradient descent. The seed applies to weights and
+order. A method of another program is trained by benchmarks.comparison and evaluated here.
+Finished rows of ``--out`` are not repeated.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from benchmarks.backbone_file import save_backbone
+from benchmarks.comparison.methods import run_config
+from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
+from benchmarks.comparison.report import TRANSFER
+from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
+from benchmarks.in_memory.elsewhere import train_elsewhere
+from benchmarks.in_memory.images import Images
+from benchmarks.in_memory.report import COST, draw, report
+from benchmarks.in_memory.training import evaluate, train
+from benchmarks.provenance import dump_rows, provenance
+from benchmarks.resumable import read_result
+from benchmarks.small_depthwise import use_small_depthwise
+from demo.scenes.runs import CONFIGS as TASKS
+from mmlgd.pixels.codec import PixelCodec
+from mmlgd.registry import MODELS
+from mmlgd.utils.atomic import write_atomically
+
+
+def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
+    """Train and evaluate what is missing in the output."""
+    init_default_scope('mmlgd')
+    benchmark.read_data()
+    teacher = MODELS.build(benchmark.teacher)
+    size = benchmark.image_size
+    codec = None
+    if args.pixels:
+        name, _, quality = args.pixels.partition(':')
+        codec = PixelCodec(name, int(quality), size, size)
+    images = Images(benchmark.images, benchmark, teacher, codec)
+    labelled = Images(benchmark.train, benchmark, teacher)
+    # A part of the labelled images suffices for k-NN and the probe.
+    part = _part(len(labelled.pixels), 20_000)
+    labelled.pixels, labelled.labels = labelled.pixels[part], labelled.labels[part]
+    if args.images:
+        images.pixels = images.pixels[_part(len(images.pixels), args.images)]
+    tested = Images(getattr(benchmark, args.split), benchmark, teacher)
+    wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
+    made_of = dict(
+        title=benchmark.title,
+        split=args.split,
+        images=len(images.pixels),
+        cost=COST,
+    )
+    result = read_result(Path(args.out), **made_of)
+    for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
+        for method in wanted:
+            title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
+            title += f', {args.pixels}' if args.pixels else ''
+            if args.last_size:
+                title += f', last tenth at {args.last_size} pixels'
+            key = dict(method=title, passes=passes, seed=seed)
+            if any(key.items() <= row.items() for row in result['rows']):
+                continue
+            torch.manual_seed(seed)
+            cfg: Config = run_config(benchmark, method, seed, Path(args.out).parent)
+            if 'teachers' in cfg.model:
+                cfg.model.teachers[0] = teacher
+            else:
+                cfg.model.teacher = teacher
+            model = MODELS.build(cfg.model)
+            model.init_weights()
+            model.build_text_banks()
+            use_small_depthwise(model)
+            model.to(memory_format=torch.channels_last)
+            batch = benchmark.batch_size
+            if method.program:
+                iterations = passes * (len(images.pixels) // batch)
+                cost = train_elsewhere(
+                    model, benchmark, method, iterations, seed, benchmark.work_dir
+                )
+            else:
+                options = passes, batch, seed, args.adamw, args.last_size
+                cost = train(model, method, images, *options)
+            found = evaluate(model, labelled, tested, benchmark.names)
+            row = dict(key, **found, cost=round(cost))
+            if args.transfer:
+                settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
+                row.update(transfer(model, settings, seed, Path(args.out).parent))
+            # Another process may have added rows.
+            result['provenance'] = provenance()
+            row['commit'] = result['provenance']['commit']
+            result['rows'] = (_read(args.out) or result)['rows'] + [row]
+            write_atomically(Path(args.out), dump_rows(result))
+            print(json.dumps(row), flush=True)
+
+
+def transfer(
+    model: torch.nn.Module, settings: dict, seed: int, folder: Path
+) -> dict[str, float]:
+    """Box AP, mask AP and mIoU in percent on scenes."""
+    place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
+    prepare_scenes(place.parent, settings)
+    place.mkdir(exist_ok=True)
+    save_backbone(model, place / 'backbone.pth')
+    found = measure_transfer(place, place / 'backbone.pth', seed, settings)
+    return {name: found[name] for name in TRANSFER if name in found}
+
+
+def _part(total: int, number: int) -> torch.Tensor:
+    """Indices of a random part, always the same one."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randperm(total, generator=generator)[:number]
+
+
+def _read(path: str) -> dict | None:
+    file = Path(path)
+    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
+
+
+def main() -> None:
+    """Run what is missing, print the tables and write them beside the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('benchmark', help='a benchmark file, or the JSON of a result')
+    parser.add_argument('--methods', nargs='+', help='default: those of the file')
+    parser.add_argument('--passes', nargs='+', type=int, default=[1])
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--split', choices=SPLITS, default='test')
+    parser.add_argument('--images', type=int, help='train on this many of the images')
+    parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
+    parser.add_argument('--last-size', type=int, help='pixels in the last tenth')
+    parser.add_argument('--transfer', nargs='+', choices=TASKS, help='to scenes, too')
+    parser.add_argument(
+        '--pixels', metavar='CODEC:QUALITY', help='store views so, such as webp:90'
+    )
+    parser.add_argument('--reference', default='LGDPlus', help='a title')
+    parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.benchmark.endswith('.json'):
+        args.out = args.benchmark
+    else:
+        run(load_benchmark(args.benchmark), args)
+    result, out = _read(args.out), Path(args.out)
+    text = report(result, args.reference)
+    write_atomically(out.with_suffix('.md'), text)
+    if len({row['passes'] for row in result['rows']}) > 1:
+        draw(result, out.with_suffix('.png'))
+    print(text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,123 @@
+"""Tables and curves of a result of benchmarks.in_memory."""
+
+import statistics
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks.comparison.report import TRANSFER
+
+METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
+#: What the cost of a row includes; results without the entry are older.
+COST = 'views, teacher and student'
+_OLD_COST = 'the student; for BINGO and the dense term the teacher, too'
+#: Colours and markers of the curves.
+_COLOURS, _MARKERS = 10, 'osD'
+
+
+def report(result: dict, reference: str) -> str:
+    """Tables in Markdown: mean and deviation, and differences paired by seed."""
+    metrics = _metrics(result)
+    lines = [
+        f'# {result["title"]}',
+        '',
+        f'{result["images"]:,} unlabeled images, accuracy in percent on the '
+        f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds. In '
+        f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
+        f'training: {result.get("cost", _OLD_COST)}.',
+        '',
+        '| method | passes | seeds | ' + ' | '.join(metrics.values()) + ' | cost (s) |',
+        '|---|---:|---:|' + '---:|' * (len(metrics) + 1),
+    ]
+    rows = {(r['method'], r['passes'], r['seed']): r for r in result['rows']}
+    for (method, passes), found in _groups(result):
+        cells = []
+        for metric in metrics:
+            if any(metric not in row for row in found):
+                cells.append('–')
+                continue
+            values = [row[metric] for row in found]
+            others = [rows.get((reference, passes, row['seed']), {}) for row in found]
+            gaps = [
+                other[metric] - row[metric]
+                for row, other in zip(found, others)
+                if method != reference and metric in other
+            ]
+            cells.append(_spread(values) + (f' ({_spread(gaps)})' if gaps else ''))
+        cells.append(f'{statistics.mean(row["cost"] for row in found):.0f}')
+        lines.append(
+            f'| {method} | {passes} | {len(found)} | ' + ' | '.join(cells) + ' |'
+        )
+    origin = result['provenance']
+    commits = {row.get('commit', origin['commit'])[:8]: None for row in result['rows']}
+    lines += ['', f'- {origin["machine"]}; commit {", ".join(commits)}']
+    lines += [f'- last call: `{origin["command"]}`', '']
+    return '\n'.join(lines)
+
+
+def draw(result: dict, path: Path) -> None:
+    """Curves of accuracy against cost: one point for each number of passes.
+
+    Bars are standard deviations over the seeds.
+    """
+    metrics = _metrics(result)
+    figure = Figure(figsize=(4.2 * len(metrics), 4.6), layout='constrained')
+    methods = list(dict.fromkeys(row['method'] for row in result['rows']))
+    for axis, (metric, title) in zip(
+        figure.subplots(1, len(metrics), squeeze=False).flat, metrics.items()
+    ):
+        for number, method in enumerate(methods):
+            points = [
+                (
+                    statistics.mean(row['cost'] for row in found),
+                    statistics.mean(row[metric] for row in found),
+                    statistics.stdev(row[metric] for row in found)
+                    if len(found) > 1
+                    else 0.0,
+                )
+                for (name, _), found in _groups(result)
+                if name == method and all(metric in row for row in found)
+            ]
+            if points:
+                costs, means, deviations = zip(*points)
+                axis.errorbar(
+                    costs,
+                    means,
+                    deviations,
+                    color=f'C{number % _COLOURS}',
+                    marker=_MARKERS[number // _COLOURS % len(_MARKERS)],
+                    capsize=3,
+                    label=method,
+                )
+        axis.set(title=title, xlabel='training cost (s of one core)', ylabel='%')
+        axis.set_xscale('log')
+        axis.grid(alpha=0.3)
+        axis.spines[['top', 'right']].set_visible(False)
+    # The method without names has no curve zero-shot.
+    drawn: dict[str, object] = {}
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        drawn |= dict(zip(labels, handles))
+    figure.legend(
+        drawn.values(), drawn, loc='outside lower center', ncols=4, frameon=False
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _metrics(result: dict) -> dict[str, str]:
+    """Titles of what was measured for any row."""
+    measured = set[str]().union(*result['rows'])
+    return {n: title for n, title in (METRICS | TRANSFER).items() if n in measured}
+
+
+def _groups(result: dict) -> list[tuple[tuple[str, int], list[dict]]]:
+    """Rows of each method and number of passes, sorted by passes, method and seed."""
+    found: dict[tuple[str, int], list[dict]] = {}
+    for row in sorted(result['rows'], key=lambda row: row['seed']):
+        found.setdefault((row['method'], row['passes']), []).append(row)
+    return sorted(found.items(), key=lambda group: (group[0][1], group[0][0]))
+
+
+def _spread(values: list[float]) -> str:
+    mean = f'{statistics.mean(values):.1f}'
+    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean
