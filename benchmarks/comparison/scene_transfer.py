@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mmengine.config import Config
+
 from demo.scenes import SceneSettings, prepare_fashion_scenes
 from demo.scenes.measures import percentages
 from demo.scenes.runs import CONFIGS, load_config, shorten, train
@@ -24,7 +26,8 @@ def measure_transfer(
             weights.
         seed (int): Seed of both trainings.
         settings (dict): ``tasks``, a subset of 'detection' and 'segmentation';
-            ``options``, dotted keys that override their configs; ``short``.
+            ``iterations``; ``options``, dotted keys that override their configs;
+            ``short``.
 
     Returns:
         dict: ``box_ap``, ``mask_ap``, ``mIoU`` and ``aAcc`` in percent for the
@@ -38,6 +41,8 @@ def measure_transfer(
     for task in settings.get('tasks', CONFIGS):
         task_folder = folder.with_name(f'{folder.name}_{task}')
         cfg = load_config(task, start, seed, task_folder, short=False)
+        if 'iterations' in settings:
+            _set_length(cfg, settings['iterations'])
         try:
             cfg.merge_from_dict(settings.get('options', {}))
         except (KeyError, TypeError) as error:
@@ -53,3 +58,11 @@ def measure_transfer(
         for name, value in percentages(task, logged, task_folder).items():
             found[name] = round(value, 2)
     return found
+
+
+def _set_length(cfg: Config, iterations: int) -> None:
+    """Shorten or extend the schedule; the warm-up keeps its length."""
+    cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
+    cfg.default_hooks.checkpoint.interval = iterations
+    decay = cfg.param_scheduler[1]
+    decay.update(T_max=iterations - decay.begin, end=iterations)

@@ -8,12 +8,14 @@ Methods, data, teacher and student are those of a file of benchmarks/comparison.
 takes most of the time there is shared or replaced here: images are decoded once; views
 are drawn once for each pass, embedded by the teacher and used by all methods and seeds;
 a closed-form probe replaces those with gradient descent. The seed applies to weights and
-order. A method of another program is trained by benchmarks.comparison and evaluated here.
+order. Another program, or a training with labels, is run by benchmarks.comparison, and
+its backbone evaluated here.
 Finished rows of ``--out`` are not repeated.
 """
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -21,14 +23,14 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from benchmarks.backbone_file import save_backbone
-from benchmarks.comparison.methods import run_config
+from benchmarks.comparison.methods import Method, read_method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.report import TRANSFER
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.in_memory.elsewhere import train_elsewhere
 from benchmarks.in_memory.images import Images
 from benchmarks.in_memory.report import COST, draw, report
-from benchmarks.in_memory.training import evaluate, train
+from benchmarks.in_memory.training import TeacherAsStudent, evaluate, train
 from benchmarks.provenance import dump_rows, provenance
 from benchmarks.resumable import read_result
 from benchmarks.small_depthwise import use_small_depthwise
@@ -64,46 +66,84 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
         cost=COST,
     )
     result = read_result(Path(args.out), **made_of)
-    for seed, passes in [(s, p) for s in args.seeds for p in args.passes]:
-        for method in wanted:
-            title = method.title + (f', AdamW {args.adamw:g}' if args.adamw else '')
-            title += f', {args.pixels}' if args.pixels else ''
-            if args.last_size:
-                title += f', last tenth at {args.last_size} pixels'
-            key = dict(method=title, passes=passes, seed=seed)
-            if any(key.items() <= row.items() for row in result['rows']):
-                continue
-            torch.manual_seed(seed)
-            cfg: Config = run_config(benchmark, method, seed, Path(args.out).parent)
-            if 'teachers' in cfg.model:
-                cfg.model.teachers[0] = teacher
-            else:
-                cfg.model.teacher = teacher
-            model = MODELS.build(cfg.model)
-            model.init_weights()
-            model.build_text_banks()
-            use_small_depthwise(model)
-            model.to(memory_format=torch.channels_last)
-            batch = benchmark.batch_size
-            if method.program:
-                iterations = passes * (len(images.pixels) // batch)
-                cost = train_elsewhere(
-                    model, benchmark, method, iterations, seed, benchmark.work_dir
-                )
-            else:
-                options = passes, batch, seed, args.adamw, args.last_size
-                cost = train(model, method, images, *options)
-            found = evaluate(model, labelled, tested, benchmark.names)
-            row = dict(key, **found, cost=round(cost))
-            if args.transfer:
-                settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
-                row.update(transfer(model, settings, seed, Path(args.out).parent))
-            # Another process may have added rows.
-            result['provenance'] = provenance()
-            row['commit'] = result['provenance']['commit']
-            result['rows'] = (_read(args.out) or result)['rows'] + [row]
-            write_atomically(Path(args.out), dump_rows(result))
-            print(json.dumps(row), flush=True)
+    for method, passes, seed in _jobs(wanted, args):
+        key = dict(method=_title(method, args), passes=passes, seed=seed)
+        if any(key.items() <= row.items() for row in result['rows']):
+            continue
+        model = build(benchmark, method, seed, teacher, Path(args.out).parent)
+        batch, cost = benchmark.batch_size, 0.0
+        if method.program or method.labelled:
+            iterations = passes * (len(images.pixels) // batch)
+            cost = train_elsewhere(model, benchmark, method, iterations, seed)
+        elif method.role == 'student':
+            options = passes, batch, seed, args.adamw, args.last_size
+            cost = train(model, method, images, *options)
+        student = TeacherAsStudent(model) if method.role == 'teacher' else model
+        found = evaluate(student, labelled, tested, benchmark.names)
+        for name in method.skip:
+            found.pop(name, None)
+        row = dict(key, **found, cost=round(cost, 1))
+        if args.transfer and 'transfer' not in method.skip:
+            settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
+            if args.transfer_iterations:
+                settings['iterations'] = args.transfer_iterations
+            row.update(transfer(model, settings, seed, Path(args.out).parent))
+        # Another process may have added rows.
+        result['provenance'] = provenance()
+        row['commit'] = result['provenance']['commit']
+        result['rows'] = (_read(args.out) or result)['rows'] + [row]
+        write_atomically(Path(args.out), dump_rows(result))
+        print(json.dumps(row), flush=True)
+
+
+def _jobs(
+    methods: list[Method], args: argparse.Namespace
+) -> Iterator[tuple[Method, int, int]]:
+    """Methods with passes and seed; 0 passes without a training."""
+    for seed in args.seeds:
+        for passes in args.passes:
+            yield from ((m, passes, seed) for m in methods if m.role == 'student')
+        yield from ((m, 0, seed) for m in methods if m.role == 'untrained')
+    # The same for all seeds.
+    yield from ((m, 0, args.seeds[0]) for m in methods if m.role == 'teacher')
+
+
+def build(
+    benchmark: Benchmark,
+    method: Method,
+    seed: int,
+    teacher: torch.nn.Module,
+    folder: Path,
+) -> torch.nn.Module:
+    """A distiller with its initial weights.
+
+    It is only the student's frame if another program trains it, or labels do.
+    """
+    if method.labelled:
+        model = dict(type='FeatureMimicry', projector=dict(type='Projector'))
+        method = read_method('mimicry', dict(model=model), benchmark.path)
+    torch.manual_seed(seed)
+    cfg: Config = run_config(benchmark, method, seed, folder)
+    if 'teachers' in cfg.model:
+        cfg.model.teachers[0] = teacher
+    else:
+        cfg.model.teacher = teacher
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.build_text_banks()
+    use_small_depthwise(model)
+    return model.to(memory_format=torch.channels_last)
+
+
+def _title(method: Method, args: argparse.Namespace) -> str:
+    """Title of a method's rows, which says what differs from the benchmark's settings."""
+    changes = (
+        (args.adamw, 'AdamW {:g}'),
+        (args.pixels, '{}'),
+        (args.last_size, 'last tenth at {} pixels'),
+        (args.transfer_iterations, '{:,} iterations of transfer'),
+    )
+    return ', '.join([method.title, *(text.format(v) for v, text in changes if v)])
 
 
 def transfer(
@@ -141,6 +181,7 @@ def main() -> None:
     parser.add_argument('--adamw', type=float, help='its learning rate, not SGD')
     parser.add_argument('--last-size', type=int, help='pixels in the last tenth')
     parser.add_argument('--transfer', nargs='+', choices=TASKS, help='to scenes, too')
+    parser.add_argument('--transfer-iterations', type=int, help="default: the file's")
     parser.add_argument(
         '--pixels', metavar='CODEC:QUALITY', help='store views so, such as webp:90'
     )

@@ -1,14 +1,13 @@
-"""Training by another program, on the same images and for as many iterations."""
+"""Training outside of memory, on the same images and for as many iterations."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from benchmarks.comparison.methods import Method
 from benchmarks.comparison.plan import Benchmark
 from benchmarks.comparison.runs import Run, complete_all
-from mmlgd.errors import MMLGDError
+from mmlgd.errors import ConfigError, MMLGDError
 
 
 def train_elsewhere(
@@ -17,15 +16,15 @@ def train_elsewhere(
     method: Method,
     iterations: int,
     seed: int,
-    work_dir: Path,
 ) -> float:
-    """Train with a method's program as benchmarks.comparison does; load the backbone.
+    """Train as benchmarks.comparison does, and load the backbone.
 
     Returns:
         float: CPU time of the training in seconds.
 
     Raises:
-        MMLGDError: The program failed; the message names its output.
+        ConfigError: It learned from images with another normalisation.
+        MMLGDError: The training failed; the message names its output.
     """
     changed = replace(
         method,
@@ -33,11 +32,21 @@ def train_elsewhere(
         iterations=iterations,
         prepare={'method': method.name, **method.prepare} if method.prepare else None,
     )
-    run = Run(replace(benchmark, work_dir=work_dir), changed, seed)
+    run = Run(benchmark, changed, seed)
     if complete_all([run], [], 'test', jobs=1):
         raise MMLGDError(f'{run.name} failed; see {run.folder / "output.txt"}.')
-    saved = torch.load(run.folder / 'backbone.pth', weights_only=True)['state_dict']
-    weights = {key.removeprefix('backbone.'): value for key, value in saved.items()}
+    saved = torch.load(run.folder / 'backbone.pth', weights_only=True)
+    for name in ('image_mean', 'image_std'):
+        found, wanted = saved['meta'][name], getattr(model.teacher, name)
+        if not torch.allclose(torch.tensor(found), torch.tensor(wanted)):
+            raise ConfigError(
+                f'{method.title} was trained with {name}={list(found)}, but is evaluated '
+                f"with the teacher's {list(wanted)}; set the same in its method file."
+            )
+    weights = {
+        key.removeprefix('backbone.'): value
+        for key, value in saved['state_dict'].items()
+    }
     model.backbone.load_state_dict(weights)
     training = run.result('test')['training']
     return training['cpu_seconds'] + training['preparation_seconds']

@@ -24,7 +24,6 @@ class Images:
         benchmark: Benchmark,
         teacher: torch.nn.Module,
         codec: PixelCodec | None = None,
-        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         size = benchmark.image_size
         # The last step of a pipeline packs an image.
@@ -40,13 +39,16 @@ class Images:
         self._views, self._embeddings = {}, {}
         # CPU seconds of the views of a pass, and of their embeddings by a teacher.
         self._costs: dict[object, float] = {}
-        mean, std = (
+        self.memory_format = torch.channels_last
+        self._mean, self._std = (
             torch.tensor(values)[:, None, None]
             for values in (teacher.image_mean, teacher.image_std)
         )
-        self.normalise = lambda images: ((images.float() - mean) / std).contiguous(
-            memory_format=memory_format
-        )
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, H, W) uint8 as the teacher's input, float32."""
+        normal = (images.float() - self._mean) / self._std
+        return normal.contiguous(memory_format=self.memory_format)
 
     def draw(self, number: int) -> torch.Tensor:
         """Views (N, 3, H, W) uint8 of a pass."""

@@ -44,7 +44,8 @@ def report(result: dict, reference: str) -> str:
                 if method != reference and metric in other
             ]
             cells.append(_spread(values) + (f' ({_spread(gaps)})' if gaps else ''))
-        cells.append(f'{statistics.mean(row["cost"] for row in found):.0f}')
+        cost = statistics.mean(row['cost'] for row in found)
+        cells.append(f'{cost:.0f}' if cost else '–')
         lines.append(
             f'| {method} | {passes} | {len(found)} | ' + ' | '.join(cells) + ' |'
         )
@@ -78,7 +79,16 @@ def draw(result: dict, path: Path) -> None:
                 for (name, _), found in _groups(result)
                 if name == method and all(metric in row for row in found)
             ]
-            if points:
+            if len(points) == 1 and not points[0][0]:  # without training
+                axis.axhline(points[0][1], color='gray', ls='--')
+                axis.annotate(
+                    method,
+                    (0.02, points[0][1]),
+                    xycoords=('axes fraction', 'data'),
+                    va='bottom',
+                    color='gray',
+                )
+            elif points:
                 costs, means, deviations = zip(*points)
                 axis.errorbar(
                     costs,

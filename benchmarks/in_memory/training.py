@@ -100,8 +100,20 @@ def _bags(images: Images) -> torch.Tensor:
     return torch.cat(nearest)[:, 1:]
 
 
+class TeacherAsStudent:
+    """A distiller's teacher, to be evaluated like its student."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.prediction_bank = model.prediction_bank
+        self.embed = self.extract_feat = model.teacher.encode_image
+        self.eval = model.eval
+
+
 def evaluate(
-    model: torch.nn.Module, labelled: Images, tested: Images, names: list[str]
+    model: torch.nn.Module | TeacherAsStudent,
+    labelled: Images,
+    tested: Images,
+    names: list[str],
 ) -> dict[str, float]:
     """Top-1 accuracy in percent: k-NN, a ridge regression on labels, and zero-shot.
 

@@ -107,18 +107,24 @@ def test_methods_train_on_the_same_views_and_finished_rows_stay(
     command = ['in_memory', str(file), '--seeds', '0', '--out', str(out)]
     command += ['--split', 'test', '--methods', 'lgd', 'lgd_plus', 'bingo']
     file.write_text(
-        file.read_text().replace("'supervised']", "'lgd_plus', 'bingo', 'seed']")
+        file.read_text().replace("'supervised']", "'lgd_plus', 'bingo', 'seed', 'teacher', 'untrained', 'supervised']")
     )
     monkeypatch.setattr(sys, 'argv', command)
     program.main()
     first = json.loads(out.read_text())
     assert [one['method'] for one in first['rows']] == ['LGD', 'LGDPlus', 'BINGO']
     assert all(0 <= one['zero_shot'] <= 100 for one in first['rows'])
-    monkeypatch.setattr(sys, 'argv', [*command, 'seed'])
+    more = ['seed', 'supervised', 'untrained', 'teacher']
+    monkeypatch.setattr(sys, 'argv', [*command, *more])
     program.main()
     second = json.loads(out.read_text())
     assert second['rows'][:3] == first['rows']
-    assert second['rows'][3]['method'] == 'SEED'
+    added = {one['method']: one for one in second['rows'][3:]}
+    assert [*added] == ['SEED', 'supervised, all labels', 'random weights', 'teacher']
+    names = [name for name, one in added.items() if 'zero_shot' in one]
+    assert names == ['SEED', 'teacher']
+    assert [one['passes'] for one in added.values()] == [1, 1, 0, 0]
+    assert added['supervised, all labels']['cost'] >= 1
     monkeypatch.setattr(sys, 'argv', [*command, '--images', '8'])
     with pytest.raises(
         ConfigError, match=r"cannot be mixed with those of .*'images': 8"

@@ -65,17 +65,13 @@ settings = dict(
     transfer=dict(
         tasks=['detection', 'segmentation'],
         scenes=dict(num_train=400, num_val=100, size=160),
+        # Two fifths of the demo's schedule, since 27 backbones are compared.
+        iterations=160,
         options={
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
             'val_dataloader.num_workers': 0,
             'val_dataloader.persistent_workers': False,
-            # Two fifths of the demo's schedule, since 27 backbones are compared.
-            'train_cfg.max_iters': 160,
-            'train_cfg.val_interval': 160,
-            'default_hooks.checkpoint.interval': 160,
-            'param_scheduler.1.T_max': 110,
-            'param_scheduler.1.end': 160,
         },
     ),
 )
