@@ -17,7 +17,7 @@ RUN := $(or $(PYTHON),.venv/bin/python)
 .DEFAULT_GOAL := help
 # Two set-ups would install into the same environment.
 .NOTPARALLEL:
-.PHONY: help env env-lite env-litert test test-slow test-all test-formats lint format demo \
+.PHONY: help env env-lite env-litert env-lightly-train test test-slow test-all test-formats lint format demo \
 	demo-probe demo-transfer demo-web web-runtime gpu-check docs clean
 
 help:  ## List the targets
@@ -59,6 +59,16 @@ PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 	touch $@
 
 env-litert: .venv-litert/ready  ## Set up the LiteRT converter beside .venv (1 GB)
+
+# With this project's torch and numpy; its other packages want other versions.
+.venv-lightly-train/ready: requirements/lightly_train.txt | env
+	$(RUN) -m venv .venv-lightly-train
+	$(RUN) $(PURELIB) > "$$(.venv-lightly-train/bin/python $(PURELIB))/main.pth"
+	$(RUN) -m pip freeze | grep -E '^(torch|torchvision|numpy)==' > .venv-lightly-train/pins
+	.venv-lightly-train/bin/python -m pip install -q -r $< -c .venv-lightly-train/pins
+	touch $@
+
+env-lightly-train: .venv-lightly-train/ready  ## Set up LightlyTrain for benchmarks, beside .venv
 
 test-formats: env env-litert .venv-formats/ready  ## Install converters beside .venv, test them, write their table
 	OMP_NUM_THREADS=1 $(FORMATS) -m pytest -q tests/test_export -m 'slow or formats' \

@@ -8,7 +8,7 @@ model = dict(_delete_=True, type='FeatureMimicry', projector=dict(type='Projecto
 skip = ['zero_shot']
 program = dict(
     module='benchmarks.lightly_train.pretrain',
-    python='work_dirs/lightly_train/bin/python',
+    python='.venv-lightly-train/bin/python',
     images='',
     options=dict(method='distillationv3', method_args=dict()),
 )
