@@ -10,6 +10,7 @@ in ``--work-dir`` are those that benchmarks/export_formats.py converts.
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,12 +43,11 @@ _LR = 1e-3
 def student_config(benchmark: Benchmark, name: str, work_dir: Path) -> Config:
     """The benchmark's config of LGD with another student."""
     if name != 'mbv3_small':  # whose BatchNorm the benchmark sets
-        benchmark.student = dict(list_students()[name]['student'])
-    if name == 'mbv3':
-        norm = dict(type='BN', eps=1e-3, momentum=0.1)
-        benchmark.student['backbone'] = dict(
-            benchmark.student['backbone'], norm_cfg=norm
-        )
+        student = dict(list_students()[name]['student'])
+        if name == 'mbv3':
+            norm = dict(type='BN', eps=1e-3, momentum=0.1)
+            student['backbone'] = dict(student['backbone'], norm_cfg=norm)
+        benchmark = replace(benchmark, student=student)
     return run_config(benchmark, benchmark.methods['lgd'], 0, work_dir / name)
 
 

@@ -107,7 +107,10 @@ def test_methods_train_on_the_same_views_and_finished_rows_stay(
     command = ['in_memory', str(file), '--seeds', '0', '--out', str(out)]
     command += ['--split', 'test', '--methods', 'lgd', 'lgd_plus', 'bingo']
     file.write_text(
-        file.read_text().replace("'supervised']", "'lgd_plus', 'bingo', 'seed', 'teacher', 'untrained', 'supervised']")
+        file.read_text().replace(
+            "'supervised']",
+            "'lgd_plus', 'bingo', 'seed', 'teacher', 'untrained', 'supervised']",
+        )
     )
     monkeypatch.setattr(sys, 'argv', command)
     program.main()

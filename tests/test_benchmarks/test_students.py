@@ -41,6 +41,14 @@ def test_students_differ_in_the_backbone_only(tmp_path, benchmark, name):
     assert found.to_dict() == first.to_dict()
 
 
+def test_a_student_does_not_change_the_next_one(tmp_path, benchmark):
+    first = student_config(benchmark, 'mbv3_small', tmp_path)
+    student_config(benchmark, 'mbv3', tmp_path)
+    again = student_config(benchmark, 'mbv3_small', tmp_path)
+    assert again.model.backbone == first.model.backbone
+    assert first.model.backbone.arch == 'small'
+
+
 def test_the_schedule_ends_with_the_training(tmp_path):
     cfg = quantisation_finish.student_config('r18', 5, tmp_path)
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == 5

@@ -27,6 +27,10 @@ _candidates = dict(
         'our views, learning rate 3e-2',
         dict(optim_args=dict(lr=3e-2), transform_args=_views),
     ),
+    views_lr_6e2=(
+        'our views, learning rate 6e-2',
+        dict(optim_args=dict(lr=6e-2), transform_args=_views),
+    ),
     views_lr_5e3_sharp=(
         'our views, learning rate 5e-3, temperatures 0.04',
         dict(

@@ -1,0 +1,60 @@
+"""Published figures are those of the measured results."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks.in_memory.report import report
+from benchmarks.students import table
+
+from .commands import PAGES, ROOT
+
+IN_MEMORY = sorted((ROOT / 'docs/benchmarks/in_memory').glob('*.json'))
+#: A table, and before it the file, and the number of passes if it has several.
+MARKED = re.compile(r'<!-- (docs/\S+\.md)(?:, passes: (\d+))? -->\n\n?((?:\|.*\n)+)')
+#: Paired differences behind a figure.
+GAPS = re.compile(r' \(-?\d[^)]*\)$')
+
+
+def read_table(text: str) -> list[dict[str, str]]:
+    lines = [line for line in text.splitlines() if line.startswith('|')]
+    titles, _, *rows = (
+        [cell.strip().replace('*', '') for cell in line.strip('|').split('|')]
+        for line in lines
+    )
+    return [dict(zip(titles, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize('path', IN_MEMORY, ids=lambda path: path.stem)
+def test_published_tables_are_those_of_their_json(path):
+    text = path.with_suffix('.md').read_text()
+    (reference,) = re.findall('In brackets: (.*) minus the method', text)
+    assert text == report(json.loads(path.read_text()), reference)
+
+
+def test_the_table_of_students_is_that_of_its_json():
+    path = ROOT / 'docs/benchmarks/students/emoji.json'
+    assert path.with_suffix('.md').read_text() == table(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: path.stem)
+def test_copied_figures_equal_the_measured_ones(page):
+    for file, passes, copied in MARKED.findall(page.read_text()):
+        measured = read_table((ROOT / file).read_text())
+        for row in read_table(copied):
+            first, *titles = row
+            (same,) = [
+                each
+                for each in measured
+                if each['method'] == row[first]
+                and each.get('passes', '') in (passes, '0')
+            ]
+            for title in titles:
+                assert row[title] in ('', '–') or row[title] == GAPS.sub(
+                    '', same[title]
+                )
+
+
+def test_readme_has_three_tables_of_measured_figures():
+    assert len(MARKED.findall((ROOT / 'README.md').read_text())) == 3
