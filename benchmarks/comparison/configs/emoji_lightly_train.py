@@ -1,6 +1,6 @@
-# LightlyTrain's distillation v3 on emoji, with its own settings and with those of a first
-# trial on Fashion-MNIST: choose with emoji_lightly_train_tuning.py, which was not run yet. It
-# needs an environment of its own, see docs/own_data.md.
+# LightlyTrain's distillation v3 on emoji, with its own settings, and with those that were best
+# of eight on the validation images (emoji_lightly_train_tuning.py). It needs an environment
+# of its own: `make env-lightly-train`.
 _base_ = './emoji.py'
 
 title = 'LightlyTrain on emoji'
@@ -10,11 +10,12 @@ methods = dict(
     lgd={},
     lgd_plus={},
     lightly_train=dict(title='LightlyTrain v3, its settings'),
-    lightly_train_views_lr_5e3=dict(
+    lightly_train_adapted=dict(
         base='lightly_train',
-        title='LightlyTrain v3, our views, learning rate 5e-3',
+        # Our views, and 60 times its learning rate.
+        title='LightlyTrain v3, adapted',
         options={
-            'program.options.optim_args': dict(lr=5e-3),
+            'program.options.optim_args': dict(lr=3e-2),
             'program.options.transform_args': dict(
                 random_resize=dict(min_scale=0.5),
                 color_jitter=None,

@@ -7,9 +7,7 @@ work_dir = 'work_dirs/benchmarks/emoji_lightly_train_tuning'
 split = 'val'
 seeds = [100]
 evaluations = ['knn']
-_views = _base_.methods.lightly_train_views_lr_5e3.options[
-    'program.options.transform_args'
-]
+_views = _base_.methods.lightly_train_adapted.options['program.options.transform_args']
 # The default learning rate is 5e-4, for a batch size of 1,536, scaled by its square root.
 _candidates = dict(
     default=('its settings', {}),
