@@ -41,8 +41,6 @@ FORMATS = {
     ('executorch', 'int8'): '.pte',
     ('litert', 'float32'): '.tflite',
     ('litert', 'int8'): '.tflite',
-    ('torchscript', 'float32'): '.pt',
-    ('torch_export', 'float32'): '.pt2',
 }
 
 

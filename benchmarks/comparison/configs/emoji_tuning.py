@@ -14,14 +14,7 @@ methods = dict(
     lgd_lr_48=dict(base='lgd', title='LGD, learning rate 0.48', lr=0.48),
     lgd_plus={},
     lgd_dense=dict(base='dense_lgd'),
-    plus_dense=dict(
-        base='dense_lgd',
-        title='LGDPlus with a dense term',
-        options={
-            'model.anchor_bank': dict(type='ClusterBank', num_clusters=256),
-            'model.balance': 0.5,
-        },
-    ),
+    plus_dense={},
     seed={},
     bingo={},
     mimicry={},

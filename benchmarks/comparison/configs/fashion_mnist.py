@@ -41,14 +41,7 @@ methods = dict(
     lgd={},
     lgd_dense=dict(base='dense_lgd'),
     lgd_plus={},
-    plus_dense=dict(
-        base='dense_lgd',
-        title='LGDPlus with a dense term',
-        options={
-            'model.anchor_bank': dict(type='ClusterBank', num_clusters=256),
-            'model.balance': 0.5,
-        },
-    ),
+    plus_dense={},
     seed={},
     bingo={},
     mimicry={},
