@@ -2,6 +2,7 @@
 
     python -m benchmarks.students
     python -m benchmarks.students --students mbv3_small repvit_m1_0 --passes 20
+    python -m benchmarks.students --latencies            # again, on a quiet machine
 
 All students have the same teacher, images, number of iterations and settings, which were
 not tuned for any of them. Finished rows of ``--out`` are not repeated. The checkpoints
@@ -172,9 +173,19 @@ def main(argv: list[str] | None = None) -> None:
     add('--side', type=int, default=224, help='pixels, for the latency')
     add('--work-dir', type=Path, default=Path('work_dirs/students'))
     add('--out', type=Path, default=Path('docs/benchmarks/students/emoji.json'))
+    text = 'only measure all rows again, when no other program runs'
+    add('--latencies', action='store_true', help=text)
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     init_default_scope('mmlgd')
+    if args.latencies:
+        result = read_result(args.out, passes=args.passes, side=args.side)
+        for row in result['rows']:
+            file = args.work_dir / row['student'] / f'passes_{args.passes}.pth'
+            row.update(deployed(file, args.side))
+        add_row(args.out, result, result['rows'].pop(), table)
+        draw(result, args.out.with_suffix('.png'))
+        return
     benchmark = load_benchmark(BENCHMARK)
     benchmark.read_data()
     teacher = MODELS.build(benchmark.teacher)
