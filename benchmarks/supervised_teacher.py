@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from benchmarks.comparison.plan import load_benchmark
-from benchmarks.in_memory import Images
+from benchmarks.in_memory.images import Images
 from mmlgd.registry import MODELS
 
 #: Sixteen channels and a first stage at half the size, for training on a CPU.

@@ -16,6 +16,7 @@ Finished rows of ``--out`` are not repeated.
 import argparse
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from benchmarks.backbone_file import save_backbone
-from benchmarks.comparison.methods import Method, read_method, run_config
+from benchmarks.comparison.methods import Method, choose, read_method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.report import TRANSFER
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
@@ -31,18 +32,31 @@ from benchmarks.in_memory.elsewhere import train_elsewhere
 from benchmarks.in_memory.images import Images
 from benchmarks.in_memory.report import COST, draw, report
 from benchmarks.in_memory.training import TeacherAsStudent, evaluate, train
-from benchmarks.provenance import dump_rows, provenance
-from benchmarks.resumable import read_result
+from benchmarks.resumable import add_row, read_result
 from benchmarks.small_depthwise import use_small_depthwise
 from demo.scenes.runs import CONFIGS as TASKS
+from mmlgd.errors import ConfigError, MMLGDError
 from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import MODELS
 from mmlgd.utils.atomic import write_atomically
+from mmlgd.utils.tool import run_tool
+
+#: Options of the trainings in memory.
+_IN_MEMORY = ('images', 'adamw', 'last_size', 'pixels')
 
 
 def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
-    """Train and evaluate what is missing in the output."""
+    """Train and evaluate what is missing in the output.
+
+    Raises:
+        ConfigError: A method is unknown, an option does not apply to it, there are fewer
+            images than in a batch, or the output has rows of other settings.
+        MMLGDError: A training outside of memory failed; the others are finished.
+    """
     init_default_scope('mmlgd')
+    names = choose(args.methods, benchmark.methods, 'method', benchmark.path)
+    wanted = [benchmark.methods[name] for name in names]
+    _check(wanted, args)
     benchmark.read_data()
     teacher = MODELS.build(benchmark.teacher)
     size = benchmark.image_size
@@ -58,23 +72,34 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     if args.images:
         images.pixels = images.pixels[_part(len(images.pixels), args.images)]
     tested = Images(getattr(benchmark, args.split), benchmark, teacher)
-    wanted = [benchmark.methods[name] for name in args.methods or benchmark.methods]
-    made_of = dict(
+    batch = benchmark.batch_size
+    if len(images.pixels) < batch:
+        raise ConfigError(
+            f'{benchmark.path}: {len(images.pixels)} images are fewer than a batch; set '
+            f'a batch_size below {batch}.'
+        )
+    out = Path(args.out)
+    result = read_result(
+        out,
         title=benchmark.title,
         split=args.split,
         images=len(images.pixels),
         cost=COST,
     )
-    result = read_result(Path(args.out), **made_of)
+    failed = []
     for method, passes, seed in _jobs(wanted, args):
         key = dict(method=_title(method, args), passes=passes, seed=seed)
         if any(key.items() <= row.items() for row in result['rows']):
             continue
-        model = build(benchmark, method, seed, teacher, Path(args.out).parent)
-        batch, cost = benchmark.batch_size, 0.0
-        if method.program or method.labelled:
+        model = build(benchmark, method, seed, teacher, out.parent)
+        cost = 0.0
+        if _is_elsewhere(method):
             iterations = passes * (len(images.pixels) // batch)
-            cost = train_elsewhere(model, benchmark, method, iterations, seed)
+            try:
+                cost = train_elsewhere(model, benchmark, method, iterations, seed)
+            except MMLGDError as error:
+                failed.append(str(error))
+                continue
         elif method.role == 'student':
             options = passes, batch, seed, args.adamw, args.last_size
             cost = train(model, method, images, *options)
@@ -83,17 +108,37 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
         for name in method.skip:
             found.pop(name, None)
         row = dict(key, **found, cost=round(cost, 1))
+        row['commit'] = result['provenance']['commit']
         if args.transfer and 'transfer' not in method.skip:
             settings = dict(benchmark.settings['transfer'], tasks=args.transfer)
             if args.transfer_iterations:
                 settings['iterations'] = args.transfer_iterations
-            row.update(transfer(model, settings, seed, Path(args.out).parent))
+            folder = out.with_suffix('') / f'{method.name}_{passes}_{seed}'
+            row.update(transfer(model, settings, seed, folder))
         # Another process may have added rows.
-        result['provenance'] = provenance()
-        row['commit'] = result['provenance']['commit']
-        result['rows'] = (_read(args.out) or result)['rows'] + [row]
-        write_atomically(Path(args.out), dump_rows(result))
-        print(json.dumps(row), flush=True)
+        if out.is_file():
+            result['rows'] = json.loads(out.read_text(encoding='utf-8'))['rows']
+        out.parent.mkdir(parents=True, exist_ok=True)
+        add_row(out, result, row, partial(report, reference=args.reference))
+    if failed:
+        raise MMLGDError(' '.join(failed))
+
+
+def _is_elsewhere(method: Method) -> bool:
+    """Whether another program trains it, or a training with labels."""
+    return bool(method.program) or method.labelled
+
+
+def _check(methods: list[Method], args: argparse.Namespace) -> None:
+    if min(args.passes) < 1:
+        raise ConfigError(f'--passes must be at least 1, but is {min(args.passes)}.')
+    given = [name for name in _IN_MEMORY if getattr(args, name)]
+    outside = [method.name for method in methods if _is_elsewhere(method)]
+    if given and outside:
+        raise ConfigError(
+            f'--{given[0].replace("_", "-")} does not apply to {", ".join(outside)}, which '
+            'another program trains; omit the option, or name other --methods.'
+        )
 
 
 def _jobs(
@@ -105,7 +150,7 @@ def _jobs(
             yield from ((m, passes, seed) for m in methods if m.role == 'student')
         yield from ((m, 0, seed) for m in methods if m.role == 'untrained')
     # The same for all seeds.
-    yield from ((m, 0, args.seeds[0]) for m in methods if m.role == 'teacher')
+    yield from ((m, 0, 0) for m in methods if m.role == 'teacher')
 
 
 def build(
@@ -137,24 +182,24 @@ def build(
 
 def _title(method: Method, args: argparse.Namespace) -> str:
     """Title of a method's rows, which says what differs from the benchmark's settings."""
-    changes = (
-        (args.adamw, 'AdamW {:g}'),
-        (args.pixels, '{}'),
-        (args.last_size, 'last tenth at {} pixels'),
-        (args.transfer_iterations, '{:,} iterations of transfer'),
-    )
+    changes = [(args.transfer_iterations, '{:,} iterations of transfer')]
+    if method.role == 'student':
+        changes[:0] = [
+            (args.adamw, 'AdamW {:g}'),
+            (args.pixels, '{}'),
+            (args.last_size, 'last tenth at {} pixels'),
+        ]
     return ', '.join([method.title, *(text.format(v) for v, text in changes if v)])
 
 
 def transfer(
     model: torch.nn.Module, settings: dict, seed: int, folder: Path
 ) -> dict[str, float]:
-    """Box AP, mask AP and mIoU in percent on scenes."""
-    place = folder / 'transfer' / f'{type(model).__name__}_{seed}'
-    prepare_scenes(place.parent, settings)
-    place.mkdir(exist_ok=True)
-    save_backbone(model, place / 'backbone.pth')
-    found = measure_transfer(place, place / 'backbone.pth', seed, settings)
+    """Box AP, mask AP and mIoU in percent on scenes, which are next to the folder."""
+    prepare_scenes(folder.parent, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_backbone(model, folder / 'backbone.pth')
+    found = measure_transfer(folder, folder / 'backbone.pth', seed, settings)
     return {name: found[name] for name in TRANSFER if name in found}
 
 
@@ -162,11 +207,6 @@ def _part(total: int, number: int) -> torch.Tensor:
     """Indices of a random part, always the same one."""
     generator = torch.Generator().manual_seed(0)
     return torch.randperm(total, generator=generator)[:number]
-
-
-def _read(path: str) -> dict | None:
-    file = Path(path)
-    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
 
 
 def main() -> None:
@@ -193,7 +233,10 @@ def main() -> None:
         args.out = args.benchmark
     else:
         run(load_benchmark(args.benchmark), args)
-    result, out = _read(args.out), Path(args.out)
+    out = Path(args.out)
+    if not out.is_file():
+        raise ConfigError(f'{out} does not exist; name a result of this program.')
+    result = json.loads(out.read_text(encoding='utf-8'))
     text = report(result, args.reference)
     write_atomically(out.with_suffix('.md'), text)
     if len({row['passes'] for row in result['rows']}) > 1:
@@ -202,4 +245,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

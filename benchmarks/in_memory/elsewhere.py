@@ -1,4 +1,4 @@
-"""Training outside of memory, on the same images and for as many iterations."""
+"""Training outside of memory, for as many iterations."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def train_elsewhere(
     )
     run = Run(benchmark, changed, seed)
     if complete_all([run], [], 'test', jobs=1):
-        raise MMLGDError(f'{run.name} failed; see {run.folder / "output.txt"}.')
+        raise MMLGDError(f'{run.name} failed: {run.read()["failed"]}')
     saved = torch.load(run.folder / 'backbone.pth', weights_only=True)
     for name in ('image_mean', 'image_std'):
         found, wanted = saved['meta'][name], getattr(model.teacher, name)

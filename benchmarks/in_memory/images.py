@@ -12,7 +12,8 @@ from mmlgd.evaluation import match_dataset
 from mmlgd.pixels.codec import PixelCodec
 from mmlgd.registry import DATASETS
 
-_BATCH = 500
+#: As in a training. The teacher's time per image depends on it.
+_BATCH = 128
 
 
 class Images:
@@ -35,7 +36,7 @@ class Images:
         pixels = np.stack([item['img'][..., ::-1] for item in items])
         self.pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         self.labels = torch.tensor([int(item.get('gt_label', -1)) for item in items])
-        self._teacher, self._size = teacher, size
+        self.teacher, self._size = teacher, size
         self._views, self._embeddings = {}, {}
         # CPU seconds of the views of a pass, and of their embeddings by a teacher.
         self._costs: dict[object, float] = {}
@@ -52,14 +53,15 @@ class Images:
 
     def draw(self, number: int) -> torch.Tensor:
         """Views (N, 3, H, W) uint8 of a pass."""
-        torch.manual_seed(1000 + number)
         draw = v2.Compose(
             [
                 v2.RandomResizedCrop(self._size, scale=(0.5, 1.0)),
                 v2.RandomHorizontalFlip(),
             ]
         )
-        return torch.stack([self._stored(draw(image)) for image in self.pixels])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1000 + number)
+            return torch.stack([self._stored(draw(image)) for image in self.pixels])
 
     def view(self, number: int) -> torch.Tensor:
         """:meth:`draw`, once."""

@@ -10,7 +10,11 @@ from benchmarks.comparison.report import TRANSFER
 METRICS = dict(zero_shot='zero-shot', knn='k-NN', probe='probe')
 #: What the cost of a row includes; results without the entry are older.
 COST = 'views, teacher and student'
-_OLD_COST = 'the student; for BINGO and the dense term the teacher, too'
+_COSTS = {
+    COST: f'{COST}. Those of LightlyTrain and of the supervised training, which run by '
+    'themselves, also include decoding and set-up',
+    None: 'the student; for BINGO and the dense term the teacher, too',
+}
 #: Colours and markers of the curves.
 _COLOURS, _MARKERS = 10, 'osD'
 
@@ -24,7 +28,7 @@ def report(result: dict, reference: str) -> str:
         f'{result["images"]:,} unlabeled images, accuracy in percent on the '
         f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds. In '
         f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
-        f'training: {result.get("cost", _OLD_COST)}.',
+        f'training: {_COSTS[result.get("cost")]}.',
         '',
         '| method | passes | seeds | ' + ' | '.join(metrics.values()) + ' | cost (s) |',
         '|---|---:|---:|' + '---:|' * (len(metrics) + 1),

@@ -10,7 +10,6 @@ from benchmarks.comparison.methods import Method
 from benchmarks.in_memory.images import Images
 from mmlgd.evaluation import weighted_knn
 
-_BATCH = 500
 #: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
 _BAG = 5
 
@@ -90,13 +89,13 @@ def _teachers(model: torch.nn.Module, images: Images) -> list[torch.nn.Module]:
         statistics = model.feature_statistics[f'features_{number}']
         rows = F.normalize(images.embeddings(0, [teacher]), dim=1)
         statistics.fit(statistics.moments(rows), teacher.identity)
-    return [images._teacher, *further]
+    return [images.teacher, *further]
 
 
 def _bags(images: Images) -> torch.Tensor:
     """The nearest other images (N, 5) in the teacher's space."""
-    rows = images.embed(images.pixels, images._teacher.encode_image)
-    nearest = [(part @ rows.T).topk(_BAG + 1).indices for part in rows.split(_BATCH)]
+    rows = images.embed(images.pixels, images.teacher.encode_image)
+    nearest = [(part @ rows.T).topk(_BAG + 1).indices for part in rows.split(500)]
     return torch.cat(nearest)[:, 1:]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.in_memory import __main__ as program
 from benchmarks.in_memory.images import Images
-from benchmarks.in_memory.report import draw, report
+from benchmarks.in_memory.report import COST, draw, report
 from benchmarks.in_memory.training import evaluate
 from mmlgd.errors import ConfigError
 from mmlgd.pixels.codec import PixelCodec
@@ -46,8 +46,8 @@ def test_an_older_cost_and_a_method_without_names(tmp_path):
     text = report(result, 'LGD')
     assert '| Other | 1 | 1 | – | 50.0 (0.0) | 50.0 (0.0) | 1 |' in text
     assert 'training: the student; for BINGO' in text
-    text = report(dict(result, cost='everything'), 'LGD')
-    assert 'CPU time of a training: everything.' in text
+    text = report(dict(result, cost=COST), 'LGD')
+    assert 'CPU time of a training: views, teacher and student.' in text
     draw(result, tmp_path / 'curves.svg')
     # The titles are paths in the SVG, but matplotlib comments them.
     drawn = (tmp_path / 'curves.svg').read_text()
@@ -97,6 +97,28 @@ def test_views_pass_through_a_codec_with_their_colours_in_place():
     found = images._stored(view)
     assert (found.float() - view.float()).abs().max() <= 3
     assert not torch.equal(found, view)
+
+
+@pytest.mark.slow
+def test_what_does_not_apply_is_refused(file, tmp_path, monkeypatch):
+    file.write_text(file.read_text().replace("'supervised']", "'lgd', 'supervised']"))
+    command = ['in_memory', str(file), '--out', str(tmp_path / 'x.json')]
+    for options, message in (
+        (['--passes', '0'], '--passes must be at least 1'),
+        (['--adamw', '0.1'], '--adamw does not apply to supervised'),
+        (['--methods', 'lgb'], 'unknown method lgb'),
+    ):
+        monkeypatch.setattr(sys, 'argv', [*command, *options])
+        with pytest.raises(ConfigError, match=message):
+            program.main()
+    text = file.read_text() + '\nbatch_size = 5000\n'
+    file.write_text(text)
+    monkeypatch.setattr(sys, 'argv', [*command, '--methods', 'lgd'])
+    with pytest.raises(ConfigError, match='fewer than a batch'):
+        program.main()
+    monkeypatch.setattr(sys, 'argv', ['in_memory', str(tmp_path / 'none.json')])
+    with pytest.raises(ConfigError, match='none.json does not exist'):
+        program.main()
 
 
 @pytest.mark.slow
