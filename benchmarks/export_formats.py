@@ -260,7 +260,10 @@ def main(argv: list[str] | None = None) -> None:
     add('--out', type=Path, default=Path('docs/benchmarks/export/formats.json'))
     args = parser.parse_args(argv)
     result = read_result(args.out, image_size=args.image_size)
-    known = {(r['kind'], r['student'], r['format'], r['dtype']) for r in result['rows']}
+    known = {
+        (r['kind'], r['student'], r['format'], r['dtype'], r.get('passes'))
+        for r in result['rows']
+    }
     wanted = [k for k in FORMATS if args.formats is None or k[0] in args.formats]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -272,7 +275,7 @@ def main(argv: list[str] | None = None) -> None:
             if args.students and job['student'] not in args.students:
                 continue
             for form, dtype in wanted:
-                if (kind, job['student'], form, dtype) in known:
+                if (kind, job['student'], form, dtype, job.get('passes')) in known:
                     continue
                 row = dict(kind=kind, **measure(job, form, dtype, folder))
                 add_row(args.out, result, row, page)

@@ -163,11 +163,11 @@ def main(argv: list[str] | None = None) -> None:
         for name in args.students:
             cfg = student_config(name, args.trained, args.work_dir)
             start = Path(cfg.work_dir, f'epoch_{args.trained}.pth')
-            if not start.is_file():
-                train_student(cfg)
             for training in ('student', *FINISHES):
                 if (name, training) in known:
                     continue
+                if not start.is_file():
+                    train_student(cfg)
                 checkpoint = start
                 if training in FINISHES:
                     place = args.work_dir / 'finish' / training.replace(', ', '_')

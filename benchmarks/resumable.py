@@ -30,9 +30,14 @@ def read_result(path: Path, **settings: object) -> dict:
 
 
 def add_row(path: Path, result: dict, row: dict, page: Callable[[dict], str]) -> None:
-    """Add a row and print it; write the file, and beside it the page of the result."""
+    """Add a row and print it; write the result."""
     print(json.dumps(row), flush=True)
     result['rows'].append(row)
+    write_result(path, result, page)
+
+
+def write_result(path: Path, result: dict, page: Callable[[dict], str]) -> None:
+    """Write the file, and beside it the page of the result."""
     write_atomically(path, dump_rows(result))
     write_atomically(path.with_suffix('.md'), page(result))
 
@@ -41,8 +46,7 @@ def origin(result: dict) -> list[str]:
     """Lines of Markdown on the origin of the rows."""
     last = result['provenance']
     return [
-        f'- last call, which added to the rows: `{last["command"]}`, commit '
-        f'{last["commit"][:7]}',
+        f'- last call: `{last["command"]}`, commit {last["commit"][:7]}',
         f'- {last["machine"]}',
         '',
     ]

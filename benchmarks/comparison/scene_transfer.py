@@ -62,7 +62,13 @@ def measure_transfer(
 
 def _set_length(cfg: Config, iterations: int) -> None:
     """Shorten or extend the schedule; the warm-up keeps its length."""
+    warm_up = cfg.param_scheduler[1].begin
+    if iterations <= warm_up:
+        raise ConfigError(
+            f'{iterations} iterations of transfer are not more than the {warm_up} of the '
+            'warm-up; set more.'
+        )
     cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
     cfg.default_hooks.checkpoint.interval = iterations
     decay = cfg.param_scheduler[1]
-    decay.update(T_max=iterations - decay.begin, end=iterations)
+    decay.update(T_max=iterations - warm_up, end=iterations)

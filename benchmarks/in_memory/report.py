@@ -48,8 +48,8 @@ def report(result: dict, reference: str) -> str:
                 if method != reference and metric in other
             ]
             cells.append(_spread(values) + (f' ({_spread(gaps)})' if gaps else ''))
-        cost = statistics.mean(row['cost'] for row in found)
-        cells.append(f'{cost:.0f}' if cost else '–')
+        costs = [row['cost'] for row in found if row.get('cost')]
+        cells.append(f'{statistics.mean(costs):.0f}' if costs else '–')
         lines.append(
             f'| {method} | {passes} | {len(found)} | ' + ' | '.join(cells) + ' |'
         )
@@ -74,7 +74,7 @@ def draw(result: dict, path: Path) -> None:
         for number, method in enumerate(methods):
             points = [
                 (
-                    statistics.mean(row['cost'] for row in found),
+                    statistics.mean(row['cost'] for row in found if 'cost' in row),
                     statistics.mean(row[metric] for row in found),
                     statistics.stdev(row[metric] for row in found)
                     if len(found) > 1

@@ -1,4 +1,4 @@
-"""Trains a run of benchmarks.comparison with LightlyTrain, as its run.py configures.
+"""Trains a run of a benchmark with LightlyTrain, as its run.py configures.
 
     ENVIRONMENT/bin/python -m benchmarks.lightly_train.pretrain FOLDER
 

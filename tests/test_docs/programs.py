@@ -55,6 +55,7 @@ RUN_BY = {
     'tools/visualization/vis_scheduler.py': 'test_tools/test_analysis.py',
     'tools/visualization/vis_tsne.py': 'test_tools/test_analysis.py',
     'benchmarks.comparison': 'test_benchmarks/test_comparison.py',
+    'benchmarks.in_memory': 'test_benchmarks/test_in_memory.py',
     'benchmarks.gpu_acceptance': 'test_benchmarks/test_gpu_acceptance.py',
     'benchmarks.speed.bank_update': 'test_benchmarks/test_step_benchmarks.py',
     'benchmarks.speed.data_path': 'test_benchmarks/test_data_path.py',

@@ -5,12 +5,17 @@ import re
 
 import pytest
 
+from benchmarks import export_formats, quantisation_finish, students
 from benchmarks.in_memory.report import report
-from benchmarks.students import table
 
 from .commands import PAGES, ROOT
 
 IN_MEMORY = sorted((ROOT / 'docs/benchmarks/in_memory').glob('*.json'))
+PAGE_OF = dict(
+    students='docs/benchmarks/students/emoji.json',
+    export_formats='docs/benchmarks/export/formats.json',
+    quantisation_finish='docs/benchmarks/export/finish.json',
+)
 #: A table, and before it the file, and the number of passes if it has several.
 MARKED = re.compile(r'<!-- (docs/\S+\.md)(?:, passes: (\d+))? -->\n\n?((?:\|.*\n)+)')
 #: Paired differences behind a figure.
@@ -33,9 +38,11 @@ def test_published_tables_are_those_of_their_json(path):
     assert text == report(json.loads(path.read_text()), reference)
 
 
-def test_the_table_of_students_is_that_of_its_json():
-    path = ROOT / 'docs/benchmarks/students/emoji.json'
-    assert path.with_suffix('.md').read_text() == table(json.loads(path.read_text()))
+@pytest.mark.parametrize('program', [students, export_formats, quantisation_finish])
+def test_published_pages_are_those_of_their_json(program):
+    path = ROOT / PAGE_OF[program.__name__.rpartition('.')[2]]
+    page = program.page if program is export_formats else program.table
+    assert path.with_suffix('.md').read_text() == page(json.loads(path.read_text()))
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda path: path.stem)

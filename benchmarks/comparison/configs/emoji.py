@@ -1,7 +1,7 @@
 # Emoji of 64 pixels in five designs (demo/emoji.py): students are trained on three of them
 # and tested on another, made by other artists. The 68 classes are long-tailed. The teacher
 # knows names and keywords of each emoji, and no classes. All settings are those of the
-# other benchmarks; none was chosen on these images. 440 iterations are ten passes.
+# other benchmarks; none was chosen on these images. 440 iterations are eleven passes.
 _base_ = './_base_/student.py'
 
 title = 'Methods on emoji'
