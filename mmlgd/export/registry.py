@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from mmlgd.errors import CheckpointError, ConfigError
+from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
 from mmlgd.utils.atomic import check_output_file, replace_group
 from mmlgd.utils.suggest import suggest
 
@@ -191,14 +191,25 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
 
     Raises:
         ConfigError: The format does not support the model.
-        CheckpointError: The outputs of the file differ, or those of a quantised file
-            have a mean cosine below :data:`MIN_COSINE`; the file is not kept.
+        CheckpointError: The file cannot be loaded or run, its outputs differ, or those
+            of a quantised file have a mean cosine below :data:`MIN_COSINE`; the file is
+            not kept.
     """
     form.check(model)
     difference = cosine = None
     with replace_group(out) as part:
         form.export(model, part)
-        found = form.load(part, model)
+        try:
+            found = form.load(part, model)
+        except MMLGDError:
+            raise
+        except Exception as error:  # depends on the runtime
+            reason = ' '.join(str(error).split())[:400]
+            raise CheckpointError(
+                f'{out} was not written: its runtime cannot load it '
+                f'({type(error).__name__}: {reason}); use another dtype or format, or '
+                'other releases of the library.'
+            ) from error
         if found is not None:
             batches = [model.images(batch) for batch in form.batches]
             expected = form.reference(model)

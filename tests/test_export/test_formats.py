@@ -143,6 +143,21 @@ def test_a_file_with_other_features_is_not_kept(tmp_path, checkpoint, scaled, fa
     assert out.read_text() == 'of an earlier export'
 
 
+def test_a_file_that_its_runtime_cannot_load_is_not_kept(
+    tmp_path, checkpoint, scaled, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError('Tensor 27 is\ninvalid')
+
+    monkeypatch.setattr(find_format('scaled'), 'load', fail)
+    out = tmp_path / 'out/student.pt'
+    with pytest.raises(
+        CheckpointError, match=r'cannot load it \(RuntimeError: Tensor 27'
+    ):
+        export_backbone(checkpoint, 'scaled', str(out))
+    assert not out.exists()
+
+
 def test_unknown_names_are_corrected(tmp_path, checkpoint):
     out = tmp_path / 'x'
     with pytest.raises(ConfigError, match="Unknown export format 'onx'.*mean 'onnx'"):
