@@ -136,6 +136,7 @@ def table(result: dict) -> str:
 def draw(result: dict, path: Path) -> None:
     """Draw accuracy against latency and against size."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(11, 5), layout='constrained')
     axes = figure.subplots(1, 2, sharey=True)
@@ -158,6 +159,9 @@ def draw(result: dict, path: Path) -> None:
                 fontsize=7,
             )
         axis.set_xscale('log')
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter('{x:g}')
+        axis.xaxis.set_minor_formatter('')
         axis.set_xlabel(title)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('zero-shot accuracy (%)')

@@ -81,7 +81,9 @@ def draw(result: dict, path: Path) -> None:
                     else 0.0,
                 )
                 for (name, _), found in _groups(result)
-                if name == method and all(metric in row for row in found)
+                if name == method
+                and all(metric in row for row in found)
+                and any('cost' in row for row in found)
             ]
             if len(points) == 1 and not points[0][0]:  # without training
                 axis.axhline(points[0][1], color='gray', ls='--')
