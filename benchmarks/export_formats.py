@@ -235,7 +235,7 @@ def page(result: dict) -> str:
         for row in result['rows']
         if 'error' in row
     ]
-    lines += ['', *origin(result)]
+    lines += ['', *(f'- {note}' for note in result.get('notes', ())), *origin(result)]
     return '\n'.join(lines)
 
 

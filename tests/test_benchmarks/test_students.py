@@ -97,7 +97,8 @@ def test_a_page_of_formats():
         dict(common, student='t', dtype='int8', passes=1, **measured),
         dict(common, dtype='float32', **exact),
     ]
-    text = page(dict(image_size=224, rows=rows, provenance=ORIGIN))
+    text = page(dict(image_size=224, rows=rows, provenance=ORIGIN, notes=['busy']))
+    assert '\n- busy\n' in text
     assert '| student | ONNX float16 | ONNX int8 |' in text
     for cell in ('98.7 / -1.0', '0.900', '2.50 / 0.50'):
         assert f'| `s` | refused | {cell} |' in text
