@@ -44,17 +44,19 @@ test-all: env  ## Run all tests that need neither GPU nor network
 # Beside .venv, whose packages they see and keep: converters ask for many others.
 FORMATS := .venv-formats/bin/python
 PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+define venv
+	$(RUN) -m venv $(1)
+	$(RUN) $(PURELIB) > "$$($(1)/bin/python $(PURELIB))/main.pth"
+endef
 
 .venv-formats/ready: $(wildcard requirements/export_*.txt) | env
-	$(RUN) -m venv .venv-formats
-	$(RUN) $(PURELIB) > "$$($(FORMATS) $(PURELIB))/main.pth"
+	$(call venv,.venv-formats)
 	$(FORMATS) -m pip install -q -c constraints.txt $(addprefix -r ,$(filter-out %executorch.txt,$^))
 	$(FORMATS) -m pip install -q -r requirements/export_executorch.txt  # wants older pytest
 	touch $@
 
 .venv-litert/ready: requirements/litert_converter.txt | env
-	$(RUN) -m venv .venv-litert
-	$(RUN) $(PURELIB) > "$$(.venv-litert/bin/python $(PURELIB))/main.pth"
+	$(call venv,.venv-litert)
 	.venv-litert/bin/python -m pip install -q -r $<
 	touch $@
 
@@ -62,8 +64,7 @@ env-litert: .venv-litert/ready  ## Set up the LiteRT converter beside .venv (1 G
 
 # With this project's torch and numpy; its other packages want other versions.
 .venv-lightly-train/ready: requirements/lightly_train.txt | env
-	$(RUN) -m venv .venv-lightly-train
-	$(RUN) $(PURELIB) > "$$(.venv-lightly-train/bin/python $(PURELIB))/main.pth"
+	$(call venv,.venv-lightly-train)
 	$(RUN) -m pip freeze | grep -E '^(torch|torchvision|numpy)==' > .venv-lightly-train/pins
 	.venv-lightly-train/bin/python -m pip install -q -r $< -c .venv-lightly-train/pins
 	touch $@

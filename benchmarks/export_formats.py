@@ -25,7 +25,7 @@ from benchmarks.resumable import add_row, origin, read_result
 from benchmarks.students import BENCHMARK, FIXED_SIZE
 from mmlgd.apis import export_backbone, export_classifier
 from mmlgd.errors import MMLGDError
-from mmlgd.registry import MODELS
+from mmlgd.registry import DATASETS, MODELS
 from mmlgd.version import __version__
 
 #: float32 files other than ONNX, which are exact, are left to the tests.
@@ -81,12 +81,12 @@ def random_jobs(folder: Path, side: int) -> Iterator[dict]:
         )
 
 
-def annotated(dataset: dict) -> Iterator[tuple[Path, int]]:
-    """Paths and classes of a dataset's ``ann_file``."""
-    root = Path(dataset['data_root'])
-    for line in (root / dataset['ann_file']).read_text('utf-8').splitlines():
-        image, _, label = line.rpartition(' ')
-        yield root / image, int(label)
+def annotated(config: dict) -> Iterator[tuple[str, int]]:
+    """Paths and classes of a dataset's images."""
+    dataset = DATASETS.build(dict(config, pipeline=[]))
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        yield info['img_path'], info['gt_label']
 
 
 def labelled_images(dataset: dict, names: list[str], folder: Path) -> Path:

@@ -23,9 +23,8 @@ from mmengine.runner import Runner
 from benchmarks.comparison.methods import run_config
 from benchmarks.comparison.plan import Benchmark, load_benchmark
 from benchmarks.in_memory.images import Images
-from benchmarks.in_memory.training import evaluate, train
+from benchmarks.in_memory.training import evaluate, prepare, train
 from benchmarks.resumable import add_row, origin, read_result, write_result
-from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.apis import export_backbone, list_students
 from mmlgd.registry import MODELS
 
@@ -69,11 +68,8 @@ def distil(
     """
     runner = Runner.from_cfg(cfg)
     model = runner.model
-    model.init_weights()
-    model.build_text_banks()
-    use_small_depthwise(model)
     images, labelled, tested = sets
-    model.to(memory_format=images.memory_format)
+    prepare(model, images)
     method = benchmark.methods['lgd']
     cost = train(model, method, images, passes, _BATCH, seed=0, adamw=_LR)
     file = f'passes_{passes}.pth'

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu.outcome import Outcome, Setting
+from mmlgd.utils.printable import describe_error
 
 Run = Callable[[Setting], Outcome]
 
@@ -64,6 +65,5 @@ def _work(run: Run, setting: Setting, log: Path, sender: Connection) -> None:
         # SystemExit, too: a benchmark ends so if its variants disagree.
         except BaseException as error:
             traceback.print_exc()
-            reason = ' '.join(str(error).split())[:200]
-            outcome = _crash(f'{type(error).__name__}: {reason}', log)
+            outcome = _crash(describe_error(error, 200), log)
     sender.send(outcome)

@@ -31,9 +31,8 @@ from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scene
 from benchmarks.in_memory.elsewhere import train_elsewhere
 from benchmarks.in_memory.images import Images
 from benchmarks.in_memory.report import COST, draw, report
-from benchmarks.in_memory.training import TeacherAsStudent, evaluate, train
+from benchmarks.in_memory.training import TeacherAsStudent, evaluate, prepare, train
 from benchmarks.resumable import add_row, read_result
-from benchmarks.small_depthwise import use_small_depthwise
 from demo.scenes.runs import CONFIGS as TASKS
 from mmlgd.errors import ConfigError, MMLGDError
 from mmlgd.pixels.codec import PixelCodec
@@ -91,7 +90,7 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
         key = dict(method=_title(method, args), passes=passes, seed=seed)
         if any(key.items() <= row.items() for row in result['rows']):
             continue
-        model = build(benchmark, method, seed, teacher, out.parent)
+        model = build(benchmark, method, seed, images, out.parent)
         cost = 0.0
         if _is_elsewhere(method):
             iterations = passes * (len(images.pixels) // batch)
@@ -157,7 +156,7 @@ def build(
     benchmark: Benchmark,
     method: Method,
     seed: int,
-    teacher: torch.nn.Module,
+    images: Images,
     folder: Path,
 ) -> torch.nn.Module:
     """A distiller with its initial weights.
@@ -170,14 +169,12 @@ def build(
     torch.manual_seed(seed)
     cfg: Config = run_config(benchmark, method, seed, folder)
     if 'teachers' in cfg.model:
-        cfg.model.teachers[0] = teacher
+        cfg.model.teachers[0] = images.teacher
     else:
-        cfg.model.teacher = teacher
+        cfg.model.teacher = images.teacher
     model = MODELS.build(cfg.model)
-    model.init_weights()
-    model.build_text_banks()
-    use_small_depthwise(model)
-    return model.to(memory_format=torch.channels_last)
+    prepare(model, images)
+    return model
 
 
 def _title(method: Method, args: argparse.Namespace) -> str:

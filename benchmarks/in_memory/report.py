@@ -72,19 +72,7 @@ def draw(result: dict, path: Path) -> None:
         figure.subplots(1, len(metrics), squeeze=False).flat, metrics.items()
     ):
         for number, method in enumerate(methods):
-            points = [
-                (
-                    statistics.mean(row['cost'] for row in found if 'cost' in row),
-                    statistics.mean(row[metric] for row in found),
-                    statistics.stdev(row[metric] for row in found)
-                    if len(found) > 1
-                    else 0.0,
-                )
-                for (name, _), found in _groups(result)
-                if name == method
-                and all(metric in row for row in found)
-                and any('cost' in row for row in found)
-            ]
+            points = _points(result, method, metric)
             if len(points) == 1 and not points[0][0]:  # without training
                 axis.axhline(points[0][1], color='gray', ls='--')
                 axis.annotate(
@@ -118,6 +106,18 @@ def draw(result: dict, path: Path) -> None:
         drawn.values(), drawn, loc='outside lower center', ncols=4, frameon=False
     )
     figure.savefig(path, dpi=110)
+
+
+def _points(result: dict, method: str, metric: str) -> list[tuple[float, float, float]]:
+    """Mean cost, mean and deviation of the accuracy, for each number of passes."""
+    points = []
+    for (name, _), found in _groups(result):
+        costs = [row['cost'] for row in found if 'cost' in row]
+        if name == method and costs and all(metric in row for row in found):
+            values = [row[metric] for row in found]
+            deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+            points.append((statistics.mean(costs), statistics.mean(values), deviation))
+    return points
 
 
 def _metrics(result: dict) -> dict[str, str]:

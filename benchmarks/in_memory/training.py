@@ -8,10 +8,19 @@ import torch.nn.functional as F
 
 from benchmarks.comparison.methods import Method
 from benchmarks.in_memory.images import Images
+from benchmarks.small_depthwise import use_small_depthwise
 from mmlgd.evaluation import weighted_knn
 
 #: Nearest images from which BINGO's positives are drawn, as in tools/build_bags.py.
 _BAG = 5
+
+
+def prepare(model: torch.nn.Module, images: Images) -> None:
+    """Initialise a distiller, and bring it into the memory format of the images."""
+    model.init_weights()
+    model.build_text_banks()
+    use_small_depthwise(model)
+    model.to(memory_format=images.memory_format)
 
 
 def train(

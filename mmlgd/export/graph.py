@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmlgd.errors import ConfigError, DependencyError, MMLGDError
+from mmlgd.utils.printable import describe_error
 
 from .branches import merge_branches
 from .model import ExportModel
@@ -97,10 +98,9 @@ class GraphFormat(ExportFormat):
         except MMLGDError:
             raise
         except Exception as error:  # converters have no common base class of errors
-            reason = ' '.join(str(error).split())[:400]
             raise ConfigError(
                 f'{model.name} cannot be exported to {self.runtime} '
-                f'({type(error).__name__}: {reason}); {self.advice()}.'
+                f'({describe_error(error)}); {self.advice()}.'
             ) from error
 
     def advice(self) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 from mmlgd.errors import CheckpointError, ConfigError
 from mmlgd.utils.checkpoint_meta import CheckpointMeta
 from mmlgd.utils.preprocessing import Preprocessing
+from mmlgd.utils.printable import describe_error
 
 from .parity import compare
 
@@ -138,10 +139,9 @@ class ExportModel:
         try:
             outputs = self.outputs(self.images(1))
         except Exception as error:  # depends on the backbone
-            reason = ' '.join(str(error).split())[:400]
             raise ConfigError(
                 f'{self.name} does not accept images of {height}x{width} pixels '
-                f'({type(error).__name__}: {reason}); pass the image_size it was built '
+                f'({describe_error(error)}); pass the image_size it was built '
                 'for.'
             ) from error
         for each in outputs:

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from mmlgd.errors import CheckpointError
+from mmlgd.utils.printable import describe_error
 
 #: Maps images (B, 3, H, W) to arrays or tensors.
 Run = Callable[[torch.Tensor], Iterable]
@@ -37,10 +38,9 @@ def compare(
         try:
             got = [torch.as_tensor(each) for each in found(images)]
         except Exception as error:  # depends on the library or runtime
-            reason = ' '.join(str(error).split())[:400]
             raise CheckpointError(
                 f'The exported model does not run on images of shape '
-                f'{tuple(images.shape)} ({type(error).__name__}: {reason}).'
+                f'{tuple(images.shape)} ({describe_error(error)}).'
             ) from error
         shapes = [[tuple(each.shape) for each in outputs] for outputs in (wanted, got)]
         if shapes[0] != shapes[1] or not wanted:

@@ -13,6 +13,7 @@ import torch
 
 from mmlgd.errors import CheckpointError, ConfigError, MMLGDError
 from mmlgd.utils.atomic import check_output_file, replace_group
+from mmlgd.utils.printable import describe_error
 from mmlgd.utils.suggest import suggest
 
 from . import formats
@@ -204,10 +205,9 @@ def export_model(model: ExportModel, form: ExportFormat, out: str | Path) -> Exp
         except MMLGDError:
             raise
         except Exception as error:  # depends on the runtime
-            reason = ' '.join(str(error).split())[:400]
             raise CheckpointError(
                 f'{out} was not written: its runtime cannot load it '
-                f'({type(error).__name__}: {reason}); use another dtype or format, or '
+                f'({describe_error(error)}); use another dtype or format, or '
                 'other releases of the library.'
             ) from error
         if found is not None:

@@ -1,6 +1,19 @@
 """Text that can be written to every terminal, log and file."""
 
 
+def describe_error(error: BaseException, limit: int = 400) -> str:
+    """Type and message of an error in one line, as a part of another message.
+
+    Args:
+        error: An error of a library, whose message may have many lines.
+        limit: Number of characters of the message that are kept. Defaults to 400.
+
+    Returns:
+        str: For example ``'ValueError: the size is odd'``.
+    """
+    return f'{type(error).__name__}: {" ".join(str(error).split())[:limit]}'
+
+
 def printable(text: str) -> str:
     r"""Escape unprintable characters, such as bytes of a file name that are not UTF-8.
 

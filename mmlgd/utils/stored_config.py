@@ -15,6 +15,7 @@ from mmengine import registry as _roots
 from mmengine.registry import DefaultScope, Registry
 
 from mmlgd.errors import CheckpointError, MMLGDError
+from mmlgd.utils.printable import describe_error
 
 from .plain_config import name_of
 from .quiet import only_warnings
@@ -123,10 +124,9 @@ def building(path: str, what: str, scope: str | None = None) -> Iterator[None]:
             raise
         raise type(error)(f'{path}: its {what} cannot be built: {error}') from error
     except Exception as error:
-        reason = ' '.join(str(error).split())[:400]
         raise CheckpointError(
             f'{path}: its {what} cannot be built from the stored config '
-            f'({type(error).__name__}: {reason}); install the library releases it was '
+            f'({describe_error(error)}); install the library releases it was '
             'trained with, or pass a config.'
         ) from error
 

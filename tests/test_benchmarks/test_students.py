@@ -74,7 +74,9 @@ def test_images_are_copied_to_the_folder_of_their_class(tmp_path):
     for name in ('a b.png', 'c.png'):
         (tmp_path / 'images' / name).write_text(name)
     (tmp_path / 'list.txt').write_text('images/a b.png 1\nimages/c.png 0\n')
-    dataset = dict(data_root=str(tmp_path), ann_file='list.txt')
+    dataset = dict(
+        type='mmpretrain.CustomDataset', data_root=str(tmp_path), ann_file='list.txt'
+    )
     folder = labelled_images(dataset, ['cat', 'dog'], tmp_path / 'out')
     found = {path.relative_to(folder).as_posix() for path in folder.rglob('*.png')}
     assert found == {'dog/a b.png', 'cat/c.png'}
