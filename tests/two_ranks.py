@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from mmlgd.utils.tool import leave_group
+
 
 def _work(
     rank: int, function, port: int, out: str, args: tuple, limit: timedelta | None
@@ -17,7 +19,8 @@ def _work(
     store = dist.TCPStore('127.0.0.1', port, 2, rank == 0, timedelta(minutes=5))
     dist.init_process_group('gloo', store=store, rank=rank, world_size=2, timeout=limit)
     torch.save(function(rank, *args), Path(out) / f'{rank}.pth')
-    dist.destroy_process_group()
+    # As a run ends, without waiting for threads of gloo that may abort the process.
+    leave_group(0)
 
 
 def run_on_two_ranks(

@@ -115,7 +115,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     # A tool that has not imported torch has no process group.
     distributed = sys.modules.get('torch.distributed')
     if distributed and distributed.is_available() and distributed.is_initialized():
-        _leave_group(code)
+        leave_group(code)
     if code:
         sys.exit(code)
 
@@ -127,7 +127,7 @@ def _without_traceback(message: str, kind: str) -> str:
     return message.rpartition(marker)[2].rstrip() if is_worker else message
 
 
-def _leave_group(code: int) -> None:
+def leave_group(code: int) -> None:
     """Leave the process group after all ranks are done: launchers kill unfinished ranks.
 
     With gloo, some of torch's threads outlive the interpreter and sometimes abort a
