@@ -26,7 +26,9 @@ from benchmarks.in_memory.images import Images
 from benchmarks.in_memory.training import evaluate, prepare, train
 from benchmarks.resumable import add_row, origin, read_result, write_result
 from mmlgd.apis import export_backbone, list_students
+from mmlgd.errors import ConfigError
 from mmlgd.registry import MODELS
+from mmlgd.utils.tool import run_tool
 
 BENCHMARK = 'benchmarks/comparison/configs/emoji.py'
 #: Students that need another image size than the emoji's: ``img_size`` of the backbone.
@@ -165,7 +167,11 @@ def draw(result: dict, path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing; write JSON, table and figure."""
+    """Run what is missing; write JSON, table and figure.
+
+    Raises:
+        ConfigError: A checkpoint is missing, or the output has rows of other settings.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -182,8 +188,17 @@ def main(argv: list[str] | None = None) -> None:
     init_default_scope('mmlgd')
     result = read_result(args.out, passes=args.passes, side=args.side)
     if args.latencies:
-        for row in result['rows']:
-            file = args.work_dir / row['student'] / f'passes_{args.passes}.pth'
+        checkpoints = [
+            args.work_dir / row['student'] / f'passes_{args.passes}.pth'
+            for row in result['rows']
+        ]
+        for file in checkpoints:
+            if not file.is_file():
+                raise ConfigError(
+                    f'{file} does not exist; name the --work-dir of its distillation, or '
+                    'distil all students again, into another --out.'
+                )
+        for row, file in zip(result['rows'], checkpoints):
             row.update(deployed(file, args.side))
         write_result(args.out, result, table)
         draw(result, args.out.with_suffix('.png'))
@@ -213,4 +228,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -157,15 +157,24 @@ def _work(run: Run, state: dict, evaluations: Sequence[str], split: str) -> None
         state['evaluations'][f'{split}/{name}'] = dict(inputs=inputs, values=value)
 
 
-def _train_elsewhere(program: dict, folder: Path) -> None:
+def interpreter(program: dict) -> Path:
+    """The interpreter of another program.
+
+    Raises:
+        ConfigError: Its environment does not exist.
+    """
     python = Path(program['python'])
     if not python.is_file():
         raise ConfigError(
             f'{python}, the environment of {program["module"]}, does not exist; '
             'docs/own_data.md says how to create it.'
         )
+    return python.absolute()
+
+
+def _train_elsewhere(program: dict, folder: Path) -> None:
     command = ['-m', program['module'], str(folder)]
-    run_process(command, 1, folder / 'output.txt', python=python.absolute())
+    run_process(command, 1, folder / 'output.txt', python=interpreter(program))
 
 
 def _made(out: Path) -> Path:

@@ -41,8 +41,6 @@ def measure_transfer(
     for task in settings.get('tasks', CONFIGS):
         task_folder = folder.with_name(f'{folder.name}_{task}')
         cfg = load_config(task, start, seed, task_folder, short=False)
-        if 'iterations' in settings:
-            _set_length(cfg, settings['iterations'])
         try:
             cfg.merge_from_dict(settings.get('options', {}))
         except (KeyError, TypeError) as error:
@@ -50,7 +48,9 @@ def measure_transfer(
                 f"settings['transfer']['options'] do not match {CONFIGS[task]}: {error}; "
                 'correct them in the benchmark file.'
             ) from error
-        # Applied last, because the options set the length of a full training.
+        # After the options, which may set another length.
+        if 'iterations' in settings:
+            _set_length(cfg, settings['iterations'])
         if settings.get('short', False):
             shorten(cfg)
         logged = train(cfg, 1)

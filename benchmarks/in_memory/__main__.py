@@ -27,6 +27,7 @@ from benchmarks.backbone_file import save_backbone
 from benchmarks.comparison.methods import Method, choose, read_method, run_config
 from benchmarks.comparison.plan import SPLITS, Benchmark, load_benchmark
 from benchmarks.comparison.report import TRANSFER
+from benchmarks.comparison.runs import interpreter
 from benchmarks.comparison.scene_transfer import measure_transfer, prepare_scenes
 from benchmarks.in_memory.elsewhere import train_elsewhere
 from benchmarks.in_memory.images import Images
@@ -48,8 +49,9 @@ def run(benchmark: Benchmark, args: argparse.Namespace) -> None:
     """Train and evaluate what is missing in the output.
 
     Raises:
-        ConfigError: A method is unknown, an option does not apply to it, there are fewer
-            images than in a batch, or the output has rows of other settings.
+        ConfigError: A method is unknown, an option does not apply to it, its environment
+            does not exist, there are fewer images than in a batch, or the output has rows
+            of other settings.
         MMLGDError: A training outside of memory failed; the others are finished.
     """
     init_default_scope('mmlgd')
@@ -138,6 +140,9 @@ def _check(methods: list[Method], args: argparse.Namespace) -> None:
             f'--{given[0].replace("_", "-")} does not apply to {", ".join(outside)}, which '
             'another program trains; omit the option, or name other --methods.'
         )
+    for method in methods:
+        if method.program:
+            interpreter(method.program)
 
 
 def _jobs(
@@ -222,7 +227,8 @@ def main() -> None:
     parser.add_argument(
         '--pixels', metavar='CODEC:QUALITY', help='store views so, such as webp:90'
     )
-    parser.add_argument('--reference', default='LGDPlus', help='a title')
+    text = 'title of the method whose differences to the others are shown'
+    parser.add_argument('--reference', default='LGDPlus', help=text)
     parser.add_argument('--out', default='work_dirs/benchmarks/in_memory.json')
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -234,6 +240,9 @@ def main() -> None:
     if not out.is_file():
         raise ConfigError(f'{out} does not exist; name a result of this program.')
     result = json.loads(out.read_text(encoding='utf-8'))
+    if args.reference != parser.get_default('reference'):
+        titles = dict.fromkeys(row['method'] for row in result['rows'])
+        choose([args.reference], titles, 'reference', out)
     text = report(result, args.reference)
     write_atomically(out.with_suffix('.md'), text)
     if len({row['passes'] for row in result['rows']}) > 1:

@@ -22,12 +22,14 @@ _COLOURS, _MARKERS = 10, 'osD'
 def report(result: dict, reference: str) -> str:
     """Tables in Markdown: mean and deviation, and differences paired by seed."""
     metrics = _metrics(result)
+    has_reference = any(row['method'] == reference for row in result['rows'])
+    paired = f' In brackets: {reference} minus the method, paired by seed.'
     lines = [
         f'# {result["title"]}',
         '',
         f'{result["images"]:,} unlabeled images, accuracy in percent on the '
-        f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds. In '
-        f'brackets: {reference} minus the method, paired by seed. Cost: CPU time of a '
+        f'{result["split"]} images: mean ± standard deviation (n - 1) over the seeds.'
+        f'{paired if has_reference else ""} Cost: CPU time of a '
         f'training: {_COSTS[result.get("cost")]}.',
         '',
         '| method | passes | seeds | ' + ' | '.join(metrics.values()) + ' | cost (s) |',

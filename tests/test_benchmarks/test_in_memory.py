@@ -1,10 +1,12 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks.comparison.methods import read_method
 from benchmarks.in_memory import __main__ as program
 from benchmarks.in_memory.images import Images
 from benchmarks.in_memory.report import COST, draw, report
@@ -46,6 +48,8 @@ def test_an_older_cost_and_a_method_without_names(tmp_path):
     text = report(result, 'LGD')
     assert '| Other | 1 | 1 | – | 50.0 (0.0) | 50.0 (0.0) | 1 |' in text
     assert 'training: the student; for BINGO' in text
+    assert 'In brackets: LGD minus the method' in text
+    assert 'In brackets' not in report(result, 'a method without rows')
     text = report(dict(result, cost=COST), 'LGD')
     assert 'CPU time of a training: views, teacher and student.' in text
     draw(result, tmp_path / 'curves.svg')
@@ -119,6 +123,25 @@ def test_what_does_not_apply_is_refused(file, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['in_memory', str(tmp_path / 'none.json')])
     with pytest.raises(ConfigError, match='none.json does not exist'):
         program.main()
+
+
+def test_an_unknown_reference_is_refused(tmp_path, monkeypatch):
+    origin = dict(machine='M', commit='C', command='python -m x')
+    file = tmp_path / 'x.json'
+    rows = [row('LGD', 0, 40.0)]
+    result = dict(title='T', images=9, split='val', rows=rows, provenance=origin)
+    file.write_text(json.dumps(result))
+    monkeypatch.setattr(sys, 'argv', ['in_memory', str(file), '--reference', 'LGDD'])
+    with pytest.raises(ConfigError, match="unknown reference LGDD.*mean 'LGD'"):
+        program.main()
+
+
+def test_a_missing_environment_is_found_before_any_training():
+    method = read_method('lightly_train', {}, Path('b.py'))
+    method.program = dict(method.program, python='no/such/python')
+    options = SimpleNamespace(passes=[1], **dict.fromkeys(program._IN_MEMORY))
+    with pytest.raises(ConfigError, match='no/such/python, the environment of'):
+        program._check([method], options)
 
 
 @pytest.mark.slow

@@ -62,6 +62,14 @@ def test_a_short_transfer_is_short_whatever_the_options_say(
     assert trained[1].train_cfg.val_interval == 2
 
 
+def test_a_given_length_counts_whatever_the_options_say(transfer, trained, tmp_path):
+    options = {'train_cfg.max_iters': 160, 'train_cfg.val_interval': 160}
+    measure(transfer, tmp_path, options=options, iterations=800)
+    (cfg,) = trained
+    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == 800
+    assert cfg.param_scheduler[1].end == cfg.default_hooks.checkpoint.interval == 800
+
+
 def test_settings_that_fit_no_config_are_refused(transfer, trained, tmp_path):
     with pytest.raises(ConfigError, match=r"\['options'\] do not match .*mask-rcnn"):
         measure(transfer, tmp_path, options={'param_scheduler.9.end': 1})
