@@ -23,9 +23,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from .parity import cosines, run_all
 
 METHODS = ('MinMax', 'Entropy', 'Percentile')
-#: Histograms keep the activations of all images in memory: about 400 bytes for each
-#: pixel of the input, so about 2 GB.
-_HISTOGRAM_PIXELS = 5_000_000
+#: Histograms keep the activations of all their images in memory: this many bytes, but
+#: those of 16 images at least.
+_HISTOGRAM_BYTES = 2_000_000_000
 _BATCH = 4
 #: Mean cosine from which on no other layers are tried.
 _GOOD = 0.99
@@ -114,8 +114,8 @@ def _attempt(
     """Quantise with one calibration method; the mean cosine, NaN if it failed."""
     method = options['calibrate_method']
     if method != 'MinMax':
-        count = max(16, _HISTOGRAM_PIXELS // calibration[0, 0].numel())
-        calibration = calibration[:count]
+        count = _HISTOGRAM_BYTES // _activation_bytes(source)
+        calibration = calibration[: max(16, count)]
     options = dict(options, calibrate_method=CalibrationMethod[method])
     try:
         # The calibrators print each step.
@@ -181,6 +181,14 @@ def runner(session: onnxruntime.InferenceSession):
 def _prepare(source: Path, target: Path) -> None:
     # Symbolic shape inference is for models with dynamic shapes, and needs sympy.
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+
+
+def _activation_bytes(path: Path) -> int:
+    """Bytes of all activations of one image, in a file of :func:`_prepare`."""
+    tensors = [info.type.tensor_type for info in onnx.load(str(path)).graph.value_info]
+    # The number of images is unknown, so that it counts as one.
+    sizes = [[dim.dim_value or 1 for dim in each.shape.dim] for each in tensors]
+    return 4 * sum(math.prod(size) for size in sizes)
 
 
 def _readable(name: str) -> str:

@@ -13,7 +13,7 @@ from onnx import TensorProto
 from mmlgd.apis import export_backbone, load_backbone
 from mmlgd.cli import export as command
 from mmlgd.errors import CheckpointError, ConfigError, DataError
-from mmlgd.export import ExportModel, export_model
+from mmlgd.export import ExportModel, export_model, onnx_int8
 from mmlgd.export.formats.onnx import OnnxFormat
 from mmlgd.export.formats.openvino import OpenVinoFormat
 from mmlgd.export.onnx_int8 import METHODS
@@ -104,6 +104,31 @@ def test_int8_weights_with_scales(tmp_path, checkpoint, photos, per_tensor):
     assert rows.mean() > 0.97
     assert done.cosine > 0.97
     assert done.difference is None
+
+
+@pytest.mark.parametrize(('megabytes', 'count'), [(1, 40), (0.1, 24), (0.001, 16)])
+def test_histograms_keep_a_limited_size_of_activations(
+    tmp_path, monkeypatch, megabytes, count
+):
+    # Both have 4 channels of 16 x 16 in float32: 4,096 bytes; the last is the output.
+    layers = [torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 4, 3, padding=1)]
+    torch.onnx.export(
+        torch.nn.Sequential(*layers).eval(),
+        (torch.zeros(2, 3, 16, 16),),
+        str(tmp_path / 'in.onnx'),
+        input_names=['images'],
+        dynamic_axes={'images': {0: 'n'}},
+        dynamo=False,
+    )
+    monkeypatch.setattr(onnx_int8, '_HISTOGRAM_BYTES', int(megabytes * 1e6))
+    read = []
+    reader = onnx_int8._Reader
+    monkeypatch.setattr(
+        onnx_int8, '_Reader', lambda images: read.append(len(images)) or reader(images)
+    )
+    images = torch.randn(40, 3, 16, 16)
+    onnx_int8.quantise(tmp_path / 'in.onnx', tmp_path / 'out.onnx', images, images[:4])
+    assert dict(zip(METHODS, read)) == dict(MinMax=40, Entropy=count, Percentile=count)
 
 
 class LinearAttention(torch.nn.Module):
