@@ -141,6 +141,11 @@ def _check(methods: list[Method], args: argparse.Namespace) -> None:
             'another program trains; omit the option, or name other --methods.'
         )
     for method in methods:
+        if method.iterations:
+            raise ConfigError(
+                f'method {method.name} sets iterations={method.iterations}, but the length '
+                'of a training is that of --passes; omit the entry, or the method.'
+            )
         if method.program:
             interpreter(method.program)
 

@@ -137,7 +137,9 @@ def evaluate(
         one.embed(one.pixels, model.extract_feat) for one in (labelled, tested)
     )
     votes = weighted_knn(queries, features, known, len(names))
-    mean, std = features.mean(dim=0), features.std(dim=0) + 1e-6
+    mean, std = features.mean(dim=0), features.std(dim=0)
+    # Relative: the features of random weights are of the order of 1e-9.
+    std = std.clamp_min(1e-6 * std.max())
     inputs, queries = (
         F.pad((one - mean) / std, (0, 1), value=1.0).double()
         for one in (features, queries)

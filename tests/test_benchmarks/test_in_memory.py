@@ -92,6 +92,17 @@ def test_labels_are_matched_with_names_by_their_text():
     assert found == dict(zero_shot=25.0, knn=100.0, probe=100.0)
 
 
+def test_the_probe_does_not_depend_on_the_scale_of_the_features():
+    class Faint(Probe):
+        def extract_feat(self, images):
+            return 1e-9 * super().extract_feat(images)
+
+    # All classes are as frequent, so that a probe without features has a third.
+    labelled, tested = Colours([0, 1, 2] * 10), Colours([0, 1, 1, 2])
+    names = ['red', 'green', 'blue']
+    assert evaluate(Faint(names), labelled, tested, names)['probe'] == 100
+
+
 def test_views_pass_through_a_codec_with_their_colours_in_place():
     images = Colours([0])
     view = torch.tensor([200, 90, 20], dtype=torch.uint8)[:, None, None].expand(3, 8, 8)
@@ -134,6 +145,13 @@ def test_an_unknown_reference_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['in_memory', str(file), '--reference', 'LGDD'])
     with pytest.raises(ConfigError, match="unknown reference LGDD.*mean 'LGD'"):
         program.main()
+
+
+def test_a_length_of_a_file_is_refused():
+    method = read_method('lgd', dict(iterations=1290), Path('b.py'))
+    options = SimpleNamespace(passes=[1], **dict.fromkeys(program._IN_MEMORY))
+    with pytest.raises(ConfigError, match='iterations=1290.*is that of --passes'):
+        program._check([method], options)
 
 
 def test_a_missing_environment_is_found_before_any_training():
