@@ -75,6 +75,7 @@ def quantise(
         prepared, candidate = Path(folder, 'float.onnx'), Path(folder, 'int8.onnx')
         _prepare(source, prepared)
         expected = run_all(runner(open_session(str(prepared))), held_out)
+        count = max(16, _HISTOGRAM_BYTES // _activation_bytes(prepared))
         common: dict = dict(per_channel=per_channel, reduce_range=True)
         for scope in ('', WEIGHTS_ONLY):
             if best >= _GOOD:
@@ -84,7 +85,7 @@ def quantise(
                 cosine = _attempt(
                     prepared,
                     candidate,
-                    calibration,
+                    calibration if method == 'MinMax' else calibration[:count],
                     held_out,
                     expected,
                     dict(options, calibrate_method=method),
@@ -113,9 +114,6 @@ def _attempt(
 ) -> float:
     """Quantise with one calibration method; the mean cosine, NaN if it failed."""
     method = options['calibrate_method']
-    if method != 'MinMax':
-        count = _HISTOGRAM_BYTES // _activation_bytes(source)
-        calibration = calibration[: max(16, count)]
     options = dict(options, calibrate_method=CalibrationMethod[method])
     try:
         # The calibrators print each step.
@@ -185,7 +183,8 @@ def _prepare(source: Path, target: Path) -> None:
 
 def _activation_bytes(path: Path) -> int:
     """Bytes of all activations of one image, in a file of :func:`_prepare`."""
-    tensors = [info.type.tensor_type for info in onnx.load(str(path)).graph.value_info]
+    graph = onnx.load(str(path)).graph
+    tensors = [info.type.tensor_type for info in [*graph.value_info, *graph.output]]
     # The number of images is unknown, so that it counts as one.
     sizes = [[dim.dim_value or 1 for dim in each.shape.dim] for each in tensors]
     return 4 * sum(math.prod(size) for size in sizes)
