@@ -97,8 +97,9 @@ def test_the_probe_does_not_depend_on_the_scale_of_the_features():
         def extract_feat(self, images):
             return 1e-9 * super().extract_feat(images)
 
-    # All classes are as frequent, so that a probe without features has a third.
-    labelled, tested = Colours([0, 1, 2] * 10), Colours([0, 1, 1, 2])
+    # A probe that does not see the features predicts the most frequent class.
+    labelled = Colours([0] * 2000 + [1] * 500 + [2] * 500)
+    tested = Colours([0, 1, 1, 2])
     names = ['red', 'green', 'blue']
     assert evaluate(Faint(names), labelled, tested, names)['probe'] == 100
 
